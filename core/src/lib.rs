@@ -1,0 +1,39 @@
+//! The drift runtime: virtual threads scheduled M:N on carriers, without a heap.
+//!
+//! Three rules carry everything:
+//!
+//! 1. A turn never blocks, and the runtime never asks the world directly: a carrier takes one
+//!    [`sched::Turn`], and everything from outside comes through [`platform::Platform`].
+//! 2. Each kind of variation has one home: instruction set in `drift-asm`, kernel in `drift-pal`,
+//!    memory model in [`prim`], world in a `Platform` value.
+//! 3. Every shared word has a table at the head of its file, one private writer and a model.
+//!
+//! Reading order: [`platform`] and [`time`]; `task` (the state word, the record, handles, joins);
+//! [`sched`] (carriers, queues, sleeping, executors); `timer` and `reactor` (deadlines and
+//! readiness as wakes); `sync` (the wait queue); `link` (intrusive lists); [`runtime`].
+//!
+//! # Unsafe
+//! The files that need it say so under this heading, each with its invariant: `link`, `link/list`,
+//! `prim/native`, `reactor`, `reactor/slot`, `runtime`, `sched`, `sched/carrier`,
+//! `sched/executor`, `sched/injector`, `sched/park`, `sched/run_queue`, `sync/wait_queue`,
+//! `task`, `task/header`, `task/join`, `task/slab`, `timer`, `timer/level`, `timer/wheel`.
+#![no_std]
+#![deny(unsafe_code)]
+
+#[cfg(any(test, loom))]
+extern crate std;
+
+pub mod error;
+pub(crate) mod link;
+pub mod platform;
+pub mod prim;
+pub(crate) mod reactor;
+pub mod runtime;
+pub mod sched;
+pub(crate) mod sync;
+pub mod task;
+pub mod time;
+pub(crate) mod timer;
+
+pub use crate::reactor::MAX_SOURCES;
+pub use crate::task::slab::MAX_TASKS;

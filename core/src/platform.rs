@@ -1,0 +1,255 @@
+//! Everything the runtime asks of the world, and the only way it asks.
+//!
+//! A platform is a value held as `&'static dyn Platform`; no call of it is on the switch path.
+//! `drift-tests` has the conformance suite that every platform must pass.
+//!
+//! # Unsafe
+//! Only declarations: the trait's promises are what other files rely on.
+#![allow(unsafe_code)]
+
+use core::fmt;
+use core::ptr::NonNull;
+
+use crate::prim::AtomicU32;
+use crate::sched::Carrier;
+use crate::time::Instant;
+
+/// What the runtime asks of the world.
+///
+/// # Safety
+/// `stack_alloc` and `table` give memory nobody else uses, of the stated size, never unmapped,
+/// and a stack's lowest page is inaccessible. `now` never goes back. `thread_words` gives
+/// pointers that stay valid while the calling OS thread lives.
+pub unsafe trait Platform: Sync + fmt::Debug {
+    /// The monotonic clock.
+    fn now(&self) -> Instant;
+
+    /// A random word; need not be secret.
+    fn entropy(&self) -> u64;
+
+    /// Runs `carrier.run()` on a new OS thread or CPU.
+    ///
+    /// # Errors
+    /// The platform's own code when no thread can be had.
+    fn carrier_start(&self, carrier: &'static Carrier) -> Result<(), PlatformError>;
+
+    /// Sleeps until `carrier_wake(id)`, an event or `until`. A wake that came first is not lost:
+    /// it ends the next sleep at once. An `until` that is over polls and returns.
+    ///
+    /// `ready` is given to one carrier at a time: that one polls for I/O while it sleeps, and
+    /// finds what it got in `ready`, which comes in empty.
+    fn carrier_sleep(&self, id: CarrierId, until: Option<Instant>, ready: Option<&mut Events>);
+
+    /// Ends the current or the next sleep of carrier `id`. From any thread.
+    fn carrier_wake(&self, id: CarrierId);
+
+    /// Blocks the calling OS thread while `*word == value`, until `thread_wake(word)` or `until`;
+    /// may return early without a cause. The futex of threads that run no virtual thread.
+    fn thread_wait(&self, word: &AtomicU32, value: u32, until: Option<Instant>);
+
+    /// Wakes every thread in `thread_wait(word)`. The word may be gone already: its address
+    /// is only a name.
+    fn thread_wake(&self, word: *const AtomicU32);
+
+    /// Gives the CPU to another OS thread once.
+    fn thread_yield(&self);
+
+    /// The words of the calling OS thread that belong to whoever runs on it.
+    fn thread_words(&self) -> ThreadWords {
+        ThreadWords::NONE
+    }
+
+    /// Asks for one event with `token` when `source` is ready for any of `on`; errors and
+    /// hang-up always count. Replaces what was asked of `source` before, token included. A
+    /// source that is ready already gives its event at once. Tells whether the kernel knew the
+    /// source: a number that was closed and opened anew since is [`Armed::New`] again.
+    ///
+    /// # Errors
+    /// [`PlatformError::NotPollable`] for a source that is always ready, such as a regular file;
+    /// any other code when the source cannot be waited for.
+    fn io_arm(&self, source: Source, token: u64, on: Interest) -> Result<Armed, PlatformError>;
+
+    /// Makes sure that one more stack of `class` can be in use at once, from now on.
+    ///
+    /// # Errors
+    /// When the address space, or what guards cost, does not allow one more.
+    fn stack_reserve(&self, class: StackClass) -> Result<(), PlatformError>;
+
+    /// Takes a stack. At most as many are out at once as were reserved.
+    ///
+    /// # Errors
+    /// When the kernel has no memory for the guard just now; a later try may succeed.
+    fn stack_alloc(&self, class: StackClass) -> Result<Stack, PlatformError>;
+
+    /// Gives a stack back.
+    ///
+    /// # Safety
+    /// `stack` came from `stack_alloc` of this platform, and no context is suspended on it.
+    unsafe fn stack_free(&self, stack: Stack);
+
+    /// Address space of `bytes`, page-aligned, all zero, committed as it is touched, for ever.
+    ///
+    /// # Errors
+    /// When there is no such range.
+    fn table(&self, bytes: usize) -> Result<NonNull<u8>, PlatformError>;
+}
+
+/// Names one carrier of a runtime: an index below [`MAX_CARRIERS`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CarrierId(pub u16);
+
+/// Carriers that one runtime can ever have.
+pub const MAX_CARRIERS: usize = 1024;
+
+/// A refusal of the platform.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PlatformError {
+    /// The kernel's own code, for example an errno.
+    Code(u32),
+    /// The source is always ready and cannot be waited for.
+    NotPollable,
+    /// A limit of ours or of the machine, by name and value.
+    Limit {
+        /// What ran out, and what raises it.
+        what: &'static str,
+        /// Its value.
+        limit: usize,
+    },
+    /// This machine has no implementation.
+    Unsupported,
+}
+
+impl fmt::Display for PlatformError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Code(code) => write!(f, "platform error {code}"),
+            Self::NotPollable => write!(f, "the source is always ready and cannot be polled"),
+            Self::Limit { what, limit } => write!(f, "{what}: the limit is {limit}"),
+            Self::Unsupported => write!(f, "there is no drift platform for this machine yet"),
+        }
+    }
+}
+
+/// Something to wait for: a descriptor, or a board's own number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Source(pub u32);
+
+/// What `io_arm` found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Armed {
+    /// The source was not known: nobody who armed this number before waits for the same thing.
+    New,
+    /// The source was known.
+    Again,
+}
+
+/// Directions of readiness, as a set. The bits are those of poll(2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Interest(pub u32);
+
+impl Interest {
+    /// Nothing.
+    pub const NONE: Self = Self(0);
+    /// Readable (`POLLIN`).
+    pub const READ: Self = Self(1);
+    /// Writable (`POLLOUT`).
+    pub const WRITE: Self = Self(4);
+    /// Both, which is also what an error or a hang-up is reported as.
+    pub const BOTH: Self = Self(1 | 4);
+
+    /// The directions in either set.
+    #[must_use]
+    pub const fn union(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// Whether the sets share a direction.
+    #[must_use]
+    pub const fn intersects(self, other: Self) -> bool {
+        self.0 & other.0 != 0
+    }
+}
+
+/// One readiness event.
+#[derive(Clone, Copy, Debug)]
+pub struct Event {
+    /// As given to `io_arm`.
+    pub token: u64,
+    /// Directions that are ready.
+    pub ready: Interest,
+}
+
+/// Events that one poll can bring; the rest comes with the next.
+pub const EVENTS: usize = 256;
+
+/// What a poll brought.
+pub type Events = heapless::Vec<Event, EVENTS>;
+
+/// Sizes in which stacks come; the usable bytes are at least the name's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum StackClass {
+    /// 64 KiB.
+    K64,
+    /// 256 KiB.
+    K256,
+    /// 1 MiB.
+    M1,
+    /// 8 MiB.
+    M8,
+}
+
+impl StackClass {
+    /// All, smallest first.
+    pub const ALL: [Self; 4] = [Self::K64, Self::K256, Self::M1, Self::M8];
+
+    /// Usable bytes.
+    #[must_use]
+    pub const fn bytes(self) -> usize {
+        match self {
+            Self::K64 => 64 << 10,
+            Self::K256 => 256 << 10,
+            Self::M1 => 1 << 20,
+            Self::M8 => 8 << 20,
+        }
+    }
+}
+
+/// A stack that is out: from `limit`, above the guard, up to `top`, where it begins.
+#[derive(Debug)]
+pub struct Stack {
+    /// The lowest usable address; the guard page ends here.
+    pub limit: usize,
+    /// The first address above, 16-aligned and coloured (not all tops share a cache set).
+    pub top: usize,
+    /// The platform's own number for it.
+    pub id: u32,
+    /// Its size.
+    pub class: StackClass,
+}
+
+/// Words of an OS thread that foreign code believes to own while it runs: saved at unmount and
+/// restored at mount. Null where there is none.
+#[derive(Clone, Copy, Debug)]
+pub struct ThreadWords {
+    /// C's `errno`.
+    pub errno: *mut i32,
+    /// The C++ runtime's `__cxa_eh_globals`.
+    pub unwind: *mut UnwindGlobals,
+}
+
+/// What the C++ runtime keeps for each thread (Itanium C++ ABI, exception handling, 2.2.2).
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct UnwindGlobals {
+    /// The exceptions being handled: a pointer.
+    pub caught: usize,
+    /// How many are thrown and not yet caught.
+    pub uncaught: u32,
+}
+
+impl ThreadWords {
+    /// A thread without such words.
+    pub const NONE: Self =
+        Self { errno: core::ptr::null_mut(), unwind: core::ptr::null_mut() };
+}

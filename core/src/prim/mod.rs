@@ -1,0 +1,21 @@
+//! The memory-model door: the only place where atomics, shared cells and spin locks come from.
+//!
+//! | name                      | ordinary build                    | `--cfg loom`               |
+//! |---------------------------|-----------------------------------|----------------------------|
+//! | `Atomic*`, `fence`        | `core::sync::atomic`              | `loom::sync::atomic`       |
+//! | `UnsafeCell`              | `core::cell`, with loom's methods | `loom::cell::UnsafeCell`   |
+//! | `SpinLock`                | `spin::mutex::SpinMutex`          | `loom::sync::Mutex` within |
+//!
+//! `SpinLock` spins a few rounds and then gives the CPU away through the function that
+//! `set_cpu_yield` was given, because a holder may have been preempted. Locks are short: none is
+//! held across a switch, a system call or a callback; `docs/locks.md` gives their order.
+
+cfg_if::cfg_if! {
+    if #[cfg(loom)] {
+        mod loom;
+        pub use self::loom::*;
+    } else {
+        mod native;
+        pub use self::native::*;
+    }
+}

@@ -1,0 +1,230 @@
+//! How readiness becomes an unpark.
+//!
+//! A table of slots, one for each descriptor, and watches that link a task into them. A watch
+//! belongs to one wait: an event claims its task by the ticket, and whoever ends the wait takes
+//! the task's watches back when it runs again. Watching from outside may race with the end of
+//! the wait; as in `timer`, the watcher looks at the state after it has counted itself in
+//! `watching`, and the other looks at `watching` after it has changed the state, all SeqCst.
+//!
+//! Raw descriptors are armed for one event at a time, because nobody tells us when they are
+//! closed. One that is closed and opened anew is found at the next question (`slot.rs`). One that
+//! is closed and stays closed gives no event: who waits for it wakes at its deadline, or when
+//! the number is waited for again.
+//!
+//! Locks, in this order: `watches` of a task, then a slot. No system call under either.
+//!
+//! # Unsafe
+//! Invariant of `#![allow(unsafe_code)]`: slots below `ready` are written; watches and records
+//! are never unmapped.
+#![allow(unsafe_code)]
+
+pub(crate) mod slot;
+
+use core::ptr::NonNull;
+
+use crate::platform::{Armed, Event, Interest, Platform, PlatformError, Source};
+use crate::prim::{AtomicU32, Ordering, SpinLock};
+use crate::reactor::slot::{Ask, Claimed, Slot, Watch};
+use crate::runtime::Runtime;
+use crate::sched;
+use crate::task::Handle;
+use crate::task::header::Task;
+use crate::task::state::{Then, Ticket};
+use crate::time::Instant;
+use crate::timer;
+
+/// Sources that can be waited for: numbers below this.
+pub const MAX_SOURCES: usize = 1 << 20;
+
+/// Watches of a runtime: each task has as many as it ever used in one wait.
+const MAX_WATCHES: usize = 1 << 23;
+
+/// The table of slots and the store of watches.
+#[derive(Debug)]
+pub(crate) struct Reactor {
+    slots: NonNull<Slot>,
+    /// Slots below are written.
+    ready: AtomicU32,
+    grow: SpinLock<()>,
+    watches: NonNull<Watch>,
+    taken: AtomicU32,
+}
+
+// SAFETY: the pointers never change; slots have locks, and watches are taken once each.
+unsafe impl Sync for Reactor {}
+// SAFETY: the same.
+unsafe impl Send for Reactor {}
+
+impl Reactor {
+    pub(crate) fn new(platform: &dyn Platform) -> Result<Self, PlatformError> {
+        Ok(Self {
+            slots: platform.table(MAX_SOURCES * size_of::<Slot>())?.cast(),
+            ready: AtomicU32::new(0),
+            grow: SpinLock::new(()),
+            watches: platform.table(MAX_WATCHES * size_of::<Watch>())?.cast(),
+            taken: AtomicU32::new(0),
+        })
+    }
+
+    /// Whether anybody ever waited for a source.
+    pub(crate) fn is_used(&self) -> bool {
+        self.taken.load(Ordering::Relaxed) != 0
+    }
+
+    fn slot(&self, source: u32) -> Option<&Slot> {
+        if source as usize >= MAX_SOURCES {
+            return None;
+        }
+        // Acquire pairs with the release below.
+        if source >= self.ready.load(Ordering::Acquire) {
+            let _growing = self.grow.lock();
+            let mut ready = self.ready.load(Ordering::Relaxed);
+            while ready <= source {
+                // SAFETY: the table has MAX_SOURCES slots, and the lock keeps others from
+                // writing the same.
+                unsafe { self.slots.add(ready as usize).write(Slot::new()) };
+                ready += 1;
+            }
+            self.ready.store(ready, Ordering::Release);
+        }
+        // SAFETY: slots below `ready` are written, and never moved.
+        Some(unsafe { self.slots.add(source as usize).as_ref() })
+    }
+
+    fn take_watch(&self, task: NonNull<Task>) -> Option<NonNull<Watch>> {
+        let index = self.taken.fetch_add(1, Ordering::Relaxed) as usize;
+        if index >= MAX_WATCHES {
+            self.taken.fetch_sub(1, Ordering::Relaxed);
+            return None;
+        }
+        // SAFETY: the table has MAX_WATCHES places, and the counter gave this one to us.
+        let watch = unsafe { self.watches.add(index) };
+        // SAFETY: the same.
+        unsafe { watch.write(Watch::new(task)) };
+        Some(watch)
+    }
+}
+
+impl Runtime {
+    /// Unparks the virtual thread once when `source` is ready for any of `interest`, or at
+    /// `deadline`, within its present wait. What cannot be waited for wakes it at once: the next
+    /// system call tells why.
+    pub fn unpark_ready(
+        &'static self,
+        handle: Handle,
+        source: Source,
+        interest: Interest,
+        deadline: Instant,
+    ) {
+        let Some((task, generation)) = self.tasks.find(handle) else { return };
+        // SAFETY: records are never unmapped.
+        let record = unsafe { task.as_ref() };
+        let Some(ticket) = record.state.ticket(generation) else { return };
+        if deadline == Instant::ZERO {
+            return wake(self, task, ticket);
+        }
+        // SAFETY: a record of this runtime.
+        unsafe { timer::arm(self, task, ticket, deadline) };
+        let watched = self.reactor.slot(source.0).is_some_and(|slot| {
+            watch(self, slot, task, source, ticket, interest)
+        });
+        if !watched {
+            wake(self, task, ticket);
+        }
+    }
+}
+
+/// Links a watch and asks the platform; false if there is no watch to be had.
+fn watch(
+    runtime: &'static Runtime,
+    slot: &'static Slot,
+    task: NonNull<Task>,
+    source: Source,
+    ticket: Ticket,
+    interest: Interest,
+) -> bool {
+    // SAFETY: records are never unmapped.
+    let record = unsafe { task.as_ref() };
+    let ask = {
+        let mut watches = record.watches.lock();
+        let Some(watch) = watches.idle().or_else(|| {
+            let watch = runtime.reactor.take_watch(task)?;
+            watches.add(watch);
+            Some(watch)
+        }) else {
+            return false;
+        };
+        let mut state = slot.0.lock();
+        state.add(watch, source.0, ticket, interest);
+        // SeqCst, before the look at the state: see the module's head.
+        record.watching.fetch_add(1, Ordering::SeqCst);
+        if record.state.is_over(ticket) {
+            state.remove(watch);
+            watches.give_back(watch);
+            record.watching.fetch_sub(1, Ordering::SeqCst);
+            return true;
+        }
+        state.ask()
+    };
+    converse(runtime, slot, source, ask);
+    true
+}
+
+/// Asks the platform until nothing is left to ask.
+fn converse(runtime: &'static Runtime, slot: &Slot, source: Source, mut ask: Ask) {
+    while let Ask::Arm(interest, generation) = ask {
+        let token = u64::from(source.0) | u64::from(generation) << 32;
+        let answer = runtime.platform().io_arm(source, token, interest);
+        let mut claimed = Claimed::new();
+        {
+            let mut state = slot.0.lock();
+            ask = match answer {
+                Ok(armed) => state.armed(armed == Armed::New, &mut claimed),
+                Err(_) => {
+                    state.refused(&mut claimed);
+                    Ask::Nothing
+                }
+            };
+        }
+        schedule_all(runtime, claimed);
+    }
+}
+
+/// Turns one event into wakes.
+pub(crate) fn deliver(runtime: &'static Runtime, event: Event) {
+    let (source, generation) = (event.token as u32, (event.token >> 32) as u32);
+    let Some(slot) = runtime.reactor.slot(source) else { return };
+    let mut claimed = Claimed::new();
+    let ask = slot.0.lock().ready(generation, event.ready, &mut claimed);
+    schedule_all(runtime, claimed);
+    converse(runtime, slot, Source(source), ask);
+}
+
+/// Takes the watches of ended waits back; those of the wait of `keep` stay.
+pub(crate) fn unwatch(runtime: &'static Runtime, record: &Task, keep: Ticket) {
+    // SeqCst: see the module's head.
+    if record.watching.load(Ordering::SeqCst) == 0 {
+        return;
+    }
+    record.watches.lock().retire(keep, |watch, source| {
+        let slot = runtime.reactor.slot(source).expect("a watch has a slot");
+        slot.0.lock().remove(watch);
+        record.watching.fetch_sub(1, Ordering::SeqCst);
+    });
+}
+
+/// The wake of a registration that is over already.
+pub(crate) fn wake(runtime: &'static Runtime, task: NonNull<Task>, ticket: Ticket) {
+    // SAFETY: records are never unmapped.
+    if unsafe { task.as_ref() }.state.wake(ticket) == Then::Enqueue {
+        // SAFETY: `wake` claimed it.
+        unsafe { sched::schedule(runtime, task) };
+    }
+}
+
+fn schedule_all(runtime: &'static Runtime, mut claimed: Claimed) {
+    while let Some(task) = claimed.pop_front() {
+        // SAFETY: claimed under a slot's lock.
+        unsafe { sched::schedule(runtime, task) };
+    }
+}

@@ -1,0 +1,205 @@
+//! One runtime: a platform, the tables, and who looks out. A process may have several.
+//!
+//! Everything lives in tables that the platform gives out: address space that is committed as it
+//! fills and never given back, so that any handle and any pointer of ours stays harmless.
+//!
+//! # Unsafe
+//! Invariant of `#![allow(unsafe_code)]`: an executor or carrier is written before its `ready`
+//! flag, and never moved.
+#![allow(unsafe_code)]
+
+use core::ptr::NonNull;
+
+use crate::platform::{CarrierId, MAX_CARRIERS, Platform, PlatformError};
+use crate::prim::{AtomicBool, AtomicU32, Ordering, SpinLock};
+use crate::reactor::Reactor;
+use crate::sched::Carrier;
+use crate::sched::executor::Executor;
+use crate::sched::idle::Lookout;
+use crate::sched::policy::{ExecutorPolicy, PolicyError};
+use crate::task::header::Task;
+use crate::task::slab::{self, Kind, Slab};
+
+/// Executors that a runtime can ever have.
+pub const MAX_EXECUTORS: usize = MAX_CARRIERS;
+
+/// The index of the default executor: the first.
+const DEFAULT: u32 = 0;
+
+/// A runtime. Lives for ever.
+#[derive(Debug)]
+pub struct Runtime {
+    platform: &'static dyn Platform,
+    birth: u8,
+    pub(crate) tasks: Slab,
+    pub(crate) reactor: Reactor,
+    pub(crate) lookout: Lookout,
+    executors: NonNull<Executor>,
+    carriers: NonNull<Carrier>,
+    taken: SpinLock<Taken>,
+    /// Set once the executor of that index and its carriers are written.
+    ready: [AtomicBool; MAX_EXECUTORS],
+    /// Executors below may be ready.
+    listed: AtomicU32,
+}
+
+/// How much of the tables is given out.
+#[derive(Debug)]
+struct Taken {
+    executors: usize,
+    carriers: usize,
+}
+
+// SAFETY: the pointers never change, and what they lead to has rules of its own.
+unsafe impl Sync for Runtime {}
+
+/// Why there is no new executor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ExecutorError {
+    /// The policy makes no sense.
+    Policy(PolicyError),
+    /// The tables are full, or the platform has no memory.
+    Platform(PlatformError),
+}
+
+impl Runtime {
+    /// A runtime on `platform`, with its default executor: one carrier, no limit, not started.
+    /// Handles of runtimes with different `birth` (modulo 64) never pass for each other's.
+    ///
+    /// # Errors
+    /// When the platform has no room for the tables.
+    pub fn new(
+        platform: &'static dyn Platform,
+        birth: u8,
+    ) -> Result<&'static Self, PlatformError> {
+        let place: NonNull<Self> = platform.table(size_of::<Self>())?.cast();
+        let executors = platform.table(MAX_EXECUTORS * size_of::<Executor>())?.cast();
+        let carriers = platform.table(MAX_CARRIERS * size_of::<Carrier>())?.cast();
+        let runtime = Self {
+            platform,
+            birth,
+            tasks: Slab::new(platform, birth)?,
+            reactor: Reactor::new(platform)?,
+            lookout: Lookout::new(),
+            executors,
+            carriers,
+            taken: SpinLock::new(Taken { executors: 0, carriers: 0 }),
+            ready: core::array::from_fn(|_| AtomicBool::new(false)),
+            listed: AtomicU32::new(0),
+        };
+        // SAFETY: a table of this size, which nobody else has.
+        unsafe { place.write(runtime) };
+        // SAFETY: just written, and never moved.
+        let runtime: &'static Self = unsafe { place.as_ref() };
+        runtime.create_executor(ExecutorPolicy::DEFAULT).map_err(|error| match error {
+            ExecutorError::Platform(error) => error,
+            ExecutorError::Policy(_) => unreachable!("the default policy is good"),
+        })?;
+        Ok(runtime)
+    }
+
+    /// The platform it runs on.
+    pub fn platform(&self) -> &'static dyn Platform {
+        self.platform
+    }
+
+    /// The executor that every runtime has.
+    pub fn default_executor(&'static self) -> &'static Executor {
+        self.executor(DEFAULT).expect("`new` made it")
+    }
+
+    /// A new executor. Its carriers start when work comes.
+    ///
+    /// # Errors
+    /// The policy's, or that no executor or not so many carriers are left.
+    pub fn create_executor(
+        &'static self,
+        policy: ExecutorPolicy,
+    ) -> Result<&'static Executor, ExecutorError> {
+        policy.check().map_err(ExecutorError::Policy)?;
+        let (index, first) = {
+            let mut taken = self.taken.lock();
+            let (index, first) = (taken.executors, taken.carriers);
+            let what = "carriers of all executors together (MAX_CARRIERS)";
+            if first + policy.max_threads as usize > MAX_CARRIERS {
+                let full = PlatformError::Limit { what, limit: MAX_CARRIERS };
+                return Err(ExecutorError::Platform(full));
+            }
+            taken.executors += 1;
+            taken.carriers += policy.max_threads as usize;
+            (index, first)
+        };
+        // SAFETY: the table has MAX_EXECUTORS places, no more than there are carriers.
+        let place = unsafe { self.executors.add(index) };
+        // SAFETY: the lock gave this index to this call alone.
+        unsafe { place.write(Executor::new(self, index as u32, policy, first as u16)) };
+        // SAFETY: just written, and never moved.
+        let executor: &'static Executor = unsafe { place.as_ref() };
+        for id in first..first + policy.max_threads as usize {
+            let carrier = Carrier::new(executor, CarrierId(id as u16), self.platform.entropy() as u32);
+            // SAFETY: the lock gave these places, within MAX_CARRIERS, to this call alone.
+            unsafe { self.carriers.add(id).write(carrier) };
+        }
+        // Release publishes the executor and its carriers; pairs with the acquire in `executor`.
+        self.ready[index].store(true, Ordering::Release);
+        self.listed.fetch_max(index as u32 + 1, Ordering::Release);
+        Ok(executor)
+    }
+
+    /// The executor of that index.
+    fn executor(&'static self, index: u32) -> Option<&'static Executor> {
+        // Acquire pairs with the release in `create_executor`.
+        if !self.ready.get(index as usize)?.load(Ordering::Acquire) {
+            return None;
+        }
+        // SAFETY: it is ready, so written.
+        Some(unsafe { self.executors.add(index as usize).as_ref() })
+    }
+
+    /// The executor that a handle names; none if it never named one here.
+    pub fn find_executor(&'static self, handle: i64) -> Option<&'static Executor> {
+        let (index, generation) = slab::unpack(Kind::Executor, self.birth, handle)?;
+        self.executor(index).filter(|_| generation == 1)
+    }
+
+    /// The name of an executor.
+    pub fn executor_handle(&'static self, executor: &Executor) -> i64 {
+        slab::pack(Kind::Executor, self.birth, 1, executor.index)
+    }
+
+    /// The name of the reactor; there is one.
+    pub fn reactor_handle(&'static self) -> i64 {
+        slab::pack(Kind::Reactor, self.birth, 1, 0)
+    }
+
+    /// The carrier of that number, which some executor has.
+    pub(crate) fn carrier(&'static self, index: usize) -> &'static Carrier {
+        assert!(index < MAX_CARRIERS, "carrier {index} is out of the table");
+        // SAFETY: numbers come from an executor's range, whose carriers are written.
+        unsafe { self.carriers.add(index).as_ref() }
+    }
+
+    /// All carriers of all executors.
+    pub(crate) fn carriers(&'static self) -> impl Iterator<Item = &'static Carrier> {
+        // Acquire pairs with the release in `create_executor`.
+        let listed = self.listed.load(Ordering::Acquire);
+        (0..listed).filter_map(|index| self.executor(index)).flat_map(Executor::carriers)
+    }
+
+    /// Whether more than one carrier has an OS thread.
+    pub(crate) fn has_many_carriers(&'static self) -> bool {
+        // Acquire pairs with the release in `create_executor`.
+        let listed = self.listed.load(Ordering::Acquire);
+        let executors = (0..listed).filter_map(|index| self.executor(index));
+        executors.map(|executor| executor.active.load(Ordering::Relaxed)).sum::<u32>() > 1
+    }
+
+    /// The carrier whose wheel serves `task` when it is armed from outside: its executor's first,
+    /// which never ends.
+    pub(crate) fn server_of(&'static self, task: &Task) -> &'static Carrier {
+        let executor = task.executor().unwrap_or_else(|| self.default_executor());
+        // Without a carrier the deadline waits until there is one; there is nobody to tell.
+        let _ = executor.ensure_carrier();
+        self.carrier(executor.first as usize)
+    }
+}

@@ -1,0 +1,173 @@
+//! How many virtual threads an executor with a limit has: exact, in one word.
+//!
+//! `count` are ready or running, or have been handed a place; `waiting` are linked in the queue.
+//!
+//! | event   | count, waiting                     | becomes              | then                       |
+//! |---------|------------------------------------|----------------------|----------------------------|
+//! | enter   | count < limit, nobody waits        | count + 1            | admitted                   |
+//! | enter   | else                               | unchanged            | Busy, or wait              |
+//! | wait    | (locked) as above                  | count + 1            | admitted                   |
+//! | wait    | (locked) else                      | waiting + 1          | linked                     |
+//! | leave   | nobody waits, or count > limit     | count - 1            | nothing                    |
+//! | leave   | (locked) somebody waits            | waiting - 1          | the place goes to the first|
+//! | give up | (locked) not handed a place        | waiting - 1          | Timeout                    |
+//! | resume  | any                                | count + 1            | a woken task is not checked|
+//!
+//! `waiting` changes only under the queue's lock, so that it counts what is linked.
+
+use crate::error::ConcurrencyError;
+use crate::prim::{AtomicU64, Ordering};
+use crate::runtime::Runtime;
+use crate::sync::wait_queue::{Ended, WaitQueue};
+use crate::time::Instant;
+
+const ONE: u64 = 1;
+const WAITING: u64 = 1 << 32;
+
+const fn count(word: u64) -> u64 {
+    word & (WAITING - 1)
+}
+
+/// The word alone, without the queue: what the models explore.
+#[derive(Debug)]
+pub(crate) struct Places {
+    word: AtomicU64,
+    limit: u64,
+}
+
+/// What `leave` found.
+#[must_use]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Left {
+    /// The place is free.
+    Done,
+    /// Somebody may wait: come back with the lock.
+    Locked,
+}
+
+impl Places {
+    pub(crate) fn new(limit: u32) -> Self {
+        Self { word: AtomicU64::new(0), limit: u64::from(limit) }
+    }
+
+    /// Takes a place if there is one and nobody was before.
+    pub(crate) fn enter(&self) -> bool {
+        self.change(|word| (count(word) < self.limit && word < WAITING).then_some(word + ONE))
+    }
+
+    /// With the lock: takes a place, or counts the caller as waiting. True if it waits.
+    pub(crate) fn enter_or_wait(&self) -> bool {
+        let mut waits = false;
+        self.change(|word| {
+            waits = !(count(word) < self.limit && word < WAITING);
+            Some(if waits { word + WAITING } else { word + ONE })
+        });
+        waits
+    }
+
+    /// Gives a place back, unless somebody may get it.
+    pub(crate) fn leave(&self) -> Left {
+        let free = self.change(|word| {
+            (word < WAITING || count(word) > self.limit).then_some(word - ONE)
+        });
+        if free { Left::Done } else { Left::Locked }
+    }
+
+    /// With the lock: gives a place back; true if the first who waits has it now.
+    pub(crate) fn hand_over(&self) -> bool {
+        let mut hands = false;
+        self.change(|word| {
+            hands = word >= WAITING && count(word) <= self.limit;
+            Some(if hands { word - WAITING } else { word - ONE })
+        });
+        hands
+    }
+
+    /// With the lock: one who was linked waits no more, and has no place.
+    pub(crate) fn give_up(&self) {
+        self.change(|word| Some(word - WAITING));
+    }
+
+    /// A task that was admitted once goes on.
+    pub(crate) fn resume(&self) {
+        self.change(|word| Some(word + ONE));
+    }
+
+    /// The only writer. AcqRel: who gets a place sees what the one before left behind.
+    fn change(&self, mut step: impl FnMut(u64) -> Option<u64>) -> bool {
+        let mut word = self.word.load(Ordering::Acquire);
+        loop {
+            let Some(next) = step(word) else { return false };
+            match self.word.compare_exchange_weak(
+                word,
+                next,
+                Ordering::AcqRel,
+                Ordering::Acquire,
+            ) {
+                Ok(_) => return true,
+                Err(now) => word = now,
+            }
+        }
+    }
+}
+
+/// The places of one executor, and who waits for one.
+#[derive(Debug)]
+pub(crate) struct Admission {
+    places: Places,
+    queue: WaitQueue,
+}
+
+impl Admission {
+    pub(crate) fn new(limit: u32) -> Self {
+        Self { places: Places::new(limit), queue: WaitQueue::new() }
+    }
+
+    /// Takes a place or says `Busy`.
+    pub(crate) fn enter(&self) -> Result<(), ConcurrencyError> {
+        if self.places.enter() { Ok(()) } else { Err(ConcurrencyError::Busy) }
+    }
+
+    /// Takes a place, waiting for it in first-come order until `until`.
+    pub(crate) fn enter_blocking(
+        &self,
+        runtime: &'static Runtime,
+        until: Instant,
+    ) -> Result<(), ConcurrencyError> {
+        if self.places.enter() {
+            return Ok(());
+        }
+        let ended = self.queue.wait(
+            runtime,
+            until,
+            || self.places.enter_or_wait(),
+            || self.places.give_up(),
+        );
+        match ended {
+            None | Some(Ended::Woken) => Ok(()),
+            Some(Ended::Otherwise) => Err(ConcurrencyError::Timeout),
+        }
+    }
+
+    /// Gives a place back, to the first who waits.
+    pub(crate) fn leave(&self, runtime: &'static Runtime) {
+        if self.places.leave() == Left::Done {
+            return;
+        }
+        let popped = {
+            let mut waiters = self.queue.lock();
+            self.places.hand_over().then(|| waiters.pop().expect("`waiting` counts the linked"))
+        };
+        if let Some(popped) = popped {
+            popped.resume(runtime);
+        }
+    }
+
+    /// A task that was admitted once goes on.
+    pub(crate) fn resume(&self) {
+        self.places.resume();
+    }
+}
+
+#[cfg(all(test, loom))]
+mod loom;

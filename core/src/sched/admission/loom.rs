@@ -1,0 +1,101 @@
+//! Every interleaving of entering, leaving and waiting, with a lock as the queue has one.
+
+use loom::sync::{Arc, Mutex};
+use loom::thread;
+
+use super::{Left, Places};
+
+/// As `Admission`, with a list of numbers for the wait queue.
+struct Model {
+    places: Places,
+    queue: Mutex<std::vec::Vec<u32>>,
+}
+
+impl Model {
+    fn new(limit: u32) -> Arc<Self> {
+        Arc::new(Self { places: Places::new(limit), queue: Mutex::new(std::vec::Vec::new()) })
+    }
+
+    /// True if admitted at once.
+    fn enter(&self, who: u32) -> bool {
+        if self.places.enter() {
+            return true;
+        }
+        let mut queue = self.queue.lock().unwrap();
+        let waits = self.places.enter_or_wait();
+        if waits {
+            queue.push(who);
+        }
+        !waits
+    }
+
+    /// Who was admitted instead.
+    fn leave(&self) -> Option<u32> {
+        if self.places.leave() == Left::Done {
+            return None;
+        }
+        let mut queue = self.queue.lock().unwrap();
+        self.places.hand_over().then(|| queue.remove(0))
+    }
+}
+
+#[test]
+fn the_limit_is_exact() {
+    loom::model(|| {
+        let model = Model::new(1);
+        let other = model.clone();
+        let theirs = thread::spawn(move || other.places.enter());
+        let ours = model.places.enter();
+        assert!(ours != theirs.join().unwrap(), "one place, one admitted");
+    });
+}
+
+#[test]
+fn a_place_that_is_left_goes_to_who_waits() {
+    loom::model(|| {
+        let model = Model::new(1);
+        assert!(model.enter(0));
+        let other = model.clone();
+        let admitted = thread::spawn(move || other.enter(1));
+        let handed = model.leave();
+        let admitted = admitted.join().unwrap();
+        assert!(admitted != (handed == Some(1)), "admitted once, and not forgotten");
+    });
+}
+
+#[test]
+fn a_waiter_that_gives_up_loses_no_place() {
+    loom::model(|| {
+        let model = Model::new(1);
+        assert!(model.enter(0));
+        assert!(!model.enter(1));
+        let other = model.clone();
+        let gives_up = thread::spawn(move || {
+            let mut queue = other.queue.lock().unwrap();
+            let linked = queue.iter().position(|who| *who == 1);
+            if let Some(position) = linked {
+                queue.remove(position);
+                other.places.give_up();
+            }
+            linked.is_none()
+        });
+        let handed = model.leave();
+        let has_place = gives_up.join().unwrap();
+        assert_eq!(handed.is_some(), has_place);
+        assert!(has_place || model.enter(2), "the place is free again");
+    });
+}
+
+#[test]
+fn woken_tasks_may_exceed_the_limit_and_then_nobody_enters() {
+    loom::model(|| {
+        let model = Model::new(1);
+        assert!(model.enter(0));
+        let other = model.clone();
+        let resumed = thread::spawn(move || other.places.resume());
+        let first = model.leave();
+        resumed.join().unwrap();
+        assert_eq!(first, None);
+        assert!(!model.places.enter(), "the woken one has the place");
+    });
+}

@@ -1,0 +1,504 @@
+//! A carrier: the OS thread or CPU that runs virtual threads, one turn at a time.
+//!
+//! `turn` runs at most one task and never blocks; `run` is the loop that sleeps in between. A
+//! task and its carrier change places by two switches: `mount` into the task, `leave` out of it.
+//! What the task asked for (yield, park, finish) is done here, on the carrier's own stack: only
+//! then may others see the task as parked or ended, and resume or reuse it.
+//!
+//! | field                        | whose                                                       |
+//! |------------------------------|-------------------------------------------------------------|
+//! | `own`                        | the OS thread that runs this carrier                        |
+//! | `queue`, `timers`            | by their own rules                                          |
+//! | `turns`                      | written by the owner, read by who looks for stuck carriers  |
+//! | `asleep`                     | set by the owner; who turns it off has claimed the sleeper  |
+//! | `sleeping_until`             | written by the owner; 0 while awake                         |
+//! | `life`, `starts_standby`     | `executor.rs`                                               |
+//!
+//! # Unsafe
+//! Invariant of `#![allow(unsafe_code)]`: `own` is touched on the carrier's OS thread only, and
+//! no reference into it is held across a switch.
+#![allow(unsafe_code)]
+
+use core::ptr::{self, NonNull};
+
+use drift_asm::{Context, init, slot, switch};
+
+use crate::platform::{CarrierId, Events, Stack, StackClass, ThreadWords};
+use crate::prim::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering, UnsafeCell};
+use crate::runtime::Runtime;
+use crate::sched::executor::{Executor, Life};
+use crate::sched::run_queue::RunQueue;
+use crate::task::header::{Mounted, Request, Saved, Task};
+use crate::task::slab;
+use crate::task::state::{Hold, Then};
+use crate::time::{Instant, MILLISECOND};
+use crate::timer::{self, Timers};
+
+/// Turns between two looks at deadlines, poller and injector while there is work. Prime, so that
+/// it does not keep step with a program's own rhythm.
+pub(crate) const SERVE_EVERY: u32 = 61;
+
+/// Tasks that go from the injector to a run queue at a time.
+const SHARE: usize = 128;
+
+/// Warm stacks of each class that a carrier keeps.
+const STACKS: usize = 16;
+
+/// How long a task waits for memory for its stack's guard before it is tried again.
+const STARVED: u64 = MILLISECOND;
+
+/// What a turn came to.
+#[must_use]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Turn {
+    /// Something ran.
+    Worked,
+    /// Nothing can run before the next wake, event or deadline, or this instant.
+    Idle {
+        /// When to look again at the latest; [`Instant::FAR`] for whenever woken.
+        until: Instant,
+    },
+    /// The carrier is not needed any more.
+    Done,
+}
+
+/// What only the carrier's own OS thread touches.
+#[derive(Debug)]
+pub(super) struct Own {
+    context: Context,
+    current: Option<NonNull<Task>>,
+    words: ThreadWords,
+    stacks: [heapless::Vec<Stack, STACKS>; StackClass::ALL.len()],
+    records: heapless::Vec<NonNull<Task>, { 2 * slab::BATCH }>,
+    tick: u32,
+    random: u32,
+    pub(super) searching: bool,
+    /// Counted in `Lookout::running`.
+    pub(super) running: bool,
+    /// Ticks on the lookout since anything ran.
+    pub(super) quiet: u32,
+    /// Sleeps in a row that brought no work, for carriers that may end.
+    pub(super) unused: u32,
+}
+
+/// An OS thread or CPU that runs virtual threads.
+#[derive(Debug)]
+#[repr(align(128))]
+pub struct Carrier {
+    pub(crate) queue: RunQueue<Task>,
+    pub(crate) timers: Timers,
+    pub(crate) turns: AtomicU32,
+    pub(crate) asleep: AtomicBool,
+    pub(super) sleeping_until: AtomicU64,
+    pub(crate) life: AtomicU8,
+    pub(crate) starts_standby: AtomicBool,
+    own: UnsafeCell<Own>,
+    pub(crate) executor: &'static Executor,
+    id: CarrierId,
+}
+
+// SAFETY: `own` is used on one OS thread at a time, as the module's head says; the rest has
+// rules of its own.
+unsafe impl Sync for Carrier {}
+
+impl Carrier {
+    pub(crate) fn new(executor: &'static Executor, id: CarrierId, random: u32) -> Self {
+        Self {
+            queue: RunQueue::new(executor.is_solo()),
+            timers: Timers::new(),
+            turns: AtomicU32::new(0),
+            asleep: AtomicBool::new(false),
+            sleeping_until: AtomicU64::new(0),
+            life: AtomicU8::new(Life::Off as u8),
+            starts_standby: AtomicBool::new(false),
+            own: UnsafeCell::new(Own {
+                context: Context::NONE,
+                current: None,
+                words: ThreadWords::NONE,
+                stacks: [const { heapless::Vec::new() }; StackClass::ALL.len()],
+                records: heapless::Vec::new(),
+                tick: 0,
+                random: random | 1,
+                searching: false,
+                running: false,
+                quiet: 0,
+                unused: 0,
+            }),
+            executor,
+            id,
+        }
+    }
+
+    /// Its number in the runtime.
+    #[must_use]
+    pub fn id(&self) -> CarrierId {
+        self.id
+    }
+
+    /// Runs this carrier on the calling OS thread until it is not needed any more. Only for
+    /// [`crate::platform::Platform::carrier_start`], once for each call of that.
+    pub fn run(&'static self) {
+        while self.life.load(Ordering::Acquire) != Life::On as u8 {
+            self.executor.runtime.platform().thread_yield();
+        }
+        slot::set(ptr::from_ref(self).cast_mut().cast());
+        self.own(|own| own.words = self.executor.runtime.platform().thread_words());
+        let joins_in = !self.starts_standby.load(Ordering::Relaxed) || self.stand_by();
+        let mut events = Events::new();
+        while joins_in {
+            match self.turn() {
+                Turn::Worked => {}
+                Turn::Idle { until } => self.sleep(until, &mut events),
+                Turn::Done => break,
+            }
+        }
+        slot::set(ptr::null_mut());
+        // Release: the next OS thread of this carrier finds it as it was left; pairs with the
+        // acquire in `Executor::start`. The last touch of this thread.
+        self.life.store(Life::Off as u8, Ordering::Release);
+    }
+
+    /// Runs at most one virtual thread.
+    pub fn turn(&'static self) -> Turn {
+        let Some(task) = self.next() else { return self.idle_turn() };
+        self.found_work();
+        if self.run_task(task) {
+            return Turn::Worked;
+        }
+        // No memory for its stack just now: behind everything, and a little later.
+        // SAFETY: it came from a queue, and is this carrier's.
+        unsafe { self.executor.injector.push(task) };
+        Turn::Idle { until: self.executor.runtime.platform().now() + STARVED }
+    }
+
+    /// The task that runs here. Only on the carrier's own OS thread.
+    pub(crate) fn current(&self) -> Option<NonNull<Task>> {
+        self.own(|own| own.current)
+    }
+
+    /// The carrier's free records, in use as long as `with` runs.
+    pub(crate) fn with_records<R>(
+        &self,
+        with: impl FnOnce(&mut heapless::Vec<NonNull<Task>, { 2 * slab::BATCH }>) -> R,
+    ) -> R {
+        self.own(|own| with(&mut own.records))
+    }
+
+    /// Queues a task at this carrier.
+    ///
+    /// # Safety
+    /// On the carrier's own OS thread; the caller has claimed `task`, one of the same executor.
+    pub(crate) unsafe fn push(&'static self, task: NonNull<Task>) {
+        let executor = self.executor;
+        if executor.is_solo() {
+            // In order: behind what waits in the injector already.
+            if !executor.injector.is_empty() {
+                // SAFETY: the caller has claimed it.
+                unsafe { executor.injector.push(task) };
+                return;
+            }
+            // SAFETY: the owner's thread, and a claimed task.
+            if let Err(task) = unsafe { self.queue.push(task) } {
+                // SAFETY: the same task.
+                unsafe { executor.injector.push(task) };
+            }
+            return;
+        }
+        let waits = !self.queue.is_empty();
+        // SAFETY: the owner's thread, and a claimed task.
+        if let Err(task) = unsafe { self.queue.push(task) } {
+            // SAFETY: the same.
+            unsafe { self.overflow(task) };
+        }
+        // The first in the queue is what this carrier runs next; for those behind, somebody
+        // else may be idle.
+        if waits && (executor.idle.wants_wake() || !executor.idle.has_anyone()) {
+            executor.notify();
+        }
+    }
+
+    /// Half of a full queue goes to the injector, and `task` behind it.
+    ///
+    /// # Safety
+    /// As for `push`.
+    unsafe fn overflow(&'static self, task: NonNull<Task>) {
+        let mut half = crate::link::list::List::new();
+        for _ in 0..SHARE {
+            // SAFETY: the owner's thread.
+            let Some(old) = (unsafe { self.queue.pop() }) else { break };
+            // SAFETY: popped, so in no queue.
+            unsafe { half.push_back(old) };
+        }
+        // SAFETY: the caller has claimed it.
+        unsafe { half.push_back(task) };
+        // SAFETY: all of them are this carrier's.
+        unsafe { self.executor.inject(half) };
+    }
+
+    /// The next task, by the order of `sched`.
+    fn next(&'static self) -> Option<NonNull<Task>> {
+        let executor = self.executor;
+        let tick = self.own(|own| {
+            own.tick = own.tick.wrapping_add(1);
+            own.tick
+        });
+        if tick.is_multiple_of(SERVE_EVERY) {
+            self.serve();
+            if !executor.is_solo()
+                && let Some(task) = executor.injector.pop()
+            {
+                return Some(task);
+            }
+        }
+        // SAFETY: the owner's thread.
+        if let Some(task) = unsafe { self.queue.pop() } {
+            if !executor.is_solo() && !self.queue.is_empty() && executor.idle.wants_wake() {
+                executor.notify();
+            }
+            return Some(task);
+        }
+        self.take_share().or_else(|| self.steal())
+    }
+
+    /// From the injector, to an empty run queue.
+    fn take_share(&'static self) -> Option<NonNull<Task>> {
+        let executor = self.executor;
+        let waiting = executor.injector.len();
+        if waiting == 0 {
+            return None;
+        }
+        let active = executor.active.load(Ordering::Relaxed).max(1) as usize;
+        let mut share = executor.injector.pop_batch((waiting / active + 1).min(SHARE));
+        let task = share.pop_front();
+        while let Some(next) = share.pop_front() {
+            // SAFETY: the owner's thread, and tasks that were just taken from a queue.
+            let pushed = unsafe { self.queue.push(next) };
+            debug_assert!(pushed.is_ok(), "an empty queue has room for a share");
+        }
+        if executor.has_work() && executor.idle.wants_wake() {
+            executor.notify();
+        }
+        task
+    }
+
+    fn steal(&'static self) -> Option<NonNull<Task>> {
+        let executor = self.executor;
+        if executor.is_solo() {
+            return None;
+        }
+        let active = executor.active.load(Ordering::Relaxed);
+        let may = self.own(|own| {
+            own.searching = own.searching || executor.idle.begin_search(active);
+            // Xorshift (Marsaglia 2003): thieves start at different victims.
+            own.random ^= own.random << 13;
+            own.random ^= own.random >> 17;
+            own.random ^= own.random << 5;
+            own.searching.then_some(own.random)
+        })?;
+        let count = executor.policy.max_threads;
+        let start = may % count;
+        (0..count).find_map(|step| {
+            let index = u32::from(executor.first) + (start + step) % count;
+            let victim = executor.runtime.carrier(index as usize);
+            if ptr::eq(victim, self) {
+                return None;
+            }
+            // SAFETY: the owner's thread of the queue that receives.
+            unsafe { victim.queue.steal_into(&self.queue) }
+        })
+    }
+
+    /// A task was found: a searcher is one no more, and the last one sees that the rest is seen.
+    fn found_work(&'static self) {
+        let executor = self.executor;
+        let (searched, starts) = self.own(|own| {
+            own.unused = 0;
+            let starts = !core::mem::replace(&mut own.running, true);
+            (core::mem::take(&mut own.searching), starts)
+        });
+        if starts {
+            executor.runtime.rouse();
+        }
+        if searched && executor.idle.stop_searching() && executor.has_work() {
+            executor.notify();
+        }
+    }
+
+    /// Runs `task` until it leaves; false if there was no stack for it.
+    fn run_task(&'static self, task: NonNull<Task>) -> bool {
+        // SAFETY: records are never unmapped, and a queued task is held.
+        let record = unsafe { task.as_ref() };
+        if !record.state.is_started() {
+            // SAFETY: the spawner wrote it before the task was queued.
+            let class = record.class.with(|class| unsafe { *class });
+            let Some(stack) = self.take_stack(class) else { return false };
+            if !record.state.start() {
+                self.put_stack(stack);
+                self.executor.uncount(record);
+                self.let_go(task);
+                return true;
+            }
+            record.mounted.with_mut(|mounted| {
+                // SAFETY: a started task that is not mounted is its carrier's.
+                let mounted = unsafe { &mut *mounted };
+                let argument = task.as_ptr().cast();
+                // SAFETY: the stack is this task's alone, and its top is aligned.
+                mounted.context = unsafe { init(stack.top as *mut u8, begin, argument) };
+                mounted.stack = Some(stack);
+                mounted.saved = Saved::CLEAR;
+            });
+        }
+        self.mount(task);
+        true
+    }
+
+    /// Switches into the task and, when it has left, does what it asked for.
+    fn mount(&'static self, task: NonNull<Task>) {
+        // SAFETY: as in `run_task`.
+        let record = unsafe { task.as_ref() };
+        let mounted: *mut Mounted = record.mounted.with_mut(|mounted| mounted);
+        let (words, from) = self.own(|own| {
+            own.current = Some(task);
+            (own.words, &raw mut own.context)
+        });
+        // SAFETY: the task is this carrier's until it parks or ends.
+        unsafe { restore(words, (*mounted).saved) };
+        // SAFETY: the same; its context was made by `init` or saved when it left.
+        unsafe { switch(from, (*mounted).context) };
+        self.own(|own| own.current = None);
+        // SAFETY: the same.
+        unsafe { save(words, &mut (*mounted).saved) };
+        self.turns.store(self.turns.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
+        // SAFETY: the same.
+        match unsafe { (*mounted).request } {
+            // SAFETY: the owner's thread, and the task that just left.
+            Request::Yield => unsafe { self.push(task) },
+            Request::Park(heeds) => {
+                self.executor.uncount(record);
+                if record.state.commit_park(heeds) == Then::Enqueue {
+                    self.executor.count(record);
+                    // SAFETY: the owner's thread, and `commit_park` left the task to us.
+                    unsafe { self.push(task) };
+                }
+            }
+            Request::Finish => {
+                // SAFETY: an ended task is its carrier's, and nothing is suspended on its stack.
+                let stack = unsafe { (*mounted).stack.take() };
+                self.put_stack(stack.expect("a task that ran has a stack"));
+                self.executor.uncount(record);
+                self.executor.runtime.complete(task);
+                self.let_go(task);
+            }
+        }
+    }
+
+    /// Gives up a carrier's hold of an ended task.
+    fn let_go(&self, task: NonNull<Task>) {
+        let runtime = self.executor.runtime;
+        // SAFETY: held until the release below.
+        let state = &unsafe { task.as_ref() }.state;
+        if state.release(Hold::Engagement, state.generation()) {
+            runtime.tasks.recycle(runtime, task);
+        }
+    }
+
+    fn take_stack(&self, class: StackClass) -> Option<Stack> {
+        self.own(|own| own.stacks[class as usize].pop())
+            .or_else(|| self.executor.runtime.platform().stack_alloc(class).ok())
+    }
+
+    fn put_stack(&self, stack: Stack) {
+        let full = self.own(|own| own.stacks[stack.class as usize].push(stack).err());
+        if let Some(stack) = full {
+            // SAFETY: it came from `stack_alloc`, and its task has ended.
+            unsafe { self.executor.runtime.platform().stack_free(stack) };
+        }
+    }
+
+    /// Gives back what an idle carrier keeps, before it ends.
+    pub(super) fn empty_caches(&self) {
+        let runtime = self.executor.runtime;
+        for class in StackClass::ALL {
+            while let Some(stack) = self.own(|own| own.stacks[class as usize].pop()) {
+                // SAFETY: a cached stack has no task.
+                unsafe { runtime.platform().stack_free(stack) };
+            }
+        }
+        while let Some(task) = self.own(|own| own.records.pop()) {
+            runtime.tasks.give_back(task);
+        }
+    }
+
+    /// The fields that are this thread's.
+    pub(super) fn own<R>(&self, with: impl FnOnce(&mut Own) -> R) -> R {
+        // SAFETY: called on the carrier's own OS thread, and `with` neither switches nor calls
+        // `own` again.
+        self.own.with_mut(|own| with(unsafe { &mut *own }))
+    }
+
+    /// Fires this carrier's deadlines that have come.
+    pub(super) fn fire(&self, runtime: &'static Runtime) {
+        let next = self.timers.next();
+        if next != Instant::FAR {
+            timer::fire(runtime, self, runtime.platform().now());
+        }
+    }
+}
+
+/// What every virtual thread runs first and last, on its own stack.
+unsafe extern "C" fn begin(argument: *mut u8) -> ! {
+    let task = NonNull::new(argument.cast::<Task>()).expect("init was given a record");
+    // SAFETY: a carrier has just mounted it.
+    let entry = unsafe { task.as_ref() }.entry.with_mut(|entry| entry);
+    // SAFETY: a started task owns its entry; `run` is called here only, once.
+    unsafe { ((*entry).run)(&raw mut (*entry).payload) };
+    // SAFETY: it is the current task.
+    unsafe { leave(task, Request::Finish) };
+    unreachable!("an ended virtual thread was resumed")
+}
+
+/// Switches from the current task to its carrier; returns when the task is mounted again,
+/// perhaps on another carrier.
+///
+/// # Safety
+/// `task` is the current task of this OS thread.
+pub(crate) unsafe fn leave(task: NonNull<Task>, request: Request) {
+    // SAFETY: it runs here.
+    let mounted: *mut Mounted = unsafe { task.as_ref() }.mounted.with_mut(|mounted| mounted);
+    let carrier = super::here().expect("a task runs on a carrier");
+    let to = carrier.own(|own| own.context);
+    // SAFETY: a running task's own fields.
+    unsafe { (*mounted).request = request };
+    // SAFETY: the carrier saved its context when it mounted this task.
+    unsafe { switch(&raw mut (*mounted).context, to) };
+}
+
+/// # Safety
+/// On the OS thread whose words they are.
+unsafe fn restore(words: ThreadWords, saved: Saved) {
+    if !words.errno.is_null() {
+        // SAFETY: the caller's thread owns it.
+        unsafe { *words.errno = saved.errno };
+    }
+    if !words.unwind.is_null() {
+        // SAFETY: the same.
+        unsafe { (*words.unwind).caught = saved.caught };
+        // SAFETY: the same.
+        unsafe { (*words.unwind).uncaught = saved.uncaught };
+    }
+}
+
+/// # Safety
+/// As for `restore`.
+unsafe fn save(words: ThreadWords, saved: &mut Saved) {
+    if !words.errno.is_null() {
+        // SAFETY: the caller's thread owns it.
+        saved.errno = unsafe { *words.errno };
+    }
+    if !words.unwind.is_null() {
+        // SAFETY: the same.
+        saved.caught = unsafe { (*words.unwind).caught };
+        // SAFETY: the same.
+        saved.uncaught = unsafe { (*words.unwind).uncaught };
+    }
+}

@@ -1,0 +1,174 @@
+//! The record of a virtual thread: 256 bytes, type-stable, never unmapped.
+//!
+//! | field                      | whose, and when                                              |
+//! |----------------------------|--------------------------------------------------------------|
+//! | `state`                    | everybody's; see `state.rs`                                  |
+//! | `context`, `stack`, `saved`| the carrier's while mounting and unmounting; the task's own  |
+//! |                            | `context` is written by the switch away, before `Parked`     |
+//! | `request`                  | the task's before a switch, the carrier's after it           |
+//! | `link`                     | whoever has claimed the task: one queue at a time            |
+//! | `executor`                 | written once, by the submitter that won, before it enqueues  |
+//! | `counted`                  | whoever turns it on counts, whoever turns it off uncounts    |
+//! | `timer`, `timer_ticket`    | under the lock of the wheel that `timer_home` names          |
+//! | `watches`                  | under its own lock; `watching` counts what is in use         |
+//! | `joiners`                  | under its own lock                                           |
+//! | `entry`                    | the spawner's, then the task's or its canceller's            |
+//! | `class`, `reserved`        | the owner of the record                                      |
+//!
+//! # Unsafe
+//! Invariant of `#![allow(unsafe_code)]`: the table above; links are plain fields of records that
+//! are never unmapped.
+#![allow(unsafe_code)]
+
+use core::mem::offset_of;
+use core::ptr::{self, NonNull};
+
+use drift_asm::Context;
+
+use crate::link::{Link, Linked};
+use crate::platform::{Stack, StackClass};
+use crate::prim::{AtomicBool, AtomicPtr, AtomicU32, Ordering, SpinLock, UnsafeCell};
+use crate::reactor::slot::Watches;
+use crate::sched::executor::Executor;
+use crate::sync::wait_queue::WaitQueue;
+use crate::task::state::{Heeds, State, Ticket};
+use crate::timer::wheel::TimerNode;
+
+/// The words of what a virtual thread runs: its captured state, or where that is.
+pub type Payload = [u64; 7];
+
+/// What a virtual thread runs. Exactly one of the two functions is called, exactly once, with the
+/// address of the record's own copy of `payload`, which does not change meanwhile.
+#[derive(Clone, Copy, Debug)]
+pub struct Entry {
+    /// Runs the virtual thread, on its own stack, and drops what it captured.
+    pub run: unsafe fn(*mut Payload),
+    /// Drops what it captured, for one that will never run; on the stack of whoever cancels.
+    pub discard: unsafe fn(*mut Payload),
+    /// The captured words.
+    pub payload: Payload,
+}
+
+/// Why a task gave its carrier up.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Request {
+    /// To the tail of the queue.
+    Yield,
+    /// Until something ends the wait.
+    Park(Heeds),
+    /// The entry has returned.
+    Finish,
+}
+
+/// Marks run queues, the injector and free lists: a claimed task is in one of them.
+#[derive(Debug)]
+pub(crate) struct InQueue;
+
+/// `errno` and the C++ exception globals of a task that is not mounted.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Saved {
+    pub caught: usize,
+    pub uncaught: u32,
+    pub errno: i32,
+}
+
+impl Saved {
+    pub(crate) const CLEAR: Self = Self { caught: 0, uncaught: 0, errno: 0 };
+}
+
+/// The fields that only the present holder of the task touches.
+#[derive(Debug)]
+pub(crate) struct Mounted {
+    pub context: Context,
+    pub stack: Option<Stack>,
+    pub request: Request,
+    pub saved: Saved,
+}
+
+/// The record of a virtual thread.
+#[derive(Debug)]
+#[repr(C, align(64))]
+pub(crate) struct Task {
+    pub state: State,
+    pub link: Link<Task>,
+    pub executor: AtomicPtr<Executor>,
+    pub mounted: UnsafeCell<Mounted>,
+    pub timer_home: AtomicU32,
+    pub watching: AtomicU32,
+    pub timer_ticket: UnsafeCell<Ticket>,
+    pub timer: TimerNode,
+    pub watches: SpinLock<Watches>,
+    pub joiners: WaitQueue,
+    pub entry: UnsafeCell<Entry>,
+    pub index: u32,
+    pub class: UnsafeCell<StackClass>,
+    /// Classes of stacks reserved for this record, a bit each; kept for its next lives.
+    pub reserved: UnsafeCell<u8>,
+    /// Whether the task counts towards its executor's limit just now.
+    pub counted: AtomicBool,
+}
+
+// SAFETY: shared as the table above says; each field's owner is alone with it.
+unsafe impl Sync for Task {}
+
+// SAFETY: `link` is a plain field; a record is never unmapped, and whoever has claimed a task
+// links it in one queue at a time.
+unsafe impl Linked<InQueue> for Task {
+    fn link(node: NonNull<Self>) -> NonNull<Link<Self>> {
+        // SAFETY: `node` is a live record, so `link` lies inside the same allocation.
+        unsafe { node.byte_add(offset_of!(Task, link)) }.cast()
+    }
+}
+
+unsafe fn nothing(_: *mut Payload) {}
+
+impl Task {
+    /// A record that was never used.
+    pub(crate) fn new(index: u32) -> Self {
+        Self {
+            state: State::free(),
+            link: Link::new(),
+            executor: AtomicPtr::new(ptr::null_mut()),
+            counted: AtomicBool::new(false),
+            mounted: UnsafeCell::new(Mounted {
+                context: Context::NONE,
+                stack: None,
+                request: Request::Yield,
+                saved: Saved::CLEAR,
+            }),
+            timer_home: AtomicU32::new(0),
+            watching: AtomicU32::new(0),
+            timer_ticket: UnsafeCell::new(Ticket::NONE),
+            timer: TimerNode::new(),
+            watches: SpinLock::new(Watches::new()),
+            joiners: WaitQueue::new(),
+            entry: UnsafeCell::new(Entry { run: nothing, discard: nothing, payload: [0; 7] }),
+            index,
+            class: UnsafeCell::new(StackClass::M1),
+            reserved: UnsafeCell::new(0),
+        }
+    }
+
+    /// The record around a timer node.
+    pub(crate) fn of_timer(node: NonNull<TimerNode>) -> NonNull<Self> {
+        // SAFETY: every timer node is the field `timer` of a record.
+        unsafe { node.byte_sub(offset_of!(Task, timer)) }.cast()
+    }
+
+    /// The node that wheels link.
+    pub(crate) fn timer_node(task: NonNull<Self>) -> NonNull<TimerNode> {
+        // SAFETY: `task` is a live record, so `timer` lies inside the same allocation.
+        unsafe { task.byte_add(offset_of!(Task, timer)) }.cast()
+    }
+
+    /// The executor it was submitted to; none before.
+    pub(crate) fn executor(&self) -> Option<&'static Executor> {
+        // Acquire pairs with the release in `Executor::submit`.
+        let executor = self.executor.load(Ordering::Acquire);
+        // SAFETY: only `Executor::submit` writes it, with an executor, which lives for ever.
+        unsafe { executor.as_ref() }
+    }
+}
+
+#[cfg(not(loom))]
+static_assertions::const_assert!(size_of::<Task>() <= 256);

@@ -1,0 +1,179 @@
+//! The life of a virtual thread, and what others may do to it through its handle.
+//!
+//! ```text
+//! spawn -> New -> submit -> Active (ready, running) <-> Parked
+//!                    |         |
+//!                 cancelled    finished -> Completed -> joined or dropped -> Free
+//! ```
+//!
+//! `state` decides, `header` says which field belongs to whom, `slab` turns handles into records
+//! and back, `join` waits for the end. A record stays while one of three holds it: the handle, a
+//! run queue or carrier, a canceller. The last to let go gives it back.
+//!
+//! # Unsafe
+//! Invariant of `#![allow(unsafe_code)]`: records are never unmapped, and the state word says who
+//! owns an entry.
+#![allow(unsafe_code)]
+
+pub(crate) mod header;
+pub(crate) mod join;
+pub(crate) mod slab;
+pub(crate) mod state;
+
+use core::ptr::NonNull;
+
+use crate::platform::{PlatformError, StackClass};
+use crate::runtime::Runtime;
+use crate::sched;
+use crate::task::header::Task;
+pub use crate::task::header::{Entry, Payload};
+use crate::task::state::{Cancelled, Hold, Then, Ticket};
+use crate::time::Instant;
+use crate::{reactor, timer};
+
+/// The name of a virtual thread: not zero, and positive as `i64`. A stale or made-up one is
+/// recognised by every call that takes it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Handle(pub i64);
+
+impl Runtime {
+    /// Makes a virtual thread in phase New; it runs only once it is submitted.
+    ///
+    /// # Errors
+    /// When there is no record or no stack to be had for one more; `entry` is then untouched.
+    pub fn spawn(&'static self, entry: Entry, class: StackClass) -> Result<Handle, PlatformError> {
+        let task = self.tasks.take(self)?;
+        // SAFETY: a record from `take` is this call's alone until `open` publishes it.
+        let record = unsafe { task.as_ref() };
+        let bit = 1 << class as u8;
+        // SAFETY: as above.
+        let reserved = record.reserved.with(|reserved| unsafe { *reserved });
+        if reserved & bit == 0 {
+            if let Err(error) = self.platform().stack_reserve(class) {
+                self.tasks.give_back(task);
+                return Err(error);
+            }
+            // SAFETY: as above.
+            record.reserved.with_mut(|reserved| unsafe { *reserved |= bit });
+        }
+        // SAFETY: as above.
+        record.class.with_mut(|own| unsafe { *own = class });
+        // SAFETY: as above.
+        record.entry.with_mut(|own| unsafe { *own = entry });
+        let generation = record.state.open();
+        Ok(self.tasks.handle(record.index, generation))
+    }
+
+    /// Asks for cancellation; false if it is too late, or there is no such virtual thread. One
+    /// that has not started never will: its entry is dropped by this call.
+    pub fn cancel(&'static self, handle: Handle) -> bool {
+        let Some((task, generation)) = self.tasks.find(handle) else { return false };
+        // SAFETY: records are never unmapped.
+        match unsafe { task.as_ref() }.state.cancel(generation) {
+            Cancelled::Discard => {
+                self.discard(task);
+                true
+            }
+            Cancelled::Enqueue => {
+                // SAFETY: `cancel` claimed it for us.
+                unsafe { sched::schedule(self, task) };
+                true
+            }
+            Cancelled::Recorded => true,
+            Cancelled::Gone => false,
+        }
+    }
+
+    /// Gives the handle up. A virtual thread that was not submitted is dropped now; any other
+    /// goes on, and its record is free when it ends.
+    pub fn abandon(&'static self, handle: Handle) {
+        let Some((task, generation)) = self.tasks.find(handle) else { return };
+        // SAFETY: records are never unmapped.
+        let state = &unsafe { task.as_ref() }.state;
+        match state.abandon(generation) {
+            Cancelled::Discard => self.discard(task),
+            Cancelled::Recorded => {
+                if state.release(Hold::Handle, generation) {
+                    self.tasks.recycle(self, task);
+                }
+            }
+            Cancelled::Enqueue | Cancelled::Gone => {}
+        }
+    }
+
+    /// Leaves one pending wake, or resumes a parked virtual thread.
+    pub fn unpark(&'static self, handle: Handle) {
+        let Some((task, generation)) = self.tasks.find(handle) else { return };
+        // SAFETY: records are never unmapped.
+        if unsafe { task.as_ref() }.state.unpark(generation) == Then::Enqueue {
+            // SAFETY: `unpark` claimed it for us.
+            unsafe { sched::schedule(self, task) };
+        }
+    }
+
+    /// For the caller of a timed join that failed, and who will not come again if the virtual
+    /// thread was cancelled: its record is free when it ends, and the handle good until then.
+    pub fn abandon_if_cancelled(&'static self, handle: Handle) {
+        let Some((task, generation)) = self.tasks.find(handle) else { return };
+        // SAFETY: records are never unmapped.
+        let state = &unsafe { task.as_ref() }.state;
+        if state.is_cancelled() && state.release(Hold::Handle, generation) {
+            self.tasks.recycle(self, task);
+        }
+    }
+
+    /// Whether it has ended, and its writes are visible. A stale handle's has.
+    pub fn is_completed(&'static self, handle: Handle) -> bool {
+        match self.tasks.find(handle) {
+            // SAFETY: records are never unmapped.
+            Some((task, generation)) => unsafe { task.as_ref() }.state.is_completed(generation),
+            None => true,
+        }
+    }
+
+    /// Unparks the virtual thread once at `deadline`, if its present wait lasts until then.
+    pub fn unpark_at(&'static self, handle: Handle, deadline: Instant) {
+        let Some((task, generation)) = self.tasks.find(handle) else { return };
+        // SAFETY: records are never unmapped.
+        let state = &unsafe { task.as_ref() }.state;
+        let Some(ticket) = state.ticket(generation) else { return };
+        if deadline == Instant::ZERO {
+            return reactor::wake(self, task, ticket);
+        }
+        // SAFETY: the same.
+        unsafe { timer::arm(self, task, ticket, deadline) };
+    }
+
+    /// Drops the entry of a task that will never run, and ends it.
+    fn discard(&'static self, task: NonNull<Task>) {
+        // SAFETY: records are never unmapped.
+        let record = unsafe { task.as_ref() };
+        let generation = record.state.generation();
+        record.entry.with_mut(|entry| {
+            // SAFETY: phase `Dropping` gives the entry to its canceller, which is this call.
+            let entry = unsafe { &mut *entry };
+            // SAFETY: `discard` is called here only, and `run` never will be.
+            unsafe { (entry.discard)(&raw mut entry.payload) };
+        });
+        if let Some(executor) = record.executor() {
+            executor.uncount(record);
+        }
+        self.complete(task);
+        if record.state.release(Hold::Pin, generation) {
+            self.tasks.recycle(self, task);
+        }
+    }
+
+    /// Publishes the end and wakes who waits for it. The caller has a hold that it releases next.
+    pub(crate) fn complete(&'static self, task: NonNull<Task>) {
+        // SAFETY: records are never unmapped, and the caller's hold keeps it from reuse.
+        let record = unsafe { task.as_ref() };
+        let joined = record.state.complete();
+        // SAFETY: as above; what others registered before the end is taken back here.
+        unsafe { timer::disarm(self, task, Ticket::NONE) };
+        reactor::unwatch(self, record, Ticket::NONE);
+        if joined {
+            record.joiners.wake_all(self);
+        }
+    }
+}

@@ -1,0 +1,481 @@
+//! The state word of a virtual thread: one word decides every resume, cancel, join and reuse.
+//!
+//! ```text
+//!  63            33 32          13 12                                              3 2    0
+//! +----------------+--------------+-------------------------------------------------+-------+
+//! | generation     | wait         | flags                                           | phase |
+//! +----------------+--------------+-------------------------------------------------+-------+
+//! ```
+//!
+//! `generation` names one life of the record (it is part of the handle), `wait` one wait in that
+//! life. Both together are a `Ticket`: what a timer, a readiness registration or a wait queue
+//! remembers. A claim with an old ticket is refused, so nothing left over from one wait can end
+//! the next. Ready and running are one phase, `Active`: nobody but the carrier that has the task
+//! may act on the difference, and a yield need not touch the word.
+//!
+//! | from                 | event                         | by       | to        | then        |
+//! |----------------------|-------------------------------|----------|-----------|-------------|
+//! | Free                 | open                          | spawner  | New       | nothing     |
+//! | New                  | submit                        | anyone   | Active    | enqueue     |
+//! | Active, not started  | start                         | carrier  | started   | switch in   |
+//! | Active               | park, and a heeded wake came  | itself   | next wait | go on       |
+//! | Active               | commit_park                   | carrier  | Parked    | nothing     |
+//! | Active               | the same, a heeded wake came  | carrier  | next wait | enqueue     |
+//! | New, Active          | unpark                        | anyone   | permit    | nothing     |
+//! | Parked, heeds permit | unpark                        | anyone   | Active    | enqueue     |
+//! | Parked, does not     | unpark                        | anyone   | permit    | nothing     |
+//! | New, Active          | wake, ticket is this wait's   | anyone   | woken     | nothing     |
+//! | Parked               | wake, ticket is this wait's   | anyone   | Active    | enqueue     |
+//! | any                  | wake, ticket is another's     | anyone   | unchanged | nothing     |
+//! | New; Active, not st. | cancel                        | anyone   | Dropping  | discard     |
+//! | Active, started      | cancel                        | anyone   | cancel    | nothing     |
+//! | Parked, heeds cancel | cancel                        | anyone   | Active    | enqueue     |
+//! | Parked, does not     | cancel                        | anyone   | cancel    | nothing     |
+//! | Dropping             | complete                      | canceller| Completed | wake joiners|
+//! | Active               | complete                      | carrier  | Completed | wake joiners|
+//! | Completed            | the last of held, engaged and | its      | Free, next| reuse       |
+//! |                      | pinned is released            | releaser | generation|             |
+//!
+//! Only a carrier that has left the task's stack writes `Parked` or, for a task that ran,
+//! `Completed`. Leaving `Parked` ends the wait: the number goes up, and what the wait heeded
+//! (permit, woken) is used up. A late `start` of a task that was cancelled in its queue finds
+//! `Dropping` or `Completed` and only lets go.
+
+use crate::prim::{AtomicU64, Ordering};
+
+/// Where a task is in its life, as everybody may see it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u64)]
+pub(crate) enum Phase {
+    /// The record is in a free list.
+    Free = 0,
+    /// Spawned, not submitted.
+    New = 1,
+    /// In a run queue or on a carrier.
+    Active = 2,
+    /// Switched out until somebody claims it.
+    Parked = 3,
+    /// Will never run; the canceller is dropping its entry.
+    Dropping = 4,
+    /// Finished, or cancelled without having run.
+    Completed = 5,
+}
+
+const PHASE: u64 = 0b111;
+/// An unpark came that no park has used.
+const PERMIT: u64 = 1 << 3;
+/// A registration of this wait has fired before the park.
+const WOKEN: u64 = 1 << 4;
+/// Cancellation was asked for.
+const CANCEL: u64 = 1 << 5;
+/// A carrier has mounted it once.
+const STARTED: u64 = 1 << 6;
+/// The handle was neither joined nor dropped.
+const HELD: u64 = 1 << 7;
+/// A run queue or a carrier has a pointer to the record.
+const ENGAGED: u64 = 1 << 8;
+/// A canceller has a pointer to the record.
+const PINNED: u64 = 1 << 9;
+/// While parked: an unpark ends this wait.
+const HEEDS_PERMIT: u64 = 1 << 10;
+/// While parked: a cancel request ends this wait.
+const HEEDS_CANCEL: u64 = 1 << 11;
+/// Somebody waits in `joiners`.
+const JOINED: u64 = 1 << 12;
+
+const WAIT_SHIFT: u32 = 13;
+const WAIT: u64 = ((1 << 20) - 1) << WAIT_SHIFT;
+const GENERATION_SHIFT: u32 = 33;
+const TICKET: u64 = !((1 << WAIT_SHIFT) - 1);
+
+/// The last generation; a record that reaches it is retired, so a handle never names two lives.
+pub(crate) const LAST_GENERATION: u32 = (1 << 31) - 1;
+
+/// What ends a wait, besides a wake with its ticket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Heeds {
+    /// An unpark, also one that came before.
+    pub permit: bool,
+    /// A cancel request, also one that came before.
+    pub cancel: bool,
+}
+
+impl Heeds {
+    /// A park of the user's own.
+    pub(crate) const PARK: Self = Self { permit: true, cancel: true };
+    /// A wait inside the runtime that must see its end: join, admission.
+    pub(crate) const WAKE: Self = Self { permit: false, cancel: false };
+
+    const fn bits(self) -> u64 {
+        (self.permit as u64 * HEEDS_PERMIT) | (self.cancel as u64 * HEEDS_CANCEL)
+    }
+
+    /// The flags that end a wait that heeds `self`.
+    const fn ends(self) -> u64 {
+        WOKEN | (self.permit as u64 * PERMIT) | (self.cancel as u64 * CANCEL)
+    }
+
+    /// The flags that such an end uses up.
+    const fn used(self) -> u64 {
+        WOKEN | (self.permit as u64 * PERMIT)
+    }
+}
+
+/// One wait in one life of a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Ticket(u64);
+
+impl Ticket {
+    /// No task's.
+    pub(crate) const NONE: Self = Self(0);
+}
+
+/// What the caller of a transition must do.
+#[must_use]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Then {
+    /// Nothing.
+    Nothing,
+    /// Put the task into a run queue: the caller alone has claimed it.
+    Enqueue,
+}
+
+/// The answer to `submit`.
+#[must_use]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Submitted {
+    /// The caller must enqueue it.
+    Enqueue,
+    /// It was submitted or cancelled before; nothing to do.
+    Before,
+    /// The handle is stale.
+    Gone,
+}
+
+/// The answer to `cancel`.
+#[must_use]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Cancelled {
+    /// It will never run: the caller must drop the entry, then `complete` and `release` `Pin`.
+    Discard,
+    /// The request is recorded and the task claimed: the caller must enqueue it.
+    Enqueue,
+    /// The request is recorded.
+    Recorded,
+    /// Completed or stale: there is nothing to cancel.
+    Gone,
+}
+
+/// Who may keep a record from being reused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Hold {
+    /// The handle.
+    Handle,
+    /// A run queue or a carrier.
+    Engagement,
+    /// A canceller.
+    Pin,
+}
+
+impl Hold {
+    const fn flag(self) -> u64 {
+        match self {
+            Self::Handle => HELD,
+            Self::Engagement => ENGAGED,
+            Self::Pin => PINNED,
+        }
+    }
+}
+
+/// One reading of the word.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Word(u64);
+
+impl Word {
+    const fn phase(self) -> Phase {
+        match self.0 & PHASE {
+            0 => Phase::Free,
+            1 => Phase::New,
+            2 => Phase::Active,
+            3 => Phase::Parked,
+            4 => Phase::Dropping,
+            _ => Phase::Completed,
+        }
+    }
+
+    const fn has(self, flags: u64) -> bool {
+        self.0 & flags != 0
+    }
+
+    const fn with(self, flags: u64) -> Self {
+        Self(self.0 | flags)
+    }
+
+    const fn without(self, flags: u64) -> Self {
+        Self(self.0 & !flags)
+    }
+
+    const fn to(self, phase: Phase) -> Self {
+        Self((self.0 & !PHASE) | phase as u64)
+    }
+
+    const fn generation(self) -> u32 {
+        (self.0 >> GENERATION_SHIFT) as u32
+    }
+
+    const fn ticket(self) -> Ticket {
+        Ticket(self.0 & TICKET)
+    }
+
+    /// The task goes on, and what its wait heeded is used up.
+    const fn next_wait(self, used: u64) -> Self {
+        let wait = self.0.wrapping_add(1 << WAIT_SHIFT) & WAIT;
+        let rest = self.0 & !(WAIT | used | HEEDS_PERMIT | HEEDS_CANCEL);
+        Self(rest | wait).to(Phase::Active)
+    }
+}
+
+/// The word. See the table above; `transition` is the only writer of a record in use.
+#[derive(Debug)]
+pub(crate) struct State(AtomicU64);
+
+impl State {
+    /// A record that was never used.
+    pub(crate) fn free() -> Self {
+        Self(AtomicU64::new(1 << GENERATION_SHIFT))
+    }
+
+    /// Begins a life; only for the owner of a free record. Returns its generation.
+    pub(crate) fn open(&self) -> u32 {
+        // Relaxed: the record came to its owner through a free list, under a lock or unshared.
+        let word = Word(self.0.load(Ordering::Relaxed));
+        assert_eq!(word.phase(), Phase::Free, "a record in use was given out again");
+        let open = Word(word.0 & !(TICKET ^ (u64::MAX << GENERATION_SHIFT)));
+        // Release publishes the entry to whoever gets the handle; pairs with the acquire in
+        // `transition` and `load`.
+        self.0.store(open.to(Phase::New).with(HELD).0, Ordering::Release);
+        word.generation()
+    }
+
+    /// New to Active. Refuses every other phase.
+    pub(crate) fn submit(&self, generation: u32) -> Submitted {
+        self.transition(|word| {
+            if word.generation() != generation || word.phase() == Phase::Free {
+                return (word, Submitted::Gone);
+            }
+            match word.phase() {
+                Phase::New => (word.to(Phase::Active).with(ENGAGED), Submitted::Enqueue),
+                _ => (word, Submitted::Before),
+            }
+        })
+    }
+
+    /// Whether a submit would do something, without doing it.
+    pub(crate) fn is_new(&self, generation: u32) -> Option<bool> {
+        let word = self.load();
+        (word.generation() == generation && word.phase() != Phase::Free)
+            .then_some(word.phase() == Phase::New)
+    }
+
+    /// For the carrier that took the task from its queue: whether it has run before.
+    pub(crate) fn is_started(&self) -> bool {
+        // Relaxed: the flag was set by a carrier that had the task before this one, and the task
+        // came here through a queue.
+        Word(self.0.load(Ordering::Relaxed)).has(STARTED)
+    }
+
+    /// The first mount; false if the task was cancelled in its queue and must be let go.
+    pub(crate) fn start(&self) -> bool {
+        self.transition(|word| match word.phase() {
+            Phase::Active => (word.with(STARTED), true),
+            _ => (word, false),
+        })
+    }
+
+    /// On the task itself: ends the wait at once if its cause is there already.
+    pub(crate) fn end_wait(&self, heeds: Heeds) -> bool {
+        if !self.load().has(heeds.ends()) {
+            return false;
+        }
+        self.transition(|word| match word.has(heeds.ends()) {
+            true => (word.next_wait(heeds.used()), true),
+            false => (word, false),
+        })
+    }
+
+    /// Ends a park. Runs on the carrier's own stack, after the switch.
+    pub(crate) fn commit_park(&self, heeds: Heeds) -> Then {
+        self.transition(|word| match word.has(heeds.ends()) {
+            true => (word.next_wait(heeds.used()), Then::Enqueue),
+            false => (word.to(Phase::Parked).with(heeds.bits()), Then::Nothing),
+        })
+    }
+
+    /// One pending wake, or the claim of a parked task.
+    pub(crate) fn unpark(&self, generation: u32) -> Then {
+        self.transition(|word| {
+            if word.generation() != generation {
+                return (word, Then::Nothing);
+            }
+            match word.phase() {
+                Phase::Parked if word.has(HEEDS_PERMIT) => (word.next_wait(0), Then::Enqueue),
+                Phase::New | Phase::Active | Phase::Parked => (word.with(PERMIT), Then::Nothing),
+                _ => (word, Then::Nothing),
+            }
+        })
+    }
+
+    /// The claim of a registration: only in its own wait.
+    pub(crate) fn wake(&self, ticket: Ticket) -> Then {
+        self.transition(|word| {
+            if word.ticket() != ticket {
+                return (word, Then::Nothing);
+            }
+            match word.phase() {
+                Phase::Parked => (word.next_wait(0), Then::Enqueue),
+                Phase::New | Phase::Active => (word.with(WOKEN), Then::Nothing),
+                _ => (word, Then::Nothing),
+            }
+        })
+    }
+
+    /// Asks for cancellation.
+    pub(crate) fn cancel(&self, generation: u32) -> Cancelled {
+        self.transition(|word| {
+            if word.generation() != generation {
+                return (word, Cancelled::Gone);
+            }
+            match word.phase() {
+                Phase::New => (word.to(Phase::Dropping).with(PINNED), Cancelled::Discard),
+                Phase::Active if !word.has(STARTED) => {
+                    (word.to(Phase::Dropping).with(PINNED), Cancelled::Discard)
+                }
+                Phase::Parked if word.has(HEEDS_CANCEL) => {
+                    (word.with(CANCEL).next_wait(0), Cancelled::Enqueue)
+                }
+                Phase::Active | Phase::Parked => (word.with(CANCEL), Cancelled::Recorded),
+                Phase::Dropping => (word, Cancelled::Recorded),
+                Phase::Free | Phase::Completed => (word, Cancelled::Gone),
+            }
+        })
+    }
+
+    /// Gives the handle up. A task that was never submitted can never run now, and answers
+    /// `Discard`; any other goes on by itself, and answers `Recorded`. `Gone` asks the caller to
+    /// see whether the record is free, with `release`.
+    pub(crate) fn abandon(&self, generation: u32) -> Cancelled {
+        self.transition(|word| {
+            if word.generation() != generation {
+                return (word, Cancelled::Gone);
+            }
+            match word.phase() {
+                Phase::New => {
+                    (word.to(Phase::Dropping).with(PINNED).without(HELD), Cancelled::Discard)
+                }
+                _ => (word, Cancelled::Recorded),
+            }
+        })
+    }
+
+    /// The end. The caller keeps its hold, wakes joiners if told so, and then releases.
+    ///
+    /// SeqCst, with `is_over`: a registration that is made meanwhile either sees the end, or is
+    /// seen by the caller, who looks for registrations afterwards.
+    pub(crate) fn complete(&self) -> bool {
+        self.transition(|word| (word.to(Phase::Completed), word.has(JOINED)))
+    }
+
+    /// Lets go of one hold; true if it was the last, and the caller must reuse the record.
+    pub(crate) fn release(&self, hold: Hold, generation: u32) -> bool {
+        self.transition(|word| {
+            if word.generation() != generation || !word.has(hold.flag()) {
+                return (word, false);
+            }
+            let rest = word.without(hold.flag());
+            let last =
+                rest.phase() == Phase::Completed && !rest.has(HELD | ENGAGED | PINNED);
+            if last { (rest.to(Phase::Free), true) } else { (rest, false) }
+        })
+    }
+
+    /// Ends a life; only for whom `release` told so. False if the record is worn out.
+    pub(crate) fn close(&self) -> bool {
+        let next = Word(self.0.load(Ordering::Relaxed)).generation() + 1;
+        // Release: the next `open`, or a stale handle's load, sees the record as it was left.
+        self.0.store(u64::from(next) << GENERATION_SHIFT, Ordering::Release);
+        next < LAST_GENERATION
+    }
+
+    /// Before a joiner waits: false if there is nothing to wait for.
+    pub(crate) fn expect_joiner(&self, generation: u32) -> bool {
+        self.transition(|word| match word.generation() == generation {
+            true if word.phase() != Phase::Completed => (word.with(JOINED), true),
+            _ => (word, false),
+        })
+    }
+
+    /// Whether this life has ended; its writes are visible to whoever sees it so.
+    pub(crate) fn is_completed(&self, generation: u32) -> bool {
+        let word = self.load();
+        word.generation() != generation || matches!(word.phase(), Phase::Completed | Phase::Free)
+    }
+
+    /// Whether a cancel was asked for.
+    pub(crate) fn is_cancelled(&self) -> bool {
+        self.load().has(CANCEL)
+    }
+
+    /// The present wait of the life `generation`, unless it has ended.
+    pub(crate) fn ticket(&self, generation: u32) -> Option<Ticket> {
+        let word = self.load();
+        let alive = matches!(word.phase(), Phase::New | Phase::Active | Phase::Parked);
+        (word.generation() == generation && alive).then_some(word.ticket())
+    }
+
+    /// The present wait; only for the task itself.
+    pub(crate) fn own_ticket(&self) -> Ticket {
+        Word(self.0.load(Ordering::Relaxed)).ticket()
+    }
+
+    /// Whether the wait of `ticket` has ended, or its task.
+    pub(crate) fn is_over(&self, ticket: Ticket) -> bool {
+        let word = self.load();
+        word.ticket() != ticket || matches!(word.phase(), Phase::Completed | Phase::Dropping)
+    }
+
+    /// The generation of the present life.
+    pub(crate) fn generation(&self) -> u32 {
+        Word(self.0.load(Ordering::Relaxed)).generation()
+    }
+
+    /// SeqCst: pairs with the SeqCst exchange in `transition`, so that "I registered, then
+    /// looked" and "I ended the wait, then looked for registrations" cannot both miss.
+    fn load(&self) -> Word {
+        Word(self.0.load(Ordering::SeqCst))
+    }
+
+    /// The only writer of a record in use. Stores even an unchanged word: a second unpark must
+    /// release what its caller did before it, although the permit is there already. SeqCst, and
+    /// therefore also: acquires what the others did before theirs.
+    fn transition<R>(&self, step: impl Fn(Word) -> (Word, R)) -> R {
+        let mut seen = self.0.load(Ordering::Acquire);
+        loop {
+            let (next, answer) = step(Word(seen));
+            match self.0.compare_exchange_weak(
+                seen,
+                next.0,
+                Ordering::SeqCst,
+                Ordering::Acquire,
+            ) {
+                Ok(_) => return answer,
+                Err(now) => seen = now,
+            }
+        }
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests;
+
+#[cfg(all(test, loom))]
+mod loom;

@@ -1,0 +1,203 @@
+//! Deadlines: arm, disarm, fire.
+//!
+//! Every carrier has a wheel; a task has one node, for the earliest deadline of its present wait.
+//!
+//! | `timer_home` | the node                             | who may change it                   |
+//! |--------------|--------------------------------------|-------------------------------------|
+//! | 0            | is in no wheel                       | who exchanges 0 for the number of a |
+//! |              |                                      | wheel, holding that wheel's lock    |
+//! | n            | is in the wheel of carrier n - 1     | who holds that wheel's lock         |
+//!
+//! A deadline belongs to the wait of its ticket. Whoever ends a wait disarms it when it runs
+//! again; until then the claim refuses it. Arming from outside may race with the end of the wait:
+//! the armer looks at the state after it has put the node in, the other looks at `timer_home`
+//! after it has changed the state, all four SeqCst, so one of them takes the node out again.
+//!
+//! A deadline is never early: a node fires at the first tick of the wheel not before it. It is
+//! late by less than a tick (65.536 us) plus what the sleep and the run queue add. A carrier
+//! serves its own wheel; while it is busy in one virtual thread, an idle one does (`idle.rs`).
+//!
+//! # Unsafe
+//! Invariant of `#![allow(unsafe_code)]`: the table above, and that records are never unmapped.
+#![allow(unsafe_code)]
+
+pub(crate) mod level;
+pub(crate) mod wheel;
+
+use core::ptr::NonNull;
+
+use crate::link::list::List;
+use crate::prim::{AtomicU64, Ordering, SpinLock};
+use crate::runtime::Runtime;
+use crate::sched::{self, Carrier};
+use crate::task::header::{InQueue, Task};
+use crate::task::state::{Then, Ticket};
+use crate::time::Instant;
+use crate::timer::wheel::Wheel;
+
+/// Timers that fire under one hold of a wheel's lock.
+const BATCH: usize = 64;
+
+/// A carrier's wheel, and when it wants to be served.
+#[derive(Debug)]
+pub(crate) struct Timers {
+    wheel: SpinLock<Wheel>,
+    /// Not later than the next expiry, in nanoseconds; `u64::MAX` for none. It may be early,
+    /// after a disarm, and is put right when the wheel is served.
+    next: AtomicU64,
+}
+
+// SAFETY: the nodes in the wheel are touched under its lock only.
+unsafe impl Sync for Timers {}
+
+impl Timers {
+    pub(crate) fn new() -> Self {
+        Self { wheel: SpinLock::new(Wheel::new()), next: AtomicU64::new(u64::MAX) }
+    }
+
+    /// When to serve this wheel next. SeqCst: see `arm` and `Carrier::sleep`.
+    pub(crate) fn next(&self) -> Instant {
+        Instant(self.next.load(Ordering::SeqCst))
+    }
+}
+
+/// Arms `task` for `deadline` within the wait of `ticket`; an earlier deadline of the same wait
+/// stays. On a carrier, that one's wheel serves it; elsewhere, the executor's first carrier's.
+///
+/// # Safety
+/// `task` is a record of `runtime`.
+pub(crate) unsafe fn arm(
+    runtime: &'static Runtime,
+    task: NonNull<Task>,
+    ticket: Ticket,
+    deadline: Instant,
+) {
+    if deadline == Instant::FAR {
+        return;
+    }
+    // SAFETY: records are never unmapped.
+    let record = unsafe { task.as_ref() };
+    loop {
+        // SeqCst, here and in the exchange: see the module's head.
+        let home = record.timer_home.load(Ordering::SeqCst);
+        let carrier = match home {
+            0 => sched::current_carrier(runtime).unwrap_or_else(|| runtime.server_of(record)),
+            n => runtime.carrier(n as usize - 1),
+        };
+        let number = u32::from(carrier.id().0) + 1;
+        let mut wheel = carrier.timers.wheel.lock();
+        if home == 0 {
+            let entered = record.timer_home.compare_exchange(
+                0,
+                number,
+                Ordering::SeqCst,
+                Ordering::SeqCst,
+            );
+            if entered.is_err() {
+                continue;
+            }
+        } else {
+            if record.timer_home.load(Ordering::SeqCst) != home {
+                continue;
+            }
+            // SAFETY: `home` names this wheel, whose lock is held.
+            let same = record.timer_ticket.with(|own| unsafe { *own } == ticket);
+            if same && record.timer.deadline() <= deadline {
+                return;
+            }
+            // SAFETY: the node is in this wheel, as `home` says.
+            unsafe { wheel.remove(Task::timer_node(task)) };
+        }
+        // SAFETY: `home` names this wheel, whose lock is held, and the node is in none.
+        record.timer_ticket.with_mut(|own| unsafe { *own = ticket });
+        // SAFETY: the same.
+        unsafe { wheel.insert(Task::timer_node(task), deadline) };
+        if record.state.is_over(ticket) {
+            // SAFETY: it was just put in.
+            unsafe { wheel.remove(Task::timer_node(task)) };
+            record.timer_home.store(0, Ordering::SeqCst);
+            return;
+        }
+        let sooner = wheel.next_expiry().unwrap_or(deadline).min(deadline);
+        if sooner.0 < carrier.timers.next.load(Ordering::Relaxed) {
+            // SeqCst pairs with the load in `Carrier::sleep`: either the sleeper sees this
+            // deadline, or `hurry` sees that it sleeps.
+            carrier.timers.next.store(sooner.0, Ordering::SeqCst);
+            drop(wheel);
+            carrier.hurry(runtime, sooner);
+        }
+        return;
+    }
+}
+
+/// Takes the deadline of an ended wait back; one that belongs to the wait of `keep` stays.
+///
+/// # Safety
+/// `task` is a record of `runtime`.
+pub(crate) unsafe fn disarm(runtime: &'static Runtime, task: NonNull<Task>, keep: Ticket) {
+    // SAFETY: records are never unmapped.
+    let record = unsafe { task.as_ref() };
+    loop {
+        // SeqCst: see the module's head.
+        let home = record.timer_home.load(Ordering::SeqCst);
+        if home == 0 {
+            return;
+        }
+        let mut wheel = runtime.carrier(home as usize - 1).timers.wheel.lock();
+        if record.timer_home.load(Ordering::SeqCst) == home {
+            // SAFETY: `home` names this wheel, whose lock is held.
+            if record.timer_ticket.with(|own| unsafe { *own } == keep) {
+                return;
+            }
+            // SAFETY: the node is in this wheel, as `home` says.
+            unsafe { wheel.remove(Task::timer_node(task)) };
+            record.timer_home.store(0, Ordering::SeqCst);
+            return;
+        }
+    }
+}
+
+/// Wakes whose deadline has come in the wheel of `carrier`; whether there was any.
+pub(crate) fn fire(runtime: &'static Runtime, carrier: &Carrier, now: Instant) -> bool {
+    let mut fired = false;
+    while carrier.timers.next() <= now {
+        let mut due: List<InQueue, Task> = List::new();
+        let mut wheel = carrier.timers.wheel.lock();
+        let mut left = BATCH;
+        while left > 0 {
+            let Some(node) = wheel.expire(now) else { break };
+            left -= 1;
+            let task = Task::of_timer(node);
+            // SAFETY: records are never unmapped.
+            let record = unsafe { task.as_ref() };
+            // SAFETY: `timer_home` names this wheel, whose lock is held.
+            let ticket = record.timer_ticket.with(|own| unsafe { *own });
+            record.timer_home.store(0, Ordering::SeqCst);
+            if record.state.wake(ticket) == Then::Enqueue {
+                // SAFETY: `wake` claimed the task, so it is in no queue.
+                unsafe { due.push_back(task) };
+            }
+        }
+        if left > 0 {
+            let next = wheel.next_expiry().map_or(u64::MAX, |next| next.0);
+            carrier.timers.next.store(next, Ordering::SeqCst);
+        }
+        drop(wheel);
+        while let Some(task) = due.pop_front() {
+            fired = true;
+            // SAFETY: claimed above.
+            unsafe { sched::schedule(runtime, task) };
+        }
+        if left > 0 {
+            break;
+        }
+    }
+    fired
+}
+
+impl Carrier {
+    /// Whether nothing is armed here.
+    pub(crate) fn is_timeless(&self) -> bool {
+        self.timers.wheel.lock().is_empty()
+    }
+}

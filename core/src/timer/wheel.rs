@@ -1,0 +1,223 @@
+//! A hierarchical timer wheel: deadlines in, expired nodes out, everything in constant time.
+//!
+//! (Varghese and Lauck, "Hashed and Hierarchical Timing Wheels", SOSP 1987, scheme 7.)
+//!
+//! Time is cut into ticks of 2^16 ns. A deadline counts as the first tick not before it, so a
+//! node is never early, and less than a tick late. A tick has 48 bits: eight digits of six, one
+//! for each level. A node is on the level of the highest digit in which its tick differs from
+//! `elapsed`, in the slot that this digit names:
+//!
+//! ```text
+//!            level 7        ...     level 2      level 1      level 0
+//! elapsed    0                      5            17           60
+//! tick a     0                      5            17           63     level 0, slot 63
+//! tick b     0                      5            18            2     level 1, slot 18
+//! tick c     0                      9            ...          ...    level 2, slot 9
+//! ```
+//!
+//! So on level 0 a slot is one tick, not before `elapsed`; on a higher one, occupied slots are
+//! those after the digit of `elapsed`, and everything on a lower level comes before everything
+//! on a higher one. The first occupied slot of the lowest occupied level is what comes next.
+//!
+//! | step of `expire`, while the next slot starts by `now` | then                              |
+//! |-------------------------------------------------------|-----------------------------------|
+//! | it is on level 0                                      | `elapsed` := its tick; give a node|
+//! | it is on a higher level                               | `elapsed` := its start; its nodes |
+//! |                                                       | go down, in order (they cascade)  |
+//! | none starts by `now`                                  | `elapsed` := the tick of `now`    |
+//!
+//! `elapsed` never passes the start of an occupied slot, so no digit of it that decides where a
+//! node is changes while the node is linked: the place of a node follows from its deadline and
+//! `elapsed` at any time, and equal ticks are in one slot, in order of insertion. A deadline that
+//! is over counts as `elapsed`. Empty slots are skipped by the bitmaps, however far time goes.
+//!
+//! The last deadlines of all round up to 2^48, a ninth digit: they have a level of their own, and
+//! come at [`Instant::FAR`].
+//!
+//! Not thread-safe: the caller owns the wheel or holds the lock it is behind.
+//!
+//! # Safety
+//! Invariant of `#![allow(unsafe_code)]`: nodes in the wheel are alive and in place, as the callers
+//! of `insert` promised, and where the paragraphs above say.
+#![allow(unsafe_code)]
+
+#[cfg(all(test, not(loom)))]
+mod tests;
+
+use core::mem::offset_of;
+use core::ptr::NonNull;
+
+use crate::link::{Link, Linked};
+use crate::prim::{AtomicU64, Ordering};
+use crate::time::Instant;
+use crate::timer::level::{BITS, Level};
+
+/// Nanoseconds in a tick: 65.536 us.
+pub(crate) const TICK: u64 = 1 << 16;
+
+/// Eight digits, and the tick after the last.
+const LEVELS: usize = 9;
+
+/// Marks the slots of wheels.
+#[derive(Debug)]
+pub(crate) struct InWheel;
+
+/// A deadline in a wheel, or none; part of the record that it is about.
+#[derive(Debug)]
+pub(crate) struct TimerNode {
+    link: Link<TimerNode>,
+    /// In nanoseconds. Changes under the lock of the wheel; atomic, so that reading it is safe.
+    deadline: AtomicU64,
+}
+
+// SAFETY: `link` is a plain field; `Wheel::insert` demands that the node stays in place.
+unsafe impl Linked<InWheel> for TimerNode {
+    fn link(node: NonNull<Self>) -> NonNull<Link<Self>> {
+        // SAFETY: `node` is a live `TimerNode`, so `link` lies inside the same allocation.
+        unsafe { node.byte_add(offset_of!(TimerNode, link)) }.cast()
+    }
+}
+
+impl TimerNode {
+    /// A node in no wheel.
+    pub(crate) fn new() -> Self {
+        Self { link: Link::new(), deadline: AtomicU64::new(u64::MAX) }
+    }
+
+    /// What it was last inserted with.
+    #[inline]
+    pub(crate) fn deadline(&self) -> Instant {
+        Instant(self.deadline.load(Ordering::Relaxed))
+    }
+}
+
+/// Deadlines in order.
+#[derive(Debug)]
+pub(crate) struct Wheel {
+    /// Every tick before this one is over, and nothing is left of it.
+    elapsed: u64,
+    /// A bit for each level that is not empty.
+    occupied: u16,
+    levels: [Level; LEVELS],
+}
+
+/// A slot of the wheel.
+#[derive(Clone, Copy)]
+struct Place {
+    level: usize,
+    slot: u32,
+}
+
+impl Wheel {
+    /// A wheel with nothing in it, at the beginning of time.
+    pub(crate) const fn new() -> Self {
+        Self { elapsed: 0, occupied: 0, levels: [const { Level::new() }; LEVELS] }
+    }
+
+    /// Whether nothing is in it.
+    #[inline]
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.occupied == 0
+    }
+
+    /// Puts `node` in for `deadline`.
+    ///
+    /// # Safety
+    /// `node` is in no wheel, and stays alive and in place until it is removed or expires.
+    #[inline]
+    pub(crate) unsafe fn insert(&mut self, node: NonNull<TimerNode>, deadline: Instant) {
+        // SAFETY: alive, as the caller says.
+        unsafe { node.as_ref() }.deadline.store(deadline.0, Ordering::Relaxed);
+        let place = self.place(deadline);
+        // SAFETY: in no wheel, alive and in place, as the caller says.
+        unsafe { self.levels[place.level].push_back(place.slot, node) };
+        self.occupied |= 1 << place.level;
+    }
+
+    /// Takes `node` out.
+    ///
+    /// # Safety
+    /// `node` is in this wheel.
+    #[inline]
+    pub(crate) unsafe fn remove(&mut self, node: NonNull<TimerNode>) {
+        // SAFETY: alive while it is in the wheel.
+        let deadline = unsafe { node.as_ref() }.deadline();
+        let place = self.place(deadline);
+        let level = &mut self.levels[place.level];
+        // SAFETY: the place of a node follows from its deadline as long as it is linked.
+        unsafe { level.remove(place.slot, node) };
+        if level.is_empty() {
+            self.occupied &= !(1 << place.level);
+        }
+    }
+
+    /// When to call `expire` next: never later than the first tick that has a node, earlier only
+    /// to let nodes cascade, and after the last `now` for which `expire` gave none.
+    #[inline]
+    pub(crate) fn next_expiry(&self) -> Option<Instant> {
+        let (_, start) = self.first()?;
+        // Saturates for the tick after the last.
+        Some(Instant(start.saturating_mul(TICK)))
+    }
+
+    /// Takes out one node whose deadline has come, the earliest tick first, within a tick the one
+    /// that was inserted first; none when nothing is left at `now`. A `now` before an earlier one
+    /// finds nothing.
+    pub(crate) fn expire(&mut self, now: Instant) -> Option<NonNull<TimerNode>> {
+        let now = now.0 / TICK + u64::from(now == Instant::FAR);
+        while let Some((place, start)) = self.first() {
+            if start > now {
+                break;
+            }
+            self.elapsed = start;
+            if place.level > 0 {
+                self.cascade(place);
+                continue;
+            }
+            let node = self.levels[0].front(place.slot)?;
+            // SAFETY: found in this wheel.
+            unsafe { self.remove(node) };
+            return Some(node);
+        }
+        self.elapsed = self.elapsed.max(now);
+        None
+    }
+
+    /// Moves the nodes of a slot that starts at `elapsed` to where they are now.
+    fn cascade(&mut self, from: Place) {
+        let level = &mut self.levels[from.level];
+        let mut nodes = level.take(from.slot);
+        if level.is_empty() {
+            self.occupied &= !(1 << from.level);
+        }
+        while let Some(node) = nodes.pop_front() {
+            // SAFETY: it was in the wheel until now, so it is alive.
+            let deadline = unsafe { node.as_ref() }.deadline();
+            // SAFETY: just taken out; its inserter promised the rest.
+            unsafe { self.insert(node, deadline) };
+        }
+    }
+
+    /// What comes next: a slot, and the tick at which it starts.
+    #[inline]
+    fn first(&self) -> Option<(Place, u64)> {
+        if self.is_empty() {
+            return None;
+        }
+        let level = self.occupied.trailing_zeros();
+        let slot = self.levels[level as usize].first();
+        // Digits above the level are those of `elapsed`, digits below are zero.
+        let above = self.elapsed >> (BITS * level) >> BITS << BITS;
+        let start = (above | u64::from(slot)) << (BITS * level);
+        Some((Place { level: level as usize, slot }, start))
+    }
+
+    /// Where a node of this deadline belongs, and is if it is linked.
+    #[inline]
+    fn place(&self, deadline: Instant) -> Place {
+        let tick = deadline.0.div_ceil(TICK).max(self.elapsed);
+        let level = ((tick ^ self.elapsed) | 1).ilog2() / BITS;
+        let slot = (tick >> (BITS * level)) as u32 % (1 << BITS);
+        Place { level: level as usize, slot }
+    }
+}

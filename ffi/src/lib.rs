@@ -1,0 +1,35 @@
+//! The C ABI of the drift runtime, and nothing else: `libdrift_rt.a`, `libdrift_rt.so`, `drift.h`.
+//!
+//! Border rules:
+//!
+//! - Every argument may be any 64-bit value. A handle is looked up, never dereferenced; a stale
+//!   or made-up one is an answer. The one pointer, the callback of `drift_thread_spawn`, is the
+//!   caller's promise.
+//! - Nothing unwinds into C: a panic prints its message and aborts.
+//! - There is no start and no end: the first call of any function makes the runtime, and the
+//!   process may exit at any moment.
+//! - `errno` is not touched: system calls do not go through the C library.
+//! - Milliseconds exist only here; `time` says what they mean.
+//!
+//! One file for each family of functions; `process` keeps the one runtime of the process.
+//!
+//! # Unsafe
+//! `panic`, `process`, `thread`, and the `no_mangle` attribute of every exported function
+//! (exported names are unique: `symbols.txt`).
+#![no_std]
+#![deny(unsafe_code)]
+
+#[cfg(not(panic = "abort"))]
+extern crate std;
+
+mod exec;
+#[cfg(panic = "abort")]
+mod panic;
+mod process;
+mod reactor;
+mod testing;
+mod thread;
+mod time;
+
+/// Raised when a function is added; a function is never changed or removed.
+pub const DRIFT_ABI_VERSION: i64 = 1;

@@ -1,0 +1,168 @@
+//! `Host`: what the runtime asks of the world, answered by the kernel below.
+//!
+//! # Safety
+//!
+//! A host is written once into memory of its own and never moved, unmapped or changed except
+//! through its atomics and locks. The parking table is its own mapping of zeros, and zero is
+//! every carrier's first state.
+#![allow(unsafe_code)]
+
+use core::fmt;
+use core::ptr::NonNull;
+
+use drift_core::platform::{
+    Armed, CarrierId, Events, Interest, MAX_CARRIERS, Platform, PlatformError, Source, Stack,
+    StackClass, ThreadWords,
+};
+use drift_core::prim::{self, AtomicU32};
+use drift_core::sched::Carrier;
+use drift_core::time::Instant;
+
+use crate::parking::{Bed, Parking};
+use crate::stack_cache::StackCache;
+use crate::sys::poll::Poller;
+use crate::sys::stack::{Guards, map_table};
+use crate::sys::{clock, park, thread};
+
+/// The platform of the machine we are compiled for.
+pub struct Host {
+    /// One word for each carrier there can be.
+    parking: &'static [Parking; MAX_CARRIERS],
+    poller: Poller,
+    stacks: StackCache,
+}
+
+impl Host {
+    /// A host of its own, for ever: an address range, and two descriptors, both close-on-exec.
+    ///
+    /// # Errors
+    /// `Unsupported` where there is no port; the kernel's code when it has no descriptors or no
+    /// address space left.
+    pub fn new() -> Result<&'static Self, PlatformError> {
+        let poller = Poller::new()?;
+        let stacks = StackCache::new(Guards::probe()?)?;
+        let parking = map_table(size_of::<[Parking; MAX_CARRIERS]>())?;
+        // SAFETY: as large as the table, page-aligned, mapped for ever; zero is a state.
+        let parking = unsafe { parking.cast().as_ref() };
+        let place = map_table(size_of::<Self>())?.cast::<Self>();
+        prim::set_cpu_yield(thread::yield_now);
+        // SAFETY: mapped just now, large enough, page-aligned.
+        unsafe { place.write(Self { parking, poller, stacks }) };
+        // SAFETY: written above; never unmapped, and shared only from here on.
+        Ok(unsafe { place.as_ref() })
+    }
+
+    fn sleep_on_futex(&self, parking: &Parking, until: Option<Instant>) {
+        if is_over(until) || !parking.fall_asleep(Bed::Futex) {
+            return;
+        }
+        loop {
+            park::wait_while(parking.word(), Bed::Futex.asleep(), until);
+            if !parking.is_asleep(Bed::Futex) || is_over(until) {
+                break;
+            }
+        }
+        parking.wake_up();
+    }
+
+    fn sleep_in_poller(&self, parking: &Parking, until: Option<Instant>, ready: &mut Events) {
+        if is_over(until) || !parking.fall_asleep(Bed::Poller) {
+            return self.poller.wait(Some(Instant::ZERO), ready);
+        }
+        loop {
+            self.poller.wait(until, ready);
+            if !ready.is_empty() || !parking.is_asleep(Bed::Poller) || is_over(until) {
+                break;
+            }
+        }
+        parking.wake_up();
+    }
+}
+
+impl fmt::Debug for Host {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Host").field("poller", &self.poller).finish_non_exhaustive()
+    }
+}
+
+fn is_over(until: Option<Instant>) -> bool {
+    match until {
+        None | Some(Instant::FAR) => false,
+        Some(Instant::ZERO) => true,
+        Some(until) => until <= clock::now(),
+    }
+}
+
+// SAFETY: `StackCache` hands each slot to one owner, from mappings that are never unmapped, with
+// a guard that `Guards::probe` has seen fault; `map_table` maps anew each time; the clock is
+// CLOCK_MONOTONIC; `thread::words` are thread-locals of the C library's.
+unsafe impl Platform for Host {
+    fn now(&self) -> Instant {
+        clock::now()
+    }
+
+    fn entropy(&self) -> u64 {
+        clock::entropy()
+    }
+
+    fn carrier_start(&self, carrier: &'static Carrier) -> Result<(), PlatformError> {
+        thread::start(carrier)
+    }
+
+    fn carrier_sleep(&self, id: CarrierId, until: Option<Instant>, ready: Option<&mut Events>) {
+        let parking = &self.parking[usize::from(id.0)];
+        match ready {
+            Some(ready) => self.sleep_in_poller(parking, until, ready),
+            None => self.sleep_on_futex(parking, until),
+        }
+    }
+
+    fn carrier_wake(&self, id: CarrierId) {
+        let parking = &self.parking[usize::from(id.0)];
+        match parking.notify() {
+            None => {}
+            Some(Bed::Futex) => park::wake_one(parking.word()),
+            Some(Bed::Poller) => self.poller.ring(),
+        }
+    }
+
+    fn thread_wait(&self, word: &AtomicU32, value: u32, until: Option<Instant>) {
+        park::wait_while(word, value, until);
+    }
+
+    fn thread_wake(&self, word: *const AtomicU32) {
+        park::wake_all(word);
+    }
+
+    fn thread_yield(&self) {
+        thread::yield_now();
+    }
+
+    fn thread_words(&self) -> ThreadWords {
+        thread::words()
+    }
+
+    fn io_arm(&self, source: Source, token: u64, on: Interest) -> Result<Armed, PlatformError> {
+        self.poller.arm(source, token, on)
+    }
+
+    fn stack_reserve(&self, class: StackClass) -> Result<(), PlatformError> {
+        self.stacks.reserve(class)
+    }
+
+    fn stack_alloc(&self, class: StackClass) -> Result<Stack, PlatformError> {
+        self.stacks.alloc(class)
+    }
+
+    unsafe fn stack_free(&self, stack: Stack) {
+        // SAFETY: the caller's, word for word.
+        unsafe { self.stacks.free(&stack) };
+    }
+
+    fn table(&self, bytes: usize) -> Result<NonNull<u8>, PlatformError> {
+        map_table(bytes)
+    }
+}
+
+#[cfg(test)]
+mod tests;

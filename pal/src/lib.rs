@@ -1,0 +1,34 @@
+//! `Host`: the `Platform` of the machine we are compiled for.
+//!
+//! | file             | what                                                              |
+//! |------------------|-------------------------------------------------------------------|
+//! | `parking.rs`     | the word on which a carrier sleeps: its table, who wakes how      |
+//! | `host.rs`        | `Host`: each promise of `Platform`, kept by the two files below   |
+//! | `stack_cache.rs` | stacks: reserve, reuse, limits; the same on every kernel          |
+//! | `sys/`           | the kernel: one folder each, the same names in all of them        |
+//!
+//! Nothing here allocates from a heap: a `Host` lives in memory that it maps for itself. Nothing
+//! here is ever unmapped or closed, so `exit` is safe while everything runs. A process may make
+//! several: after fork(2) the child makes one of its own, and its parent's is dead there.
+//!
+//! # Safety
+//!
+//! Files with unsafe code: `host.rs`, `stack_cache.rs`, and those in `sys/linux`. Each says at
+//! its head what it relies on.
+
+#![no_std]
+#![deny(unsafe_code)]
+
+mod parking;
+
+// Under loom only the shared word is compiled: what is above it calls the kernel, which loom
+// cannot follow.
+cfg_if::cfg_if! {
+    if #[cfg(not(loom))] {
+        mod host;
+        mod stack_cache;
+        mod sys;
+
+        pub use host::Host;
+    }
+}

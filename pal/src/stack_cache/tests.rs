@@ -1,0 +1,144 @@
+//! Reuse, limits and what is given back, with both kinds of guard.
+
+extern crate std;
+
+use std::vec::Vec;
+
+use super::*;
+
+fn stacks(cache: &StackCache, class: StackClass, count: usize) -> Vec<Stack> {
+    let one = |_| {
+        cache.reserve(class).expect("address space for tests");
+        cache.alloc(class).expect("one was reserved")
+    };
+    (0..count).map(one).collect()
+}
+
+fn free(cache: &StackCache, stack: Stack) {
+    // SAFETY: the tests' own stacks, which nothing runs on.
+    unsafe { cache.free(&stack) };
+}
+
+fn lowest(stack: &Stack) -> *mut u8 {
+    core::ptr::with_exposed_provenance_mut(stack.limit)
+}
+
+#[test]
+fn a_freed_stack_is_the_next_one_out() {
+    let cache = StackCache::new(Guards::probe().unwrap()).unwrap();
+    let mut out = stacks(&cache, StackClass::K256, 3);
+    let last = out.pop().unwrap();
+    let (limit, top, id) = (last.limit, last.top, last.id);
+    free(&cache, last);
+    let again = cache.alloc(StackClass::K256).unwrap();
+    assert_eq!((again.limit, again.top, again.id), (limit, top, id));
+}
+
+#[test]
+fn no_more_are_out_than_were_reserved() {
+    let cache = StackCache::new(Guards::probe().unwrap()).unwrap();
+    let out = stacks(&cache, StackClass::M8, 9);
+    assert_eq!(out.len(), 9);
+    assert!(matches!(cache.alloc(StackClass::M8), Err(PlatformError::Limit { limit: 9, .. })));
+}
+
+#[test]
+fn classes_are_reserved_apart() {
+    let cache = StackCache::new(Guards::probe().unwrap()).unwrap();
+    cache.reserve(StackClass::K64).unwrap();
+    assert!(cache.alloc(StackClass::M1).is_err());
+    assert!(cache.alloc(StackClass::K64).is_ok());
+}
+
+#[test]
+fn above_high_water_memory_goes_back_and_all_stacks_stay() {
+    let cache = StackCache::new(Guards::probe().unwrap()).unwrap();
+    let class = StackClass::M8;
+    let plan = Plan::of(class);
+    let count = plan.warm + 4 * plan.batch;
+    let out = stacks(&cache, class, count);
+    for stack in &out {
+        // SAFETY: the lowest usable byte of a stack of ours.
+        unsafe { lowest(stack).write(1) };
+    }
+    for stack in out {
+        free(&cache, stack);
+    }
+    let out = Vec::from_iter((0..count).map(|_| cache.alloc(class).expect("all came back")));
+    let is_warm = |stack: &&Stack| {
+        // SAFETY: as above.
+        unsafe { lowest(stack).read() == 1 }
+    };
+    let warm = out.iter().filter(is_warm).count();
+    assert!((plan.warm..plan.warm + plan.batch).contains(&warm), "{warm} of {count} kept memory");
+    let mut limits = Vec::from_iter(out.iter().map(|stack| stack.limit));
+    limits.sort_unstable();
+    limits.dedup();
+    assert_eq!(limits.len(), count, "no stack is out twice");
+}
+
+#[test]
+fn guards_that_cost_mappings_are_limited_and_the_error_says_so() {
+    let cache = StackCache::new(Guards::Mapping(3)).unwrap();
+    let out = stacks(&cache, StackClass::K64, 2);
+    assert_eq!(out.len(), 2);
+    cache.reserve(StackClass::M1).unwrap();
+    for _ in 0..2 {
+        let refusal = cache.reserve(StackClass::K64).unwrap_err();
+        let PlatformError::Limit { what, limit } = refusal else { panic!("{refusal}") };
+        assert!(what.contains("vm.max_map_count"), "{what}");
+        assert_eq!(limit, 3);
+    }
+    assert!(cache.alloc(StackClass::M1).is_ok(), "what was reserved before can be had");
+}
+
+#[test]
+fn a_stack_whose_guard_was_refused_is_tried_again() {
+    let cache = StackCache::new(Guards::probe().unwrap()).unwrap();
+    cache.reserve(StackClass::K64).unwrap();
+    let Class { plan, lists } = &cache.classes[StackClass::K64 as usize];
+    let taken = lists.lock().take(plan.segment, plan.stride(cache.page)).unwrap();
+    lists.lock().put_bare(taken.id);
+    assert_eq!(cache.alloc(StackClass::K64).unwrap().id, taken.id);
+}
+
+#[test]
+fn a_class_gives_its_name_whatever_the_colour() {
+    let cache = StackCache::new(Guards::probe().unwrap()).unwrap();
+    for class in StackClass::ALL {
+        let out = stacks(&cache, class, 2 * COLOURS);
+        for stack in &out {
+            let usable = stack.top - stack.limit;
+            assert!(usable >= class.bytes() && usable < class.bytes() + 2 * cache.page);
+        }
+    }
+}
+
+#[test]
+fn threads_that_take_and_give_never_share_a_stack() {
+    let cache = StackCache::new(Guards::probe().unwrap()).unwrap();
+    let class = StackClass::M8;
+    let each = Plan::of(class).warm;
+    for _ in 0..4 * each {
+        cache.reserve(class).unwrap();
+    }
+    std::thread::scope(|scope| {
+        for name in 1..=4_u8 {
+            let cache = &cache;
+            scope.spawn(move || {
+                for _ in 0..4 {
+                    let out = Vec::from_iter((0..each).map(|_| cache.alloc(class).unwrap()));
+                    for stack in &out {
+                        // SAFETY: the lowest usable byte of a stack that is out to this thread.
+                        unsafe { lowest(stack).write(name) };
+                    }
+                    for stack in out {
+                        // SAFETY: as above.
+                        assert_eq!(unsafe { lowest(&stack).read() }, name);
+                        free(cache, stack);
+                    }
+                }
+            });
+        }
+    });
+}

@@ -1,0 +1,73 @@
+//! One kernel, chosen here; the constants below are what a port must give.
+//!
+//! A port is a folder with these modules. `docs/porting.md` walks through one.
+
+cfg_if::cfg_if! {
+    if #[cfg(target_os = "linux")] {
+        mod linux;
+        use linux as os;
+    } else if #[cfg(any(
+        target_vendor = "apple",
+        target_os = "freebsd",
+        target_os = "netbsd",
+        target_os = "openbsd",
+        target_os = "dragonfly",
+    ))] {
+        mod kqueue;
+        mod unsupported;
+        use kqueue as os;
+    } else if #[cfg(windows)] {
+        mod iocp;
+        mod unsupported;
+        use iocp as os;
+    } else {
+        mod unsupported;
+        use unsupported as os;
+    }
+}
+pub(crate) use os::{clock, park, poll, stack, thread};
+
+use core::ptr::NonNull;
+
+use drift_core::platform::{Armed, Events, Interest, PlatformError, Source, ThreadWords};
+use drift_core::prim::AtomicU32;
+use drift_core::sched::Carrier;
+use drift_core::time::Instant;
+
+type Answer<T> = Result<T, PlatformError>;
+
+/// The monotonic clock, and a random word.
+const _: fn() -> Instant = clock::now;
+const _: fn() -> u64 = clock::entropy;
+
+/// Sleeps while the word has the value, until woken or the instant, never early; may wake for no
+/// reason. What wakes takes an address that need not be mapped.
+const _: fn(&AtomicU32, u32, Option<Instant>) = park::wait_while;
+const _: fn(*const AtomicU32) = park::wake_one;
+const _: fn(*const AtomicU32) = park::wake_all;
+
+/// The kernel's poller and the bell that ends its `wait`. One thread waits at a time; a `wait`
+/// ends for events, for a bell, at the instant, or for no reason.
+const _: fn() -> Answer<poll::Poller> = poll::Poller::new;
+const _: fn(&poll::Poller, Source, u64, Interest) -> Answer<Armed> = poll::Poller::arm;
+const _: fn(&poll::Poller, Option<Instant>, &mut Events) = poll::Poller::wait;
+const _: fn(&poll::Poller) = poll::Poller::ring;
+
+/// Address space: for tables, and for stacks, which never become huge pages.
+const _: fn() -> usize = stack::page_bytes;
+const _: fn(usize) -> Answer<NonNull<u8>> = stack::map_table;
+const _: fn(usize) -> Answer<NonNull<u8>> = stack::map_stacks;
+
+/// How pages become inaccessible here, found out once; `limit` is how many can.
+const _: fn() -> Answer<stack::Guards> = stack::Guards::probe;
+const _: fn(&stack::Guards) -> Option<usize> = stack::Guards::limit;
+
+/// Makes the page at an address inaccessible; gives the memory of a range back to the kernel.
+/// Both unsafe: nobody may use what lies there.
+const _: unsafe fn(&stack::Guards, usize) -> Answer<()> = stack::Guards::install;
+const _: unsafe fn(usize, usize) = stack::give_back;
+
+/// OS threads.
+const _: fn(&'static Carrier) -> Answer<()> = thread::start;
+const _: fn() = thread::yield_now;
+const _: fn() -> ThreadWords = thread::words;

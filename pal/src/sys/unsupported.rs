@@ -1,0 +1,126 @@
+//! Every name of the contract, every one refusing: what a machine without a port gets.
+//!
+//! `Host::new` asks for a poller first, so nothing else here is ever reached; it refuses all the
+//! same.
+
+pub(crate) mod clock {
+    //! No clock.
+
+    use drift_core::time::Instant;
+
+    pub(crate) fn now() -> Instant {
+        Instant::ZERO
+    }
+
+    pub(crate) fn entropy() -> u64 {
+        0
+    }
+}
+
+pub(crate) mod park {
+    //! Nothing to sleep on.
+
+    use drift_core::prim::AtomicU32;
+    use drift_core::time::Instant;
+
+    pub(crate) fn wait_while(_: &AtomicU32, _: u32, _: Option<Instant>) {}
+
+    pub(crate) fn wake_one(_: *const AtomicU32) {}
+
+    pub(crate) fn wake_all(_: *const AtomicU32) {}
+}
+
+pub(crate) mod poll {
+    //! No poller: the refusal that `Host::new` passes on.
+
+    use drift_core::platform::{Armed, Events, Interest, PlatformError, Source};
+    use drift_core::time::Instant;
+
+    /// Cannot be made.
+    #[derive(Debug)]
+    pub(crate) enum Poller {}
+
+    impl Poller {
+        pub(crate) fn new() -> Result<Self, PlatformError> {
+            Err(PlatformError::Unsupported)
+        }
+
+        pub(crate) fn arm(&self, _: Source, _: u64, _: Interest) -> Result<Armed, PlatformError> {
+            match *self {}
+        }
+
+        pub(crate) fn wait(&self, _: Option<Instant>, _: &mut Events) {
+            match *self {}
+        }
+
+        pub(crate) fn ring(&self) {
+            match *self {}
+        }
+    }
+}
+
+pub(crate) mod stack {
+    //! No address space.
+    //!
+    //! # Safety
+    //!
+    //! `install` and `give_back` are unsafe to call because real ones are; these touch nothing.
+    #![allow(unsafe_code)]
+
+    use core::ptr::NonNull;
+
+    use drift_core::platform::PlatformError;
+
+    pub(crate) fn page_bytes() -> usize {
+        4096
+    }
+
+    pub(crate) fn map_table(_: usize) -> Result<NonNull<u8>, PlatformError> {
+        Err(PlatformError::Unsupported)
+    }
+
+    pub(crate) fn map_stacks(_: usize) -> Result<NonNull<u8>, PlatformError> {
+        Err(PlatformError::Unsupported)
+    }
+
+    /// # Safety
+    /// Nothing to hold: it does nothing.
+    pub(crate) unsafe fn give_back(_: usize, _: usize) {}
+
+    /// Cannot be made.
+    #[derive(Debug)]
+    pub(crate) enum Guards {}
+
+    impl Guards {
+        pub(crate) fn probe() -> Result<Self, PlatformError> {
+            Err(PlatformError::Unsupported)
+        }
+
+        pub(crate) fn limit(&self) -> Option<usize> {
+            match *self {}
+        }
+
+        /// # Safety
+        /// Nothing to hold: it cannot be called.
+        pub(crate) unsafe fn install(&self, _: usize) -> Result<(), PlatformError> {
+            match *self {}
+        }
+    }
+}
+
+pub(crate) mod thread {
+    //! No threads.
+
+    use drift_core::platform::{PlatformError, ThreadWords};
+    use drift_core::sched::Carrier;
+
+    pub(crate) fn start(_: &'static Carrier) -> Result<(), PlatformError> {
+        Err(PlatformError::Unsupported)
+    }
+
+    pub(crate) fn yield_now() {}
+
+    pub(crate) fn words() -> ThreadWords {
+        ThreadWords::NONE
+    }
+}

@@ -1,0 +1,165 @@
+//! The table at the end.
+
+use std::time::Duration;
+
+use comfy_table::{CellAlignment, ColumnConstraint, Table, Width, presets};
+use serde_json::Value;
+
+use super::Measured;
+use super::process::number;
+
+/// Everything that was measured.
+pub struct Report {
+    /// Connections of the client.
+    pub connections: u32,
+    /// Carriers of the virtual threads.
+    pub carriers: u32,
+    /// The load on virtual threads.
+    pub figures: Figures,
+    /// The virtual threads beside the connections.
+    pub others: Others,
+    /// The same load on OS threads.
+    pub threads: Figures,
+}
+
+/// One server under load.
+pub struct Figures {
+    /// The client's last line.
+    pub result: Value,
+    /// Seen from outside the server.
+    pub(super) measured: Measured,
+    /// Bytes by which the server grew from before the first connection.
+    pub grown: u64,
+}
+
+/// The sleepers and the rings.
+pub struct Others {
+    /// The server's first line.
+    pub ready: Value,
+    /// The phase without load.
+    pub quiet: Value,
+    /// The phase under load.
+    pub loaded: Value,
+    /// CPUs that they kept busy without load.
+    pub quiet_cpu: f64,
+}
+
+impl Figures {
+    fn cpu_per_request(&self) -> Duration {
+        self.measured.cpu.div_f64(number(&self.result, "requests").max(1.0))
+    }
+
+    fn latency(&self, key: &str) -> String {
+        time(number(&self.result, key))
+    }
+}
+
+impl Report {
+    /// The table, ready to print.
+    pub fn table(&self) -> String {
+        let mut table = Table::new();
+        table.load_preset(presets::UTF8_FULL_CONDENSED);
+        table.set_header([
+            format!("{} connections", grouped(self.connections.into())),
+            "a virtual thread each".to_owned(),
+            "an OS thread each".to_owned(),
+        ]);
+        self.add_load(&mut table);
+        self.add_others(&mut table);
+        for column in table.column_iter_mut().skip(1) {
+            column.set_cell_alignment(CellAlignment::Right);
+            column.set_constraint(ColumnConstraint::LowerBoundary(Width::Fixed(23)));
+        }
+        table.to_string()
+    }
+
+    fn add_load(&self, table: &mut Table) {
+        let both = [&self.figures, &self.threads];
+        let mut row = |name: &str, of: &dyn Fn(&Figures) -> String| {
+            table.add_row([name.to_owned(), of(both[0]), of(both[1])]);
+        };
+        row("requests per second", &|f| grouped(number(&f.result, "per_second")));
+        row("latency p50", &|f| f.latency("p50_us"));
+        row("latency p99", &|f| f.latency("p99_us"));
+        row("latency p99.9", &|f| f.latency("p99_9_us"));
+        row("server CPU per request", &|f| time(f.cpu_per_request().as_secs_f64() * 1e6));
+        row("memory per connection", &|f| bytes(f.grown as f64 / f64::from(self.connections)));
+        row("threads of the kernel", &|f| grouped(f.measured.os_threads as f64));
+        table.add_row(["carriers", &self.carriers.to_string(), "-"]);
+    }
+
+    fn add_others(&self, table: &mut Table) {
+        let Others { ready, quiet, loaded, quiet_cpu } = &self.others;
+        if number(ready, "others") == 0.0 {
+            return;
+        }
+        let mut row = |name: &str, value: String| {
+            table.add_row([name.to_owned(), value, "-".to_owned()]);
+        };
+        let ring_members = number(ready, "others") - number(ready, "sleepers");
+        row("asleep besides", grouped(number(ready, "sleepers")));
+        row("parked in rings besides", grouped(ring_members));
+        row("  started in", time(number(ready, "start_ms") * 1e3));
+        row("  memory of one, its stack included", bytes(number(ready, "rss_per_vt")));
+        row("  page tables of one", bytes(number(ready, "tables_per_vt")));
+        row("  CPU of all, before the load", format!("{:.1} % of one", quiet_cpu * 100.0));
+        for (when, phase) in [("before the load", quiet), ("under load", loaded)] {
+            for (key, what) in [("late_p50_us", "p50"), ("late_p99_us", "p99")] {
+                row(&format!("sleepers late {when}, {what}"), time(number(phase, key)));
+            }
+            row(&format!("sleepers late {when}, most"), time(number(phase, "late_max_us")));
+        }
+        row("sleeps that ended", grouped(number(quiet, "woken") + number(loaded, "woken")));
+        row("  early", grouped(number(quiet, "early") + number(loaded, "early")));
+    }
+}
+
+/// A whole number with its thousands apart.
+pub fn grouped(value: f64) -> String {
+    let digits = format!("{value:.0}");
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && digit.is_ascii_digit() && (digits.len() - index).is_multiple_of(3) {
+            text.push(' ');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+fn time(microseconds: f64) -> String {
+    match microseconds {
+        few if few < 1_000.0 => format!("{few:.1} µs"),
+        some if some < 1_000_000.0 => format!("{:.2} ms", some / 1e3),
+        many => format!("{:.2} s", many / 1e6),
+    }
+}
+
+fn bytes(count: f64) -> String {
+    match count {
+        few if few < 10_240.0 => format!("{} B", grouped(few)),
+        many => format!("{:.1} KiB", many / 1024.0),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn thousands_stand_apart() {
+        assert_eq!(grouped(0.0), "0");
+        assert_eq!(grouped(999.4), "999");
+        assert_eq!(grouped(1_000.0), "1 000");
+        assert_eq!(grouped(1_234_567.0), "1 234 567");
+    }
+
+    #[test]
+    fn times_and_sizes_take_the_unit_that_fits() {
+        assert_eq!(time(12.34), "12.3 µs");
+        assert_eq!(time(1_500.0), "1.50 ms");
+        assert_eq!(time(2_500_000.0), "2.50 s");
+        assert_eq!(bytes(4_300.0), "4 300 B");
+        assert_eq!(bytes(65_536.0), "64.0 KiB");
+    }
+}
