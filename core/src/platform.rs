@@ -250,6 +250,5 @@ pub struct UnwindGlobals {
 
 impl ThreadWords {
     /// A thread without such words.
-    pub const NONE: Self =
-        Self { errno: core::ptr::null_mut(), unwind: core::ptr::null_mut() };
+    pub const NONE: Self = Self { errno: core::ptr::null_mut(), unwind: core::ptr::null_mut() };
 }

@@ -68,10 +68,7 @@ impl Runtime {
     ///
     /// # Errors
     /// When the platform has no room for the tables.
-    pub fn new(
-        platform: &'static dyn Platform,
-        birth: u8,
-    ) -> Result<&'static Self, PlatformError> {
+    pub fn new(platform: &'static dyn Platform, birth: u8) -> Result<&'static Self, PlatformError> {
         let place: NonNull<Self> = platform.table(size_of::<Self>())?.cast();
         let executors = platform.table(MAX_EXECUTORS * size_of::<Executor>())?.cast();
         let carriers = platform.table(MAX_CARRIERS * size_of::<Carrier>())?.cast();
@@ -136,7 +133,8 @@ impl Runtime {
         // SAFETY: just written, and never moved.
         let executor: &'static Executor = unsafe { place.as_ref() };
         for id in first..first + policy.max_threads as usize {
-            let carrier = Carrier::new(executor, CarrierId(id as u16), self.platform.entropy() as u32);
+            let carrier =
+                Carrier::new(executor, CarrierId(id as u16), self.platform.entropy() as u32);
             // SAFETY: the lock gave these places, within MAX_CARRIERS, to this call alone.
             unsafe { self.carriers.add(id).write(carrier) };
         }

@@ -33,15 +33,16 @@ int main(int argc, char **argv)
         return 1;
     captured->name = argc > 1 ? argv[1] : "world";
 
-    /* The environment belongs to the runtime from here on. Nothing runs yet. */
     DriftIface closure = {captured, &table, {0, 0, 0, 0}, 0};
     const int64_t vt = drift_thread_spawn(&closure, 0);
     if (vt == 0) {
+        free(captured); /* not taken: still ours */
         fprintf(stderr, "hello: no memory for a virtual thread\n");
         return 1;
     }
+    /* The environment belongs to the virtual thread now, which does not run yet. */
     if (drift_exec_submit(drift_exec_default_get(), vt) != 0) {
-        drift_thread_drop(vt); /* refused: still ours, so we let go of it */
+        drift_thread_drop(vt); /* refused: still ours; this drops the environment with it */
         fprintf(stderr, "hello: the executor refused\n");
         return 1;
     }

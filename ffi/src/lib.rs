@@ -22,14 +22,14 @@
 #[cfg(not(panic = "abort"))]
 extern crate std;
 
-mod exec;
+pub mod exec;
 #[cfg(panic = "abort")]
 mod panic;
 mod process;
-mod reactor;
-mod testing;
-mod thread;
-mod time;
+pub mod reactor;
+pub mod testing;
+pub mod thread;
+pub mod time;
 
 /// Raised when a function is added; a function is never changed or removed.
 pub const DRIFT_ABI_VERSION: i64 = 1;

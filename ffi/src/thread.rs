@@ -174,8 +174,7 @@ pub extern "C" fn drift_thread_is_completed(vt: i64) -> i64 {
 /// C: `int64_t drift_thread_cancel(int64_t vt);`
 #[unsafe(no_mangle)]
 pub extern "C" fn drift_thread_cancel(vt: i64) -> i64 {
-    let cancelled =
-        vt != 0 && process::runtime().is_some_and(|runtime| runtime.cancel(Handle(vt)));
+    let cancelled = vt != 0 && process::runtime().is_some_and(|runtime| runtime.cancel(Handle(vt)));
     i64::from(!cancelled)
 }
 

@@ -14,7 +14,7 @@
 //! Locks, in this order: `watches` of a task, then a slot. No system call under either.
 //!
 //! # Unsafe
-//! Invariant of `#![allow(unsafe_code)]`: slots below `ready` are written; watches and records
+//! Invariant of `#![allow(unsafe_code)]`: a slot of zeroes is an empty one; watches and records
 //! are never unmapped.
 #![allow(unsafe_code)]
 
@@ -23,7 +23,7 @@ pub(crate) mod slot;
 use core::ptr::NonNull;
 
 use crate::platform::{Armed, Event, Interest, Platform, PlatformError, Source};
-use crate::prim::{AtomicU32, Ordering, SpinLock};
+use crate::prim::{AtomicU32, Ordering};
 use crate::reactor::slot::{Ask, Claimed, Slot, Watch};
 use crate::runtime::Runtime;
 use crate::sched;
@@ -43,9 +43,6 @@ const MAX_WATCHES: usize = 1 << 23;
 #[derive(Debug)]
 pub(crate) struct Reactor {
     slots: NonNull<Slot>,
-    /// Slots below are written.
-    ready: AtomicU32,
-    grow: SpinLock<()>,
     watches: NonNull<Watch>,
     taken: AtomicU32,
 }
@@ -59,8 +56,6 @@ impl Reactor {
     pub(crate) fn new(platform: &dyn Platform) -> Result<Self, PlatformError> {
         Ok(Self {
             slots: platform.table(MAX_SOURCES * size_of::<Slot>())?.cast(),
-            ready: AtomicU32::new(0),
-            grow: SpinLock::new(()),
             watches: platform.table(MAX_WATCHES * size_of::<Watch>())?.cast(),
             taken: AtomicU32::new(0),
         })
@@ -75,19 +70,8 @@ impl Reactor {
         if source as usize >= MAX_SOURCES {
             return None;
         }
-        // Acquire pairs with the release below.
-        if source >= self.ready.load(Ordering::Acquire) {
-            let _growing = self.grow.lock();
-            let mut ready = self.ready.load(Ordering::Relaxed);
-            while ready <= source {
-                // SAFETY: the table has MAX_SOURCES slots, and the lock keeps others from
-                // writing the same.
-                unsafe { self.slots.add(ready as usize).write(Slot::new()) };
-                ready += 1;
-            }
-            self.ready.store(ready, Ordering::Release);
-        }
-        // SAFETY: slots below `ready` are written, and never moved.
+        // SAFETY: the table has MAX_SOURCES slots; zero, as the platform gives it, is an empty
+        // one (`slot.rs` has a test for that).
         Some(unsafe { self.slots.add(source as usize).as_ref() })
     }
 
@@ -125,9 +109,10 @@ impl Runtime {
         }
         // SAFETY: a record of this runtime.
         unsafe { timer::arm(self, task, ticket, deadline) };
-        let watched = self.reactor.slot(source.0).is_some_and(|slot| {
-            watch(self, slot, task, source, ticket, interest)
-        });
+        let watched = self
+            .reactor
+            .slot(source.0)
+            .is_some_and(|slot| watch(self, slot, task, source, ticket, interest));
         if !watched {
             wake(self, task, ticket);
         }

@@ -163,6 +163,8 @@ pub(crate) struct SlotState {
 unsafe impl Send for SlotState {}
 
 impl Slot {
+    /// What a slot of zeroes is.
+    #[cfg(all(test, not(loom)))]
     pub(crate) fn new() -> Self {
         Self(SpinLock::new(SlotState {
             waiting: List::new(),
@@ -286,3 +288,6 @@ impl SlotState {
         self.waiting = kept;
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests;

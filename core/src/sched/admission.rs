@@ -67,9 +67,8 @@ impl Places {
 
     /// Gives a place back, unless somebody may get it.
     pub(crate) fn leave(&self) -> Left {
-        let free = self.change(|word| {
-            (word < WAITING || count(word) > self.limit).then_some(word - ONE)
-        });
+        let free =
+            self.change(|word| (word < WAITING || count(word) > self.limit).then_some(word - ONE));
         if free { Left::Done } else { Left::Locked }
     }
 
@@ -98,12 +97,7 @@ impl Places {
         let mut word = self.word.load(Ordering::Acquire);
         loop {
             let Some(next) = step(word) else { return false };
-            match self.word.compare_exchange_weak(
-                word,
-                next,
-                Ordering::AcqRel,
-                Ordering::Acquire,
-            ) {
+            match self.word.compare_exchange_weak(word, next, Ordering::AcqRel, Ordering::Acquire) {
                 Ok(_) => return true,
                 Err(now) => word = now,
             }

@@ -294,9 +294,9 @@ impl Executor {
 
     /// A standby's look; `progress` is what it saw the last time.
     pub(crate) fn look(&self, progress: &mut u32) -> Look {
-        let turns = self.carriers().fold(0u32, |sum, carrier| {
-            sum.wrapping_add(carrier.turns.load(Ordering::Relaxed))
-        });
+        let turns = self
+            .carriers()
+            .fold(0u32, |sum, carrier| sum.wrapping_add(carrier.turns.load(Ordering::Relaxed)));
         let stuck = core::mem::replace(progress, turns) == turns;
         match (self.has_work(), stuck) {
             (false, _) => Look::Quiet,

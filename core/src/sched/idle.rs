@@ -151,8 +151,12 @@ impl Role {
 
     /// Takes the role if nobody has it. SeqCst, as all of the role: see the module's head.
     pub(crate) fn take(&self, carrier: u16) -> bool {
-        let free =
-            self.holder.compare_exchange(0, u32::from(carrier) + 1, Ordering::SeqCst, Ordering::SeqCst);
+        let free = self.holder.compare_exchange(
+            0,
+            u32::from(carrier) + 1,
+            Ordering::SeqCst,
+            Ordering::SeqCst,
+        );
         free.is_ok()
     }
 

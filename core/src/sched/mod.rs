@@ -33,8 +33,8 @@ mod sleep;
 
 use core::ptr::{self, NonNull};
 
-pub use crate::sched::carrier::{Carrier, Turn};
 use crate::runtime::Runtime;
+pub use crate::sched::carrier::{Carrier, Turn};
 use crate::task::header::Task;
 
 /// The carrier of this OS thread, of whichever runtime.

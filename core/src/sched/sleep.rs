@@ -114,8 +114,7 @@ impl Carrier {
         if !(polls || deputizes) || !runtime.has_many_carriers() {
             return own;
         }
-        let role: &Role =
-            if polls { &runtime.lookout.poller } else { &runtime.lookout.deputy };
+        let role: &Role = if polls { &runtime.lookout.poller } else { &runtime.lookout.deputy };
         if self.own(|own| own.quiet) >= QUIET_TICKS {
             // SeqCst: dozes first, then looks whether anything runs; pairs with `rouse`.
             role.set_dozing(true);
@@ -149,8 +148,7 @@ impl Carrier {
 
     /// Claims this carrier's sleep; true for one claimer only.
     pub(crate) fn take_sleeper(&self) -> bool {
-        let taken =
-            self.asleep.compare_exchange(true, false, Ordering::SeqCst, Ordering::SeqCst);
+        let taken = self.asleep.compare_exchange(true, false, Ordering::SeqCst, Ordering::SeqCst);
         taken.is_ok()
     }
 

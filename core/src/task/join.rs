@@ -52,3 +52,5 @@ impl Runtime {
     }
 }
 
+#[cfg(all(test, loom))]
+mod loom;

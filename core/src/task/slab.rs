@@ -85,16 +85,18 @@ impl Slab {
 
     /// A free record, the caller's alone.
     pub(crate) fn take(&self, runtime: &'static Runtime) -> Result<NonNull<Task>, PlatformError> {
-        let warm = sched::with_carrier(runtime, |carrier| carrier.with_records(|records| {
-            if records.is_empty() {
-                let mut free = self.free.lock();
-                while records.len() < BATCH {
-                    let Some(task) = free.pop_front() else { break };
-                    records.push(task).expect("the list has room for a batch");
+        let warm = sched::with_carrier(runtime, |carrier| {
+            carrier.with_records(|records| {
+                if records.is_empty() {
+                    let mut free = self.free.lock();
+                    while records.len() < BATCH {
+                        let Some(task) = free.pop_front() else { break };
+                        records.push(task).expect("the list has room for a batch");
+                    }
                 }
-            }
-            records.pop()
-        }));
+                records.pop()
+            })
+        });
         match warm {
             Some(Some(task)) => Ok(task),
             Some(None) => self.extend(),
@@ -111,9 +113,7 @@ impl Slab {
         let index = self.used.load(Ordering::Relaxed);
         if index as usize >= MAX_TASKS {
             let what = "virtual threads alive at once (MAX_TASKS of the slab)";
-            return free
-                .pop_front()
-                .ok_or(PlatformError::Limit { what, limit: MAX_TASKS });
+            return free.pop_front().ok_or(PlatformError::Limit { what, limit: MAX_TASKS });
         }
         // SAFETY: the table has MAX_TASKS records, and `index` is below.
         let task = unsafe { self.base.add(index as usize) };
@@ -139,17 +139,19 @@ impl Slab {
         if !record.state.close() {
             return;
         }
-        let kept = sched::with_carrier(runtime, |carrier| carrier.with_records(|records| {
-            if records.is_full() {
-                let mut free = self.free.lock();
-                for _ in 0..BATCH {
-                    let cold = records.pop().expect("a full list has a batch");
-                    // SAFETY: a record in a carrier's list is in no other.
-                    unsafe { free.push_back(cold) };
+        let kept = sched::with_carrier(runtime, |carrier| {
+            carrier.with_records(|records| {
+                if records.is_full() {
+                    let mut free = self.free.lock();
+                    for _ in 0..BATCH {
+                        let cold = records.pop().expect("a full list has a batch");
+                        // SAFETY: a record in a carrier's list is in no other.
+                        unsafe { free.push_back(cold) };
+                    }
                 }
-            }
-            records.push(task).expect("there is room now");
-        }));
+                records.push(task).expect("there is room now");
+            })
+        });
         if kept.is_none() {
             self.give_back(task);
         }
@@ -171,3 +173,6 @@ impl Slab {
         Handle(pack(Kind::Task, self.birth, generation, index))
     }
 }
+
+#[cfg(all(test, loom))]
+mod loom;

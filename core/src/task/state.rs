@@ -261,11 +261,11 @@ impl State {
     pub(crate) fn submit(&self, generation: u32) -> Submitted {
         self.transition(|word| {
             if word.generation() != generation || word.phase() == Phase::Free {
-                return (word, Submitted::Gone);
+                return (None, Submitted::Gone);
             }
             match word.phase() {
-                Phase::New => (word.to(Phase::Active).with(ENGAGED), Submitted::Enqueue),
-                _ => (word, Submitted::Before),
+                Phase::New => (Some(word.to(Phase::Active).with(ENGAGED)), Submitted::Enqueue),
+                _ => (None, Submitted::Before),
             }
         })
     }
@@ -287,8 +287,8 @@ impl State {
     /// The first mount; false if the task was cancelled in its queue and must be let go.
     pub(crate) fn start(&self) -> bool {
         self.transition(|word| match word.phase() {
-            Phase::Active => (word.with(STARTED), true),
-            _ => (word, false),
+            Phase::Active => (Some(word.with(STARTED)), true),
+            _ => (None, false),
         })
     }
 
@@ -298,16 +298,16 @@ impl State {
             return false;
         }
         self.transition(|word| match word.has(heeds.ends()) {
-            true => (word.next_wait(heeds.used()), true),
-            false => (word, false),
+            true => (Some(word.next_wait(heeds.used())), true),
+            false => (None, false),
         })
     }
 
     /// Ends a park. Runs on the carrier's own stack, after the switch.
     pub(crate) fn commit_park(&self, heeds: Heeds) -> Then {
         self.transition(|word| match word.has(heeds.ends()) {
-            true => (word.next_wait(heeds.used()), Then::Enqueue),
-            false => (word.to(Phase::Parked).with(heeds.bits()), Then::Nothing),
+            true => (Some(word.next_wait(heeds.used())), Then::Enqueue),
+            false => (Some(word.to(Phase::Parked).with(heeds.bits())), Then::Nothing),
         })
     }
 
@@ -315,12 +315,14 @@ impl State {
     pub(crate) fn unpark(&self, generation: u32) -> Then {
         self.transition(|word| {
             if word.generation() != generation {
-                return (word, Then::Nothing);
+                return (None, Then::Nothing);
             }
             match word.phase() {
-                Phase::Parked if word.has(HEEDS_PERMIT) => (word.next_wait(0), Then::Enqueue),
-                Phase::New | Phase::Active | Phase::Parked => (word.with(PERMIT), Then::Nothing),
-                _ => (word, Then::Nothing),
+                Phase::Parked if word.has(HEEDS_PERMIT) => (Some(word.next_wait(0)), Then::Enqueue),
+                Phase::New | Phase::Active | Phase::Parked => {
+                    (Some(word.with(PERMIT)), Then::Nothing)
+                }
+                _ => (None, Then::Nothing),
             }
         })
     }
@@ -329,33 +331,33 @@ impl State {
     pub(crate) fn wake(&self, ticket: Ticket) -> Then {
         self.transition(|word| {
             if word.ticket() != ticket {
-                return (word, Then::Nothing);
+                return (None, Then::Nothing);
             }
             match word.phase() {
-                Phase::Parked => (word.next_wait(0), Then::Enqueue),
-                Phase::New | Phase::Active => (word.with(WOKEN), Then::Nothing),
-                _ => (word, Then::Nothing),
+                Phase::Parked => (Some(word.next_wait(0)), Then::Enqueue),
+                Phase::New | Phase::Active => (Some(word.with(WOKEN)), Then::Nothing),
+                _ => (None, Then::Nothing),
             }
         })
     }
 
     /// Asks for cancellation.
     pub(crate) fn cancel(&self, generation: u32) -> Cancelled {
+        let discard =
+            |word: Word| (Some(word.to(Phase::Dropping).with(PINNED)), Cancelled::Discard);
         self.transition(|word| {
             if word.generation() != generation {
-                return (word, Cancelled::Gone);
+                return (None, Cancelled::Gone);
             }
             match word.phase() {
-                Phase::New => (word.to(Phase::Dropping).with(PINNED), Cancelled::Discard),
-                Phase::Active if !word.has(STARTED) => {
-                    (word.to(Phase::Dropping).with(PINNED), Cancelled::Discard)
-                }
+                Phase::New => discard(word),
+                Phase::Active if !word.has(STARTED) => discard(word),
                 Phase::Parked if word.has(HEEDS_CANCEL) => {
-                    (word.with(CANCEL).next_wait(0), Cancelled::Enqueue)
+                    (Some(word.with(CANCEL).next_wait(0)), Cancelled::Enqueue)
                 }
-                Phase::Active | Phase::Parked => (word.with(CANCEL), Cancelled::Recorded),
-                Phase::Dropping => (word, Cancelled::Recorded),
-                Phase::Free | Phase::Completed => (word, Cancelled::Gone),
+                Phase::Active | Phase::Parked => (Some(word.with(CANCEL)), Cancelled::Recorded),
+                Phase::Dropping => (None, Cancelled::Recorded),
+                Phase::Free | Phase::Completed => (None, Cancelled::Gone),
             }
         })
     }
@@ -366,13 +368,14 @@ impl State {
     pub(crate) fn abandon(&self, generation: u32) -> Cancelled {
         self.transition(|word| {
             if word.generation() != generation {
-                return (word, Cancelled::Gone);
+                return (None, Cancelled::Gone);
             }
             match word.phase() {
                 Phase::New => {
-                    (word.to(Phase::Dropping).with(PINNED).without(HELD), Cancelled::Discard)
+                    let word = word.to(Phase::Dropping).with(PINNED).without(HELD);
+                    (Some(word), Cancelled::Discard)
                 }
-                _ => (word, Cancelled::Recorded),
+                _ => (None, Cancelled::Recorded),
             }
         })
     }
@@ -382,19 +385,18 @@ impl State {
     /// SeqCst, with `is_over`: a registration that is made meanwhile either sees the end, or is
     /// seen by the caller, who looks for registrations afterwards.
     pub(crate) fn complete(&self) -> bool {
-        self.transition(|word| (word.to(Phase::Completed), word.has(JOINED)))
+        self.transition(|word| (Some(word.to(Phase::Completed)), word.has(JOINED)))
     }
 
     /// Lets go of one hold; true if it was the last, and the caller must reuse the record.
     pub(crate) fn release(&self, hold: Hold, generation: u32) -> bool {
         self.transition(|word| {
             if word.generation() != generation || !word.has(hold.flag()) {
-                return (word, false);
+                return (None, false);
             }
             let rest = word.without(hold.flag());
-            let last =
-                rest.phase() == Phase::Completed && !rest.has(HELD | ENGAGED | PINNED);
-            if last { (rest.to(Phase::Free), true) } else { (rest, false) }
+            let last = rest.phase() == Phase::Completed && !rest.has(HELD | ENGAGED | PINNED);
+            (Some(if last { rest.to(Phase::Free) } else { rest }), last)
         })
     }
 
@@ -409,8 +411,10 @@ impl State {
     /// Before a joiner waits: false if there is nothing to wait for.
     pub(crate) fn expect_joiner(&self, generation: u32) -> bool {
         self.transition(|word| match word.generation() == generation {
-            true if word.phase() != Phase::Completed => (word.with(JOINED), true),
-            _ => (word, false),
+            true if !matches!(word.phase(), Phase::Completed | Phase::Free) => {
+                (Some(word.with(JOINED)), true)
+            }
+            _ => (None, false),
         })
     }
 
@@ -454,19 +458,16 @@ impl State {
         Word(self.0.load(Ordering::SeqCst))
     }
 
-    /// The only writer of a record in use. Stores even an unchanged word: a second unpark must
-    /// release what its caller did before it, although the permit is there already. SeqCst, and
-    /// therefore also: acquires what the others did before theirs.
-    fn transition<R>(&self, step: impl Fn(Word) -> (Word, R)) -> R {
-        let mut seen = self.0.load(Ordering::Acquire);
+    /// The only writer of a record in use; `None` refuses and writes nothing. An event that
+    /// counts is stored even if the word is unchanged: a second unpark must release what its
+    /// caller did before it, although the permit is there already. SeqCst, and therefore also:
+    /// acquires what the others did before theirs.
+    fn transition<R>(&self, step: impl Fn(Word) -> (Option<Word>, R)) -> R {
+        let mut seen = self.load().0;
         loop {
             let (next, answer) = step(Word(seen));
-            match self.0.compare_exchange_weak(
-                seen,
-                next.0,
-                Ordering::SeqCst,
-                Ordering::Acquire,
-            ) {
+            let Some(next) = next else { return answer };
+            match self.0.compare_exchange_weak(seen, next.0, Ordering::SeqCst, Ordering::SeqCst) {
                 Ok(_) => return answer,
                 Err(now) => seen = now,
             }

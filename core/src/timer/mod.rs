@@ -87,12 +87,8 @@ pub(crate) unsafe fn arm(
         let number = u32::from(carrier.id().0) + 1;
         let mut wheel = carrier.timers.wheel.lock();
         if home == 0 {
-            let entered = record.timer_home.compare_exchange(
-                0,
-                number,
-                Ordering::SeqCst,
-                Ordering::SeqCst,
-            );
+            let entered =
+                record.timer_home.compare_exchange(0, number, Ordering::SeqCst, Ordering::SeqCst);
             if entered.is_err() {
                 continue;
             }

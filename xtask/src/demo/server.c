@@ -97,7 +97,7 @@ static void sleep_on(void *argument)
         self->random = self->random * 6364136223846793005u + 1442695040888963407u;
         const int64_t length_ms = NAP_MS + (int64_t)(self->random >> 33) % NAP_SPREAD_MS;
         const int64_t due = now_ns() + length_ms * 1000000;
-        drift_reactor_register_timer(drift_time_now_ms() + length_ms, self->vt);
+        drift_reactor_register_timer(drift_time_now_ms() + length_ms, drift_thread_current());
         drift_thread_park_until(length_ms);
         lateness_record(&phases[__atomic_load_n(&phase, __ATOMIC_RELAXED)], now_ns() - due);
         count_one(&sleeps, 1);

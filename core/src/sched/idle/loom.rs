@@ -66,9 +66,8 @@ impl Model {
 }
 
 fn assert_not_stuck(model: &Model, slept: bool) {
-    let stuck = slept
-        && model.queue.load(Ordering::SeqCst) > 0
-        && !model.woken.load(Ordering::SeqCst);
+    let stuck =
+        slept && model.queue.load(Ordering::SeqCst) > 0 && !model.woken.load(Ordering::SeqCst);
     assert!(!stuck, "a task waits, and its only carrier sleeps for ever");
 }
 

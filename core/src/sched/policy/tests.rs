@@ -28,8 +28,5 @@ fn min_is_not_above_max() {
 fn a_refusal_names_field_value_and_way_out() {
     let many = MAX_CARRIERS as u32 + 1;
     let error = refusal(ExecutorPolicy { max_threads: many, ..GOOD });
-    assert_eq!(
-        error.to_string(),
-        "executor policy: max_threads is 1025, and must be at most 1024"
-    );
+    assert_eq!(error.to_string(), "executor policy: max_threads is 1025, and must be at most 1024");
 }

@@ -1,0 +1,24 @@
+//! The carrier word of an image without an operating system: two functions that the image
+//! defines, because only it knows where a CPU keeps a word of its own.
+//!
+//! # Safety
+//! Invariant of `#![allow(unsafe_code)]`: the image defines both with these signatures.
+#![allow(unsafe_code)]
+
+unsafe extern "C" {
+    safe fn drift_slot_get() -> *mut u8;
+    safe fn drift_slot_set(word: *mut u8);
+}
+
+/// The word of the CPU that runs this instruction; null before it runs a carrier.
+#[inline]
+#[must_use]
+pub fn get() -> *mut u8 {
+    drift_slot_get()
+}
+
+/// Sets the word of this CPU.
+#[inline]
+pub fn set(word: *mut u8) {
+    drift_slot_set(word);
+}

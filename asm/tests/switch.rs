@@ -1,0 +1,1 @@
+//! What survives a switch, and on which stack a context runs.

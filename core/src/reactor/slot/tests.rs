@@ -1,0 +1,134 @@
+use core::ptr::NonNull;
+use std::boxed::Box;
+use std::vec::Vec;
+
+use super::{Ask, Claimed, Slot, SlotState, Watch, Watches};
+use crate::platform::Interest;
+use crate::task::header::Task;
+use crate::task::state::{Heeds, State, Submitted, Then, Ticket};
+
+fn parked() -> (NonNull<Task>, Ticket) {
+    let task = NonNull::from(Box::leak(Box::new(Task::new(0))));
+    // SAFETY: leaked, so alive for ever.
+    let state: &State = unsafe { &task.as_ref().state };
+    let generation = state.open();
+    assert_eq!(state.submit(generation), Submitted::Enqueue);
+    assert!(state.start());
+    assert_eq!(state.commit_park(Heeds::PARK), Then::Nothing);
+    (task, state.own_ticket())
+}
+
+struct Fixture {
+    slot: SlotState,
+    claimed: Claimed,
+}
+
+impl Fixture {
+    fn new() -> Self {
+        Self { slot: Slot::new().0.into_inner(), claimed: Claimed::new() }
+    }
+
+    fn watch(&mut self, interest: Interest) -> NonNull<Task> {
+        let (task, ticket) = parked();
+        let watch = NonNull::from(Box::leak(Box::new(Watch::new(task))));
+        self.slot.add(watch, 3, ticket, interest);
+        task
+    }
+
+    fn claimed(&mut self) -> Vec<NonNull<Task>> {
+        core::iter::from_fn(|| self.claimed.pop_front()).collect()
+    }
+}
+
+#[test]
+fn a_slot_of_zeroes_is_an_empty_one() {
+    let zero = core::mem::MaybeUninit::<Slot>::zeroed();
+    // SAFETY: this is what the test is about; `Option<NonNull>`, `bool` and integers may be zero.
+    let slot = unsafe { zero.assume_init() };
+    let mut state = slot.0.into_inner();
+    assert!(state.waiting.is_empty());
+    assert_eq!((state.generation, state.arming, state.again), (0, false, false));
+    assert_eq!(state.ask(), Ask::Nothing);
+}
+
+#[test]
+fn both_directions_and_several_waiters_are_asked_for_together() {
+    let mut fixture = Fixture::new();
+    fixture.watch(Interest::READ);
+    assert_eq!(fixture.slot.ask(), Ask::Arm(Interest::READ, 1));
+    fixture.watch(Interest::WRITE);
+    assert_eq!(fixture.slot.ask(), Ask::Nothing, "somebody asks already");
+    let again = fixture.slot.armed(true, &mut fixture.claimed);
+    assert_eq!(again, Ask::Arm(Interest::BOTH, 2), "and asks once more");
+    assert_eq!(fixture.slot.armed(false, &mut fixture.claimed), Ask::Nothing);
+    assert!(fixture.claimed().is_empty());
+}
+
+#[test]
+fn an_event_wakes_who_wants_it_and_asks_for_the_rest() {
+    let mut fixture = Fixture::new();
+    let reader = fixture.watch(Interest::READ);
+    let writer = fixture.watch(Interest::WRITE);
+    let second = fixture.watch(Interest::READ);
+    assert_eq!(fixture.slot.ask(), Ask::Arm(Interest::BOTH, 1));
+    assert_eq!(fixture.slot.armed(true, &mut fixture.claimed), Ask::Nothing);
+    let ask = fixture.slot.ready(1, Interest::READ, &mut fixture.claimed);
+    assert_eq!(ask, Ask::Arm(Interest::WRITE, 2));
+    assert_eq!(fixture.claimed(), [reader, second]);
+    assert_eq!(fixture.slot.armed(false, &mut fixture.claimed), Ask::Nothing);
+    assert_eq!(fixture.slot.ready(2, Interest::BOTH, &mut fixture.claimed), Ask::Nothing);
+    assert_eq!(fixture.claimed(), [writer]);
+}
+
+#[test]
+fn an_event_of_the_past_wakes_nobody() {
+    let mut fixture = Fixture::new();
+    fixture.watch(Interest::READ);
+    assert_eq!(fixture.slot.ask(), Ask::Arm(Interest::READ, 1));
+    assert_eq!(fixture.slot.armed(true, &mut fixture.claimed), Ask::Nothing);
+    assert_eq!(fixture.slot.ready(7, Interest::BOTH, &mut fixture.claimed), Ask::Nothing);
+    assert!(fixture.claimed().is_empty());
+}
+
+#[test]
+fn who_waits_for_a_closed_descriptor_is_woken_when_its_number_is_new() {
+    let mut fixture = Fixture::new();
+    let orphan = fixture.watch(Interest::READ);
+    assert_eq!(fixture.slot.ask(), Ask::Arm(Interest::READ, 1));
+    assert_eq!(fixture.slot.armed(true, &mut fixture.claimed), Ask::Nothing);
+    fixture.watch(Interest::READ);
+    assert_eq!(fixture.slot.ask(), Ask::Arm(Interest::READ, 2));
+    assert_eq!(fixture.slot.armed(true, &mut fixture.claimed), Ask::Nothing);
+    assert_eq!(fixture.claimed(), [orphan]);
+}
+
+#[test]
+fn a_refusal_wakes_all() {
+    let mut fixture = Fixture::new();
+    let first = fixture.watch(Interest::READ);
+    let second = fixture.watch(Interest::WRITE);
+    assert_eq!(fixture.slot.ask(), Ask::Arm(Interest::BOTH, 1));
+    fixture.slot.refused(&mut fixture.claimed);
+    assert_eq!(fixture.claimed(), [first, second]);
+    fixture.watch(Interest::READ);
+    assert_eq!(fixture.slot.ask(), Ask::Arm(Interest::READ, 2), "the slot goes on");
+}
+
+#[test]
+fn a_watch_is_reused_after_its_wait_and_kept_within_it() {
+    let (task, ticket) = parked();
+    let mut watches = Watches::new();
+    assert!(watches.idle().is_none());
+    let watch = NonNull::from(Box::leak(Box::new(Watch::new(task))));
+    watches.add(watch);
+    let mut slot = Slot::new().0.into_inner();
+    slot.add(watches.idle().expect("just added"), 5, ticket, Interest::READ);
+    assert!(watches.idle().is_none());
+    watches.retire(ticket, |_, _| panic!("its wait still lasts"));
+    let mut retired = Vec::new();
+    watches.retire(Ticket::NONE, |watch, source| retired.push((watch, source)));
+    assert_eq!(retired, [(watch, 5)]);
+    slot.remove(watch);
+    slot.remove(watch);
+    assert!(slot.waiting.is_empty() && watches.idle().is_some());
+}
