@@ -10,6 +10,8 @@ static int garbage_count;
 static task victim;
 static i64 stale;
 static i64 stop;
+/* An executor that is live, whatever the default is meanwhile. */
+static i64 live_executor;
 
 static void body_victim(task *self) {
     while (get(&stop) == 0) {
@@ -52,7 +54,8 @@ static void fill(void) {
         put(pseudo_random(i));
     }
     put(stale);
-    put(drift_exec_default_get());
+    live_executor = drift_exec_default_get();
+    put(live_executor);
     put(drift_reactor_default_get());
 }
 
@@ -77,7 +80,7 @@ static void executors(i64 value) {
             drift_thread_drop(one.vt);
             task_never_ran(&one);
         } else {
-            EQUAL(value, 0);
+            CHECK(value == 0 || value == live_executor, "%lld runs", (long long)value);
             task_join(&one);
         }
     }

@@ -69,6 +69,8 @@ pub(super) struct Own {
     current: Option<NonNull<Task>>,
     words: ThreadWords,
     stacks: [heapless::Vec<Stack, STACKS>; StackClass::ALL.len()],
+    /// How many of each class were reserved for `stacks`; those in use are their records'.
+    reserved: [usize; StackClass::ALL.len()],
     records: heapless::Vec<NonNull<Task>, { 2 * slab::BATCH }>,
     tick: u32,
     random: u32,
@@ -116,6 +118,7 @@ impl Carrier {
                 current: None,
                 words: ThreadWords::NONE,
                 stacks: [const { heapless::Vec::new() }; StackClass::ALL.len()],
+                reserved: [0; StackClass::ALL.len()],
                 records: heapless::Vec::new(),
                 tick: 0,
                 random: random | 1,
@@ -408,11 +411,19 @@ impl Carrier {
     }
 
     fn put_stack(&self, stack: Stack) {
-        let full = self.own(|own| own.stacks[stack.class as usize].push(stack).err());
-        if let Some(stack) = full {
+        let platform = self.executor.runtime.platform();
+        let class = stack.class as usize;
+        let (kept, reserved) = self.own(|own| (own.stacks[class].len(), own.reserved[class]));
+        let fits =
+            kept < reserved || (kept < STACKS && platform.stack_reserve(stack.class).is_ok());
+        if !fits {
             // SAFETY: it came from `stack_alloc`, and its task has ended.
-            unsafe { self.executor.runtime.platform().stack_free(stack) };
+            return unsafe { platform.stack_free(stack) };
         }
+        self.own(|own| {
+            own.reserved[class] = reserved.max(kept + 1);
+            own.stacks[class].push(stack).expect("there is room for a reserved one");
+        });
     }
 
     /// Gives back what an idle carrier keeps, before it ends.

@@ -1,0 +1,158 @@
+/* Faults on a virtual thread: a stack overflow says so in one line and dies of SIGSEGV; every other
+ * fault keeps its usual end.
+ *
+ * A case runs itself again as a child, with the word `die` behind its name, and looks at how that
+ * ends and what it wrote.
+ */
+#include "harness.h"
+
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+
+/* Never reached; volatile, so that the compiler cannot tell. */
+static volatile i64 deepest = INT64_MAX;
+
+__attribute__((noinline)) static i64 recurse(i64 level) {
+    volatile char frame[512];
+    frame[0] = (char)level;
+    return level == deepest ? 0 : recurse(level + 1) + frame[0];
+}
+
+/* The address goes through a volatile, so that the compiler does not see it. */
+static int *volatile nowhere;
+
+static void body_overflows(task *self) {
+    self->result = recurse(1);
+}
+
+static void body_stores_wildly(task *self) {
+    *nowhere = (int)self->arg;
+}
+
+static void users_handler(int signal, siginfo_t *info, void *context) {
+    (void)signal;
+    (void)info;
+    (void)context;
+    _exit(42);
+}
+
+static void install_handler(void) {
+    struct sigaction action;
+    memset(&action, 0, sizeof action);
+    action.sa_sigaction = users_handler;
+    action.sa_flags = SA_SIGINFO;
+    sigemptyset(&action.sa_mask);
+    EQUAL(sigaction(SIGSEGV, &action, NULL), 0);
+}
+
+/* In the child: `body` is not expected to come back. */
+static void die_in(void (*body)(task *)) {
+    struct rlimit none = {0, 0};
+    task one;
+    setrlimit(RLIMIT_CORE, &none);
+    task_start(&one, body, 0, make_executor(2));
+    task_join(&one);
+}
+
+static int is_child(void) {
+    return case_argc == 1 && strcmp(case_argv[0], "die") == 0;
+}
+
+typedef struct end {
+    int status;
+    char said[4096];
+} end;
+
+static end run_again(void) {
+    end result;
+    int ends[2];
+    size_t length = 0;
+    ssize_t n;
+    memset(&result, 0, sizeof result);
+    EQUAL(pipe(ends), 0);
+    pid_t child = fork();
+    CHECK(child >= 0, "no child");
+    if (child == 0) {
+        dup2(ends[1], STDERR_FILENO);
+        execl("/proc/self/exe", "overflow", case_name, "die", (char *)NULL);
+        _exit(127);
+    }
+    close(ends[1]);
+    while (length < sizeof result.said - 1 &&
+           (n = read(ends[0], result.said + length, sizeof result.said - 1 - length)) > 0) {
+        length += (size_t)n;
+    }
+    EQUAL(waitpid(child, &result.status, 0), child);
+    return result;
+}
+
+static void ends_by_sigsegv(const end *result) {
+    CHECK(WIFSIGNALED(result->status) && WTERMSIG(result->status) == SIGSEGV,
+          "ended with status %#x, said '%s'", result->status, result->said);
+}
+
+/* One line, which says what happened and to which virtual thread. */
+static void overflow(void) {
+    if (is_child()) {
+        die_in(body_overflows);
+        return;
+    }
+    end result = run_again();
+    ends_by_sigsegv(&result);
+    const char *newline = strchr(result.said, '\n');
+    CHECK(newline != NULL && newline[1] == 0, "not one line: '%s'", result.said);
+    CHECK(strstr(result.said, "stack overflow") != NULL &&
+              strstr(result.said, "virtual thread") != NULL &&
+              strpbrk(result.said, "0123456789") != NULL,
+          "does not name it: '%s'", result.said);
+}
+
+/* A null store is no overflow: nothing is said. */
+static void wild(void) {
+    if (is_child()) {
+        die_in(body_stores_wildly);
+        return;
+    }
+    end result = run_again();
+    ends_by_sigsegv(&result);
+    CHECK(result.said[0] == 0, "said '%s'", result.said);
+}
+
+/* The same on a plain OS thread of a process that has a runtime. */
+static void body_nothing(task *self) {
+    self->result = 1;
+}
+
+static void wild_off_virtual_threads(void) {
+    if (is_child()) {
+        die_in(body_nothing);
+        *nowhere = 1;
+        return;
+    }
+    end result = run_again();
+    ends_by_sigsegv(&result);
+    CHECK(result.said[0] == 0, "said '%s'", result.said);
+}
+
+/* Whoever handled the signal before the runtime came still does. */
+static void wild_with_a_handler(void) {
+    if (is_child()) {
+        install_handler();
+        die_in(body_stores_wildly);
+        return;
+    }
+    end result = run_again();
+    CHECK(WIFEXITED(result.status) && WEXITSTATUS(result.status) == 42,
+          "ended with status %#x, said '%s'", result.status, result.said);
+    CHECK(result.said[0] == 0, "said '%s'", result.said);
+}
+
+static const test_case cases[] = {
+    {"overflow", overflow},
+    {"wild", wild},
+    {"wild_off_virtual_threads", wild_off_virtual_threads},
+    {"wild_with_a_handler", wild_with_a_handler},
+};
+
+CASES_MAIN(cases)
