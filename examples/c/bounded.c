@@ -9,7 +9,7 @@
 
 #include "vt.h"
 
-enum { CARRIERS = 1, LIMIT = 4, JOBS = 20, JOB_MS = 5, BUSY = 1, TIMED_OUT = 2 };
+enum { CARRIERS = 1, LIMIT = 4, JOBS = 20, JOB_MS = 5 };
 
 static long finished;
 
@@ -46,9 +46,9 @@ static struct outcome offer(int64_t executor)
             vts[outcome.accepted++] = vt;
             continue;
         }
-        outcome.busy += code == BUSY;
-        outcome.timed_out += code == TIMED_OUT;
-        outcome.failed += code != BUSY && code != TIMED_OUT;
+        outcome.busy += code == DRIFT_SUBMIT_BUSY;
+        outcome.timed_out += code == DRIFT_SUBMIT_TIMEOUT;
+        outcome.failed += code != DRIFT_SUBMIT_BUSY && code != DRIFT_SUBMIT_TIMEOUT;
         drift_thread_drop(vt); /* refused and still ours; another try later is as good */
     }
     for (long i = 0; i < outcome.accepted; i++)

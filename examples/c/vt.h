@@ -16,9 +16,7 @@
 
 typedef void (*vt_function)(void *argument);
 
-/* Bit 0 of a callback's flags: the object is the four words inside the callback itself. */
-enum { VT_INLINE = 1 };
-
+/* The object of vt_new's callbacks: two of the four words inside the callback itself. */
 static inline void vt_call(void *object)
 {
     const int64_t *words = (const int64_t *)object;
@@ -30,7 +28,7 @@ static inline void vt_call(void *object)
 static inline int64_t vt_new(vt_function function, void *argument)
 {
     static const drift_vtable table = {NULL, vt_call};
-    DriftIface callback = {NULL, &table, {0, 0, 0, 0}, VT_INLINE};
+    DriftIface callback = {NULL, &table, {0, 0, 0, 0}, DRIFT_IFACE_INLINE};
     callback.inline_storage[0] = (int64_t)(intptr_t)function;
     callback.inline_storage[1] = (int64_t)(intptr_t)argument;
     return drift_thread_spawn(&callback, 0);

@@ -12,7 +12,7 @@ use crate::process;
 
 /// What `drift_time_now_ms` counts from: 2^40 ms before its first possible value. Values below it
 /// are durations, values from it on are points in time.
-pub const DRIFT_TIME_EPOCH_MS: i64 = 1 << 40;
+pub const DRIFT_TIME_EPOCH_MS: i64 = 1_099_511_627_776;
 
 /// Milliseconds of a monotonic clock since an epoch in the past; rounded up, never negative.
 ///

@@ -100,7 +100,7 @@ static void d06(void) {
     wakes_at_the_park(1);
 }
 
-/* d03: must let exactly one waker win. Timer, readiness and unpark come together; a second resume
+/* d03: must let exactly one of several wakes win. Timer, readiness and unpark come together; a second resume
  * would run the virtual thread twice at once, or end the park that follows. */
 static void *unparks_and_writes(void *argument) {
     task *one = (task *)argument;
@@ -115,7 +115,7 @@ static void *unparks_and_writes(void *argument) {
     return NULL;
 }
 
-static void body_three_wakers(task *self) {
+static void body_three_wakes(task *self) {
     i64 running = 0;
     i64 fd = drift_test_eventfd_create();
     set(&self->result, fd);
@@ -141,7 +141,7 @@ static void d03(void) {
     pthread_t id;
     task one;
     i64 exec = make_executor(2);
-    task_spawn(&one, body_three_wakers, 200);
+    task_spawn(&one, body_three_wakes, 200);
     EQUAL(drift_exec_submit(exec, one.vt), 0);
     EQUAL(pthread_create(&id, NULL, unparks_and_writes, &one), 0);
     EQUAL(pthread_join(id, NULL), 0);

@@ -1,2 +1,70 @@
-//! Task runner.
-fn main() {}
+//! `cargo xtask`: everything that is done to this workspace, with no tool to install.
+
+mod ci;
+mod demo;
+mod dist;
+mod header;
+mod nightly;
+mod step;
+mod symbols;
+mod test;
+mod tidy;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "Build, test and show the drift runtime")]
+struct Arguments {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// The main job: an echo server under load, and what it took.
+    Demo(demo::DemoArguments),
+    /// Every test that a user's machine can run in minutes.
+    Test,
+    /// What CI runs.
+    Ci(ci::CiArguments),
+    /// The habits that a machine can check.
+    Tidy,
+    /// Writes ffi/include/drift.h from ffi/src.
+    Header(header::HeaderArguments),
+    /// Compares the symbols of the library with the reviewed lists.
+    Symbols(symbols::SymbolsArguments),
+    /// A folder to install: library, header, pkg-config and CMake files.
+    Dist,
+    /// The long forms of the tests: an hour or so.
+    Nightly,
+}
+
+/// The folder of the workspace.
+fn root() -> PathBuf {
+    let mut root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    root.pop();
+    root
+}
+
+fn main() -> ExitCode {
+    let done = match Arguments::parse().task {
+        Task::Demo(arguments) => demo::run(arguments),
+        Task::Test => test::run(),
+        Task::Ci(arguments) => ci::run(&arguments),
+        Task::Tidy => tidy::run(),
+        Task::Header(arguments) => header::run(&arguments),
+        Task::Symbols(arguments) => symbols::run(&arguments),
+        Task::Dist => dist::run(),
+        Task::Nightly => nightly::run(),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("\nerror: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -2,16 +2,16 @@
 //!
 //! `count` are ready or running, or have been handed a place; `waiting` are linked in the queue.
 //!
-//! | event   | count, waiting                     | becomes              | then                       |
-//! |---------|------------------------------------|----------------------|----------------------------|
-//! | enter   | count < limit, nobody waits        | count + 1            | admitted                   |
-//! | enter   | else                               | unchanged            | Busy, or wait              |
-//! | wait    | (locked) as above                  | count + 1            | admitted                   |
-//! | wait    | (locked) else                      | waiting + 1          | linked                     |
-//! | leave   | nobody waits, or count > limit     | count - 1            | nothing                    |
-//! | leave   | (locked) somebody waits            | waiting - 1          | the place goes to the first|
-//! | give up | (locked) not handed a place        | waiting - 1          | Timeout                    |
-//! | resume  | any                                | count + 1            | a woken task is not checked|
+//! | event   | count, waiting              | becomes      | then                        |
+//! |---------|-----------------------------|--------------|-----------------------------|
+//! | enter   | count < limit, nobody waits | count + 1    | admitted                    |
+//! | enter   | else                        | unchanged    | Busy, or wait               |
+//! | wait    | (locked) as above           | count + 1    | admitted                    |
+//! | wait    | (locked) else               | waiting + 1  | linked                      |
+//! | leave   | nobody waits, or over limit | count - 1    | nothing                     |
+//! | leave   | (locked) somebody waits     | waiting - 1  | the place goes to the first |
+//! | give up | (locked) has no place       | waiting - 1  | Timeout                     |
+//! | resume  | any                         | count + 1    | a woken task is not checked |
 //!
 //! `waiting` changes only under the queue's lock, so that it counts what is linked.
 

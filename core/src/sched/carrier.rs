@@ -28,6 +28,7 @@ use crate::prim::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering, UnsafeCe
 use crate::runtime::Runtime;
 use crate::sched::executor::{Executor, Life};
 use crate::sched::run_queue::RunQueue;
+use crate::sched::words;
 use crate::task::header::{Mounted, Request, Saved, Task};
 use crate::task::slab;
 use crate::task::state::{Hold, Then};
@@ -365,12 +366,12 @@ impl Carrier {
             (own.words, &raw mut own.context)
         });
         // SAFETY: the task is this carrier's until it parks or ends.
-        unsafe { restore(words, (*mounted).saved) };
+        unsafe { words::restore(words, (*mounted).saved) };
         // SAFETY: the same; its context was made by `init` or saved when it left.
         unsafe { switch(from, (*mounted).context) };
         self.own(|own| own.current = None);
         // SAFETY: the same.
-        unsafe { save(words, &mut (*mounted).saved) };
+        unsafe { words::save(words, &mut (*mounted).saved) };
         self.turns.store(self.turns.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
         // SAFETY: the same.
         match unsafe { (*mounted).request } {
@@ -482,34 +483,4 @@ pub(crate) unsafe fn leave(task: NonNull<Task>, request: Request) {
     unsafe { (*mounted).request = request };
     // SAFETY: the carrier saved its context when it mounted this task.
     unsafe { switch(&raw mut (*mounted).context, to) };
-}
-
-/// # Safety
-/// On the OS thread whose words they are.
-unsafe fn restore(words: ThreadWords, saved: Saved) {
-    if !words.errno.is_null() {
-        // SAFETY: the caller's thread owns it.
-        unsafe { *words.errno = saved.errno };
-    }
-    if !words.unwind.is_null() {
-        // SAFETY: the same.
-        unsafe { (*words.unwind).caught = saved.caught };
-        // SAFETY: the same.
-        unsafe { (*words.unwind).uncaught = saved.uncaught };
-    }
-}
-
-/// # Safety
-/// As for `restore`.
-unsafe fn save(words: ThreadWords, saved: &mut Saved) {
-    if !words.errno.is_null() {
-        // SAFETY: the caller's thread owns it.
-        saved.errno = unsafe { *words.errno };
-    }
-    if !words.unwind.is_null() {
-        // SAFETY: the same.
-        saved.caught = unsafe { (*words.unwind).caught };
-        // SAFETY: the same.
-        saved.uncaught = unsafe { (*words.unwind).uncaught };
-    }
 }

@@ -30,6 +30,7 @@ pub(crate) mod park;
 pub mod policy;
 pub(crate) mod run_queue;
 mod sleep;
+mod words;
 
 use core::ptr::{self, NonNull};
 

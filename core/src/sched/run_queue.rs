@@ -1,11 +1,11 @@
 //! One carrier's queue: a bounded ring, first in first out, of which others steal half.
 //!
-//! | word     | written by                                            | means                      |
-//! |----------|-------------------------------------------------------|----------------------------|
-//! | `tail`   | the owner only, plain stores                          | where the next push goes   |
-//! | `head`   | whoever claims from it, by compare-exchange; when     | the oldest not yet claimed |
-//! |          | `solo`, the owner only, by plain stores               |                            |
-//! | slot `i` | the owner only, while `i` is outside `head..tail`     | task number `i`            |
+//! | word     | written by                                         | means                      |
+//! |----------|----------------------------------------------------|----------------------------|
+//! | `tail`   | the owner only, plain stores                       | where the next push goes   |
+//! | `head`   | whoever claims from it, by compare-exchange; when  | the oldest not yet claimed |
+//! |          | `solo`, the owner only, by plain stores            |                            |
+//! | slot `i` | the owner only, while `i` is outside `head..tail`  | task number `i`            |
 //!
 //! Both count up for ever and wrap; the slot of `i` is `i % CAPACITY`; `tail - head` is the length.
 //!
@@ -136,7 +136,8 @@ impl<T> RunQueue<T> {
         let end = mine.tail.load(Ordering::Relaxed);
         // Acquire: as in `push`.
         let room = CAPACITY - distance(mine.head.load(Ordering::Acquire), end);
-        // Acquire, here and when the claim fails: `tail` is read after it and is not behind it.
+        // Acquire, here and when the claim fails, pairs with the claim that moved `head`: `tail`,
+        // read after it, is not behind it.
         let mut head = self.head.load(Ordering::Acquire);
         loop {
             // Acquire pairs with the release in `push`.
@@ -144,11 +145,7 @@ impl<T> RunQueue<T> {
             if waiting == 0 {
                 return None;
             }
-            if waiting > CAPACITY {
-                // `head` was claimed and the ring filled again since we read it.
-                head = self.head.load(Ordering::Acquire);
-                continue;
-            }
+            // More than there are if `head` has moved since; then the claim fails.
             let take = waiting.div_ceil(2).min(room + 1) as u32;
             let oldest = self.slot(head).load(Ordering::Relaxed);
             for step in 1..take {

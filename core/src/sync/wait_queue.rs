@@ -105,7 +105,7 @@ impl Waiters {
         let waiter = self.0.pop_front()?;
         // SAFETY: it was linked, and the lock that `self` is behind keeps its frame in place.
         let waiter = unsafe { waiter.as_ref() };
-        // Release: what the waker did is seen by the OS thread's acquire in `sleep`. A task
+        // Release: what the popper did before is seen by the OS thread's acquire in `sleep`. A task
         // reads it under the lock.
         waiter.woken.store(1, Ordering::Release);
         Some(match waiter.task {

@@ -13,6 +13,10 @@ use anyhow::{Context, Result, anyhow, ensure};
 use rustix::process::{Resource, getrlimit, setrlimit};
 use serde_json::Value;
 
+/// Clock ticks in a second, as proc_pid_stat(5) counts: USER_HZ, which is 100 on every machine that
+/// Rust's std knows Linux on.
+const TICKS: u64 = 100;
+
 /// A running program.
 pub struct Program {
     name: &'static str,
@@ -123,7 +127,7 @@ impl Program {
     pub fn cpu(&self) -> Result<Duration> {
         let stat = self.proc("stat")?;
         let ticks = cpu_ticks(&stat).with_context(|| format!("odd stat line: {stat}"))?;
-        Ok(Duration::from_secs_f64(ticks as f64 / rustix::param::clock_ticks_per_second() as f64))
+        Ok(Duration::from_millis(ticks * 1_000 / TICKS))
     }
 
     /// Bytes of memory the program holds, without what the kernel holds for it.

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use comfy_table::{CellAlignment, ColumnConstraint, Table, Width, presets};
 use serde_json::Value;
 
 use super::Measured;
@@ -54,29 +53,24 @@ impl Figures {
     }
 }
 
+/// A row: what, then the same of virtual threads and of OS threads.
+type Row = [String; 3];
+
 impl Report {
     /// The table, ready to print.
     pub fn table(&self) -> String {
-        let mut table = Table::new();
-        table.load_preset(presets::UTF8_FULL_CONDENSED);
-        table.set_header([
-            format!("{} connections", grouped(self.connections.into())),
-            "a virtual thread each".to_owned(),
-            "an OS thread each".to_owned(),
-        ]);
-        self.add_load(&mut table);
-        self.add_others(&mut table);
-        for column in table.column_iter_mut().skip(1) {
-            column.set_cell_alignment(CellAlignment::Right);
-            column.set_constraint(ColumnConstraint::LowerBoundary(Width::Fixed(23)));
-        }
-        table.to_string()
+        let connections = format!("{} connections", grouped(self.connections.into()));
+        let mut rows =
+            vec![[connections, "a virtual thread each".into(), "an OS thread each".into()]];
+        self.add_load(&mut rows);
+        self.add_others(&mut rows);
+        draw(&rows)
     }
 
-    fn add_load(&self, table: &mut Table) {
+    fn add_load(&self, rows: &mut Vec<Row>) {
         let both = [&self.figures, &self.threads];
         let mut row = |name: &str, of: &dyn Fn(&Figures) -> String| {
-            table.add_row([name.to_owned(), of(both[0]), of(both[1])]);
+            rows.push([name.to_owned(), of(both[0]), of(both[1])]);
         };
         row("requests per second", &|f| grouped(number(&f.result, "per_second")));
         row("latency p50", &|f| f.latency("p50_us"));
@@ -85,16 +79,16 @@ impl Report {
         row("server CPU per request", &|f| time(f.cpu_per_request().as_secs_f64() * 1e6));
         row("memory per connection", &|f| bytes(f.grown as f64 / f64::from(self.connections)));
         row("threads of the kernel", &|f| grouped(f.measured.os_threads as f64));
-        table.add_row(["carriers", &self.carriers.to_string(), "-"]);
+        rows.push(["carriers".to_owned(), self.carriers.to_string(), "-".to_owned()]);
     }
 
-    fn add_others(&self, table: &mut Table) {
+    fn add_others(&self, rows: &mut Vec<Row>) {
         let Others { ready, quiet, loaded, quiet_cpu } = &self.others;
         if number(ready, "others") == 0.0 {
             return;
         }
         let mut row = |name: &str, value: String| {
-            table.add_row([name.to_owned(), value, "-".to_owned()]);
+            rows.push([name.to_owned(), value, "-".to_owned()]);
         };
         let ring_members = number(ready, "others") - number(ready, "sleepers");
         row("asleep besides", grouped(number(ready, "sleepers")));
@@ -112,6 +106,22 @@ impl Report {
         row("sleeps that ended", grouped(number(quiet, "woken") + number(loaded, "woken")));
         row("  early", grouped(number(quiet, "early") + number(loaded, "early")));
     }
+}
+
+/// Names to the left, figures to the right, a line under the first row.
+fn draw(rows: &[Row]) -> String {
+    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max();
+    let widths = [0, 1, 2].map(|column| width(column).unwrap_or(0));
+    let mut text = String::new();
+    for (index, [name, ours, theirs]) in rows.iter().enumerate() {
+        let [first, second, third] = widths;
+        text.push_str(&format!("{name:<first$}   {ours:>second$}   {theirs:>third$}\n"));
+        if index == 0 {
+            text.push_str(&widths.map(|width| "─".repeat(width)).join("───"));
+            text.push('\n');
+        }
+    }
+    text
 }
 
 /// A whole number with its thousands apart.
@@ -145,6 +155,12 @@ fn bytes(count: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn columns_line_up_whatever_their_letters() {
+        let rows = [["a", "bb", "c"], ["late", "1 µs", "-"]].map(|row| row.map(str::to_owned));
+        assert_eq!(draw(&rows), "a        bb   c\n───────────────\nlate   1 µs   -\n");
+    }
 
     #[test]
     fn thousands_stand_apart() {

@@ -1,6 +1,7 @@
 //! Models: the owner against thieves, on a ring of four.
 
 use ::loom::cell::UnsafeCell;
+use ::loom::model::Builder;
 use ::loom::sync::Arc;
 use ::loom::thread::{self, JoinHandle};
 use std::boxed::Box;
@@ -17,8 +18,7 @@ const START: u32 = u32::MAX - 1;
 
 fn queue() -> Arc<RunQueue<Item>> {
     let queue = RunQueue::new(false);
-    // SeqCst: loom orders a SeqCst load against SeqCst stores only.
-    queue.head.store(START, Ordering::SeqCst);
+    queue.head.store(START, Ordering::Relaxed);
     queue.tail.store(START, Ordering::Relaxed);
     Arc::new(queue)
 }
@@ -67,6 +67,13 @@ fn thief(victim: &Arc<RunQueue<Item>>) -> JoinHandle<Vec<u32>> {
     })
 }
 
+/// For three threads: all their interleavings take minutes.
+fn bounded() -> Builder {
+    let mut model = Builder::new();
+    model.preemption_bound = Some(3);
+    model
+}
+
 /// Every number from 0 on is there, once.
 fn assert_each_once(parts: impl IntoIterator<Item = Vec<u32>>, count: u32) {
     let mut all: Vec<u32> = parts.into_iter().flatten().collect();
@@ -78,11 +85,12 @@ fn assert_each_once(parts: impl IntoIterator<Item = Vec<u32>>, count: u32) {
 fn owner_races_one_thief() {
     ::loom::model(|| {
         let queue = queue();
+        let thief = thief(&queue);
         assert!(push(&queue, 0));
         assert!(push(&queue, 1));
-        let thief = thief(&queue);
+        let mut ours: Vec<u32> = pop(&queue).into_iter().collect();
         assert!(push(&queue, 2));
-        let ours = drain(&queue);
+        ours.extend(drain(&queue));
         assert!(ours.is_sorted());
         assert_each_once([ours, thief.join().unwrap()], 3);
     });
@@ -90,10 +98,7 @@ fn owner_races_one_thief() {
 
 #[test]
 fn owner_races_two_thieves() {
-    let mut model = ::loom::model::Builder::new();
-    // All interleavings take minutes; they were explored once.
-    model.preemption_bound = Some(3);
-    model.check(|| {
+    bounded().check(|| {
         let queue = queue();
         for number in 0..3 {
             assert!(push(&queue, number));
@@ -124,30 +129,30 @@ fn owner_fills_the_slots_again_while_a_thief_reads_them() {
     });
 }
 
+/// A task goes from its pusher to a thief and on to the next, who has never met the pusher.
 #[test]
-fn two_thieves_steal_from_each_other() {
-    ::loom::model(|| {
-        let (left, right) = (queue(), queue());
-        for number in 0..3 {
-            assert!(push(&left, number));
-        }
-        let other = right.clone();
-        let victim = left.clone();
-        let theirs = thread::spawn(move || {
-            // SAFETY: this thread owns `right` from here on.
-            let first = unsafe { victim.steal_into(&other) }.map(take);
-            let mut taken: Vec<u32> = first.into_iter().collect();
-            assert!(push(&other, 3));
-            taken.extend(pop(&other));
-            taken
+fn what_was_stolen_can_be_stolen_again() {
+    bounded().check(|| {
+        let (first, second, third) = (queue(), queue(), queue());
+        let (victim, mine) = (first.clone(), second.clone());
+        let pusher = thread::spawn(move || {
+            for number in 0..3 {
+                assert!(push(&first, number));
+            }
+            first
         });
-        let mut ours: Vec<u32> = pop(&left).into_iter().collect();
-        // SAFETY: this thread owns `left`.
-        ours.extend(unsafe { right.steal_into(&left) }.map(take));
-        let theirs = theirs.join().unwrap();
-        // The other thread is over, so both queues are this one's.
-        let rest = [drain(&left), drain(&right)];
-        assert_each_once([ours, theirs].into_iter().chain(rest), 4);
+        let middle = thread::spawn(move || {
+            // SAFETY: this thread owns `mine`.
+            unsafe { victim.steal_into(&mine) }.map(take)
+        });
+        // SAFETY: this thread owns `third`.
+        let ours = unsafe { second.steal_into(&third) }.map(take);
+        let first = pusher.join().unwrap();
+        let theirs = middle.join().unwrap();
+        // The other threads are over, so their queues are this one's.
+        let rest = [drain(&first), drain(&second), drain(&third)];
+        let stolen = [ours, theirs].into_iter().flatten().collect();
+        assert_each_once(rest.into_iter().chain([stolen]), 3);
     });
 }
 
@@ -157,7 +162,6 @@ fn owner_and_sleeper_do_not_miss_each_other() {
     ::loom::model(|| {
         let queue = queue();
         let asleep = Arc::new(AtomicBool::new(false));
-        asleep.store(false, Ordering::SeqCst);
         let (theirs, word) = (queue.clone(), asleep.clone());
         let sleeper = thread::spawn(move || {
             word.swap(true, Ordering::SeqCst);
@@ -176,12 +180,9 @@ fn owner_and_sleeper_do_not_miss_each_other() {
 /// The same, with a thief that moves `head` on, and leaves one behind.
 #[test]
 fn a_thief_does_not_come_between_owner_and_sleeper() {
-    let mut model = ::loom::model::Builder::new();
-    model.preemption_bound = Some(3);
-    model.check(|| {
+    bounded().check(|| {
         let queue = queue();
         let asleep = Arc::new(AtomicBool::new(false));
-        asleep.store(false, Ordering::SeqCst);
         let (theirs, word) = (queue.clone(), asleep.clone());
         let sleeper = thread::spawn(move || {
             word.swap(true, Ordering::SeqCst);
