@@ -67,6 +67,7 @@ pub unsafe fn init(top: *mut u8, entry: Entry, argument: *mut u8) -> Context {
 #[unsafe(naked)]
 unsafe extern "C" fn start() {
     naked_asm!(
+        hide!(),
         ".cfi_startproc",
         ".cfi_undefined x30",
         ".cfi_undefined x29",
@@ -75,6 +76,7 @@ unsafe extern "C" fn start() {
         "blr x20",
         "brk 1",
         ".cfi_endproc",
+        me = sym start,
     )
 }
 
@@ -85,6 +87,7 @@ unsafe extern "C" fn start() {
 #[unsafe(naked)]
 pub unsafe extern "C" fn switch(from: *mut Context, to: Context) {
     naked_asm!(
+        hide!(),
         ".cfi_startproc",
         "hint 34", // bti c
         "sub sp, sp, 176",
@@ -135,6 +138,7 @@ pub unsafe extern "C" fn switch(from: *mut Context, to: Context) {
         ".cfi_def_cfa_offset 0",
         "ret",
         ".cfi_endproc",
+        me = sym switch,
     )
 }
 

@@ -22,6 +22,14 @@
 #[cfg(test)]
 extern crate std;
 
+/// The directive that keeps a naked function out of what a library exports; `me` is its symbol.
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+macro_rules! hide {
+    () => {
+        ".hidden {me}"
+    };
+}
+
 #[cfg_attr(target_arch = "x86_64", path = "x86_64.rs")]
 #[cfg_attr(target_arch = "aarch64", path = "aarch64.rs")]
 #[cfg_attr(not(any(target_arch = "x86_64", target_arch = "aarch64")), path = "unsupported.rs")]

@@ -86,6 +86,7 @@ pub unsafe fn init(top: *mut u8, entry: Entry, argument: *mut u8) -> Context {
 #[unsafe(naked)]
 unsafe extern "C" fn start() {
     naked_asm!(
+        hide!(),
         ".cfi_startproc",
         ".cfi_undefined rip",
         ".cfi_undefined rbp",
@@ -93,6 +94,7 @@ unsafe extern "C" fn start() {
         "call r13",
         "ud2",
         ".cfi_endproc",
+        me = sym start,
     )
 }
 
@@ -107,6 +109,7 @@ unsafe extern "C" fn start() {
 #[unsafe(naked)]
 pub unsafe extern "C" fn switch(from: *mut Context, to: Context) {
     naked_asm!(
+        hide!(),
         ".cfi_startproc",
         "push rbp",
         ".cfi_adjust_cfa_offset 8",
@@ -171,6 +174,7 @@ pub unsafe extern "C" fn switch(from: *mut Context, to: Context) {
         "fldcw [rsp + 4]",
         "jmp 5b",
         ".cfi_endproc",
+        me = sym switch,
     )
 }
 

@@ -109,9 +109,8 @@ fn prove(counts: &mut Counts, dist: &Path) -> Result<()> {
     };
     counts.step("by hand", &mut shell(&by_hand))?;
     if exists("pkg-config") {
-        let script = format!(
-            "cc '{hello}' $(pkg-config --cflags --libs drift-rt) -o by_pkg_config && ./by_pkg_config"
-        );
+        let flags = "$(pkg-config --cflags --libs drift-rt)";
+        let script = format!("cc '{hello}' {flags} -o by_pkg_config && ./by_pkg_config");
         counts.step("pkg-config", &mut shell(&script))?;
     } else {
         println!("dist: no pkg-config here to try drift-rt.pc");

@@ -89,7 +89,7 @@ fn compare(list: &str, found: &BTreeSet<String>, bless: bool) -> Result<()> {
     let gone: Vec<_> = listed.difference(found).collect();
     ensure!(
         new.is_empty() && gone.is_empty(),
-        "{list}: not listed {new:?}, not found {gone:?}; if that is meant: cargo xtask symbols --bless"
+        "{list}: not listed {new:?}, not found {gone:?}; if meant: cargo xtask symbols --bless"
     );
     Ok(())
 }

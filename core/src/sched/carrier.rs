@@ -326,6 +326,9 @@ impl Carrier {
         if searched && executor.idle.stop_searching() && executor.has_work() {
             executor.notify();
         }
+        if executor.wants_standby() {
+            executor.grow();
+        }
     }
 
     /// Runs `task` until it leaves; false if there was no stack for it.

@@ -1,10 +1,10 @@
 //! An executor: carriers, their shared queue, and the policy that admits virtual threads.
 //!
 //! Carriers start as they are needed: the first at the first submit, up to `min_threads` while
-//! work waits and nobody is idle. Between `min_threads` and `max_threads` one more starts on
-//! standby: it looks every [`STUCK_AFTER`], joins in when work waits and no carrier has finished
-//! a turn since its last look, and ends after [`IDLE_LOOKS`] looks without waiting work. A
-//! carrier that joined in so ends after as long without work.
+//! work waits and nobody is idle. Below `max_threads`, while anything runs, one more stands by: it
+//! looks every [`STUCK_AFTER`], and joins in when no carrier has finished a turn since its last
+//! look while work, a deadline or readiness may wait. It ends after [`IDLE_LOOKS`] looks at an
+//! executor where nothing runs. A carrier that joined in so ends after as long without work.
 //!
 //! # Unsafe
 //! Invariant of `#![allow(unsafe_code)]`: records are never unmapped; only a task's claimer
@@ -30,7 +30,7 @@ use crate::time::Instant;
 /// How long no carrier may finish a turn before a standby joins in, in nanoseconds.
 pub(crate) const STUCK_AFTER: u64 = TICK;
 
-/// Looks without waiting work before a standby ends: a second.
+/// Looks at an idle executor before a standby ends: a second.
 pub(crate) const IDLE_LOOKS: u32 = 100;
 
 /// Whether a carrier has an OS thread.
@@ -61,11 +61,11 @@ pub struct Executor {
 /// The answer of a standby's look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Look {
-    /// Work waits and nobody gets on: join in.
+    /// Something may wait and nobody gets on: join in.
     Stuck,
-    /// Work waits and somebody gets on.
+    /// Somebody runs.
     Busy,
-    /// No work waits.
+    /// Everybody sleeps.
     Quiet,
 }
 
@@ -292,16 +292,26 @@ impl Executor {
         }
     }
 
+    /// Whether a carrier more may have to join in.
+    pub(crate) fn wants_standby(&self) -> bool {
+        self.policy.min_threads < self.policy.max_threads
+            && !self.standby.load(Ordering::Relaxed)
+            && self.active.load(Ordering::Relaxed) < self.policy.max_threads
+    }
+
     /// A standby's look; `progress` is what it saw the last time.
     pub(crate) fn look(&self, progress: &mut u32) -> Look {
         let turns = self
             .carriers()
             .fold(0u32, |sum, carrier| sum.wrapping_add(carrier.turns.load(Ordering::Relaxed)));
         let stuck = core::mem::replace(progress, turns) == turns;
-        match (self.has_work(), stuck) {
-            (false, _) => Look::Quiet,
-            (true, true) => Look::Stuck,
-            (true, false) => Look::Busy,
+        if self.idle.are_asleep(self.active.load(Ordering::SeqCst)) {
+            return Look::Quiet;
         }
+        let now = self.runtime.platform().now();
+        let waits = self.has_work()
+            || self.runtime.reactor.is_used()
+            || self.carriers().any(|carrier| carrier.timers.next() <= now);
+        if stuck && waits { Look::Stuck } else { Look::Busy }
     }
 }

@@ -74,6 +74,11 @@ impl Idle {
         sleeping(word) > 0 || searching(word) > 0
     }
 
+    /// Whether all of the `active` carriers sleep.
+    pub(crate) fn are_asleep(&self, active: u32) -> bool {
+        sleeping(self.0.load(Ordering::SeqCst)) >= active as i32
+    }
+
     /// A pusher turns a sleeping carrier into a searching one; it has yet to find which.
     pub(crate) fn begin_wake(&self) -> bool {
         let mut word = self.0.load(Ordering::SeqCst);

@@ -18,8 +18,8 @@ pub enum Saturation {
 pub struct ExecutorPolicy {
     /// Carriers kept; at least 1.
     pub min_threads: u32,
-    /// Carriers at most. Above `min_threads`, one more starts when no carrier got anything done
-    /// for 10 ms while work waits, and ends after a second without work.
+    /// Carriers at most. Above `min_threads`, one more joins in when no carrier got anything done
+    /// for 10 ms while something may wait, and ends after a second without work.
     pub max_threads: u32,
     /// Ready and running virtual threads at most when one is submitted; 0 for no limit.
     pub queue_limit: u32,

@@ -133,26 +133,20 @@ fn owner_fills_the_slots_again_while_a_thief_reads_them() {
 #[test]
 fn what_was_stolen_can_be_stolen_again() {
     bounded().check(|| {
-        let (first, second, third) = (queue(), queue(), queue());
+        let (first, second) = (queue(), queue());
         let (victim, mine) = (first.clone(), second.clone());
-        let pusher = thread::spawn(move || {
-            for number in 0..3 {
-                assert!(push(&first, number));
-            }
-            first
-        });
         let middle = thread::spawn(move || {
             // SAFETY: this thread owns `mine`.
             unsafe { victim.steal_into(&mine) }.map(take)
         });
-        // SAFETY: this thread owns `third`.
-        let ours = unsafe { second.steal_into(&third) }.map(take);
-        let first = pusher.join().unwrap();
-        let theirs = middle.join().unwrap();
+        let last = thief(&second);
+        for number in 0..3 {
+            assert!(push(&first, number));
+        }
+        let stolen = middle.join().unwrap().into_iter().collect();
+        let again = last.join().unwrap();
         // The other threads are over, so their queues are this one's.
-        let rest = [drain(&first), drain(&second), drain(&third)];
-        let stolen = [ours, theirs].into_iter().flatten().collect();
-        assert_each_once(rest.into_iter().chain([stolen]), 3);
+        assert_each_once([stolen, again, drain(&second), drain(&first)], 3);
     });
 }
 

@@ -32,7 +32,7 @@ fn unpark_races_park_commit() {
 }
 
 #[test]
-fn of_two_wakers_and_a_commit_one_enqueues() {
+fn of_two_wakes_and_a_commit_one_enqueues() {
     loom::model(|| {
         let (state, generation) = running();
         let ticket = state.own_ticket();

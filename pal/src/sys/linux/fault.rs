@@ -103,7 +103,7 @@ fn say(report: &OverflowReport, address: usize) {
     let mut line = heapless::String::<256>::new();
     let _ = writeln!(
         line,
-        "drift: virtual thread {handle:#x} overflowed its stack of {kib} KiB \
+        "drift: stack overflow: virtual thread {handle:#x} ran out of its {kib} KiB \
          ({limit:#x}-{top:#x}, fault at {address:#x}); \
          give it a larger stack class or less recursion"
     );
