@@ -37,7 +37,7 @@ struct Frame {
 }
 
 const _: () = assert!(offset_of!(Frame, d8_to_15) == 96 && offset_of!(Frame, fpcr) == 160);
-const _: () = assert!(size_of::<Frame>() == 176 && size_of::<Frame>() % 16 == 0);
+const _: () = assert!(size_of::<Frame>() == 176);
 
 /// A context that will call `entry(argument)` on the stack below `top`.
 ///

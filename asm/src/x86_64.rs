@@ -25,7 +25,7 @@
 #![allow(unsafe_code)]
 
 use core::arch::naked_asm;
-use core::mem::{offset_of, size_of};
+use core::mem::offset_of;
 
 use crate::{Context, Entry};
 
@@ -50,7 +50,8 @@ struct Frame {
 
 const _: () = assert!(offset_of!(Frame, r15) == 8 && offset_of!(Frame, resume) == 56);
 // The psABI, section 3.2.2: 16-aligned where `start` calls.
-const _: () = assert!(offset_of!(Frame, outermost) % 16 == 0 && size_of::<Frame>() % 16 == 0);
+const _: () = assert!(size_of::<Frame>().is_multiple_of(16));
+const _: () = assert!(offset_of!(Frame, outermost).is_multiple_of(16));
 
 /// MXCSR and x87 control word of a new thread (psABI, section 3.2.1, table 3.4: all exceptions
 /// masked, round to nearest, extended precision).

@@ -9,12 +9,14 @@ use drift_asm::{Context, init, slot, switch};
 
 const SIZE: usize = 256 << 10;
 
+type Body = Box<dyn FnOnce(&Coupled)>;
+
 /// A context on a stack of its own, and the way back to who resumes it.
 struct Coupled {
     stack: Vec<u128>,
     inside: Cell<Context>,
     outside: Cell<Context>,
-    body: Cell<Option<Box<dyn FnOnce(&Coupled)>>>,
+    body: Cell<Option<Body>>,
     done: Cell<bool>,
 }
 

@@ -135,8 +135,10 @@ impl Runtime {
         for id in first..first + policy.max_threads as usize {
             let carrier =
                 Carrier::new(executor, CarrierId(id as u16), self.platform.entropy() as u32);
-            // SAFETY: the lock gave these places, within MAX_CARRIERS, to this call alone.
-            unsafe { self.carriers.add(id).write(carrier) };
+            // SAFETY: `id` is below MAX_CARRIERS, the length of the table.
+            let place = unsafe { self.carriers.add(id) };
+            // SAFETY: the lock gave this place to this call alone.
+            unsafe { place.write(carrier) };
         }
         // Release publishes the executor and its carriers; pairs with the acquire in `executor`.
         self.ready[index].store(true, Ordering::Release);
@@ -150,8 +152,10 @@ impl Runtime {
         if !self.ready.get(index as usize)?.load(Ordering::Acquire) {
             return None;
         }
+        // SAFETY: `ready` has an index for each place of the table.
+        let place = unsafe { self.executors.add(index as usize) };
         // SAFETY: it is ready, so written.
-        Some(unsafe { self.executors.add(index as usize).as_ref() })
+        Some(unsafe { place.as_ref() })
     }
 
     /// The executor that a handle names; none if it never named one here.
@@ -173,23 +177,27 @@ impl Runtime {
     /// The carrier of that number, which some executor has.
     pub(crate) fn carrier(&'static self, index: usize) -> &'static Carrier {
         assert!(index < MAX_CARRIERS, "carrier {index} is out of the table");
+        // SAFETY: just checked against the length of the table.
+        let place = unsafe { self.carriers.add(index) };
         // SAFETY: numbers come from an executor's range, whose carriers are written.
-        unsafe { self.carriers.add(index).as_ref() }
+        unsafe { place.as_ref() }
+    }
+
+    /// All executors.
+    pub(crate) fn executors(&'static self) -> impl Iterator<Item = &'static Executor> {
+        // Acquire pairs with the release in `create_executor`.
+        let listed = self.listed.load(Ordering::Acquire);
+        (0..listed).filter_map(|index| self.executor(index))
     }
 
     /// All carriers of all executors.
     pub(crate) fn carriers(&'static self) -> impl Iterator<Item = &'static Carrier> {
-        // Acquire pairs with the release in `create_executor`.
-        let listed = self.listed.load(Ordering::Acquire);
-        (0..listed).filter_map(|index| self.executor(index)).flat_map(Executor::carriers)
+        self.executors().flat_map(Executor::carriers)
     }
 
-    /// Whether more than one carrier has an OS thread.
+    /// Whether more than one carrier takes part.
     pub(crate) fn has_many_carriers(&'static self) -> bool {
-        // Acquire pairs with the release in `create_executor`.
-        let listed = self.listed.load(Ordering::Acquire);
-        let executors = (0..listed).filter_map(|index| self.executor(index));
-        executors.map(|executor| executor.active.load(Ordering::Relaxed)).sum::<u32>() > 1
+        self.executors().map(|executor| executor.active.load(Ordering::Relaxed)).sum::<u32>() > 1
     }
 
     /// The carrier whose wheel serves `task` when it is armed from outside: its executor's first,

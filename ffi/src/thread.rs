@@ -50,47 +50,55 @@ static_assertions::assert_eq_align!(DriftIface, Payload);
 /// C programs of the toolchain need a mebibyte (their frames are not optimised).
 const CLASS: StackClass = StackClass::M1;
 
+/// A callback as it lies in its payload.
+struct Callback {
+    functions: drift_vtable,
+    object: *mut c_void,
+    flags: u8,
+}
+
+/// # Safety
+/// The payload is a callback.
+unsafe fn read(payload: *mut Payload) -> Callback {
+    // SAFETY: the caller's promise; size and alignment are the same.
+    let iface = unsafe { &mut *payload.cast::<DriftIface>() };
+    // SAFETY: `vtable` is never null in a callback.
+    let functions = unsafe { *iface.vtable };
+    let object = match iface.flags & DRIFT_IFACE_INLINE {
+        0 => iface.data,
+        _ => (&raw mut iface.inline_storage).cast(),
+    };
+    Callback { functions, object, flags: iface.flags }
+}
+
 /// `call`, then what `discard` does; on the virtual thread's own stack.
 unsafe fn run(payload: *mut Payload) {
-    let iface: *mut DriftIface = payload.cast();
-    // SAFETY: the payload is a callback, and `vtable` is never null in one.
-    let call = unsafe { (*(*iface).vtable).call }.expect("a callback has a `call`");
+    // SAFETY: `drift_thread_spawn` put a callback there.
+    let callback = unsafe { read(payload) };
+    let call = callback.functions.call.expect("a callback has a `call`");
     // SAFETY: the spawner's promise; this is its only call.
-    unsafe { call(object(iface)) };
+    unsafe { call(callback.object) };
     // SAFETY: not dropped before, and not used afterwards.
     unsafe { discard(payload) };
 }
 
 /// `drop`, and `drift_iface_free` for an owned object.
 unsafe fn discard(payload: *mut Payload) {
-    let iface: *mut DriftIface = payload.cast();
     // SAFETY: as in `run`.
-    if let Some(drop) = unsafe { (*(*iface).vtable).drop } {
+    let Callback { functions, object, flags } = unsafe { read(payload) };
+    if let Some(drop) = functions.drop {
         // SAFETY: the spawner's promise; this is its only call.
-        unsafe { drop(object(iface)) };
+        unsafe { drop(object) };
     }
-    // SAFETY: as in `run`.
-    let (flags, data) = unsafe { ((*iface).flags, (*iface).data) };
-    if flags & DRIFT_IFACE_OWNED != 0 {
-        let free: *const u8 = drift_asm::weak_symbol!(drift_iface_free);
-        if !free.is_null() {
-            // SAFETY: the array runtime defines it with this signature.
-            let free: unsafe extern "C" fn(*mut c_void) = unsafe { core::mem::transmute(free) };
-            // SAFETY: the object was dropped, and is not used any more.
-            unsafe { free(data) };
-        }
+    if flags & DRIFT_IFACE_OWNED == 0 {
+        return;
     }
-}
-
-/// # Safety
-/// `iface` is a live callback.
-unsafe fn object(iface: *mut DriftIface) -> *mut c_void {
-    // SAFETY: the caller's promise.
-    match unsafe { (*iface).flags } & DRIFT_IFACE_INLINE {
-        // SAFETY: the same.
-        0 => unsafe { (*iface).data },
-        // SAFETY: the same.
-        _ => unsafe { &raw mut (*iface).inline_storage }.cast(),
+    let free: *const u8 = drift_asm::weak_symbol!(drift_iface_free);
+    if !free.is_null() {
+        // SAFETY: the array runtime defines it with this signature.
+        let free: unsafe extern "C" fn(*mut c_void) = unsafe { core::mem::transmute(free) };
+        // SAFETY: the object was dropped, and is not used any more.
+        unsafe { free(object) };
     }
 }
 

@@ -100,8 +100,8 @@ static void d06(void) {
     wakes_at_the_park(1);
 }
 
-/* d03: must let exactly one of several wakes win. Timer, readiness and unpark come together; a second resume
- * would run the virtual thread twice at once, or end the park that follows. */
+/* d03: must let exactly one of several wakes win. Timer, readiness and unpark come together; a
+ * second resume would run the virtual thread twice at once, or end the park that follows. */
 static void *unparks_and_writes(void *argument) {
     task *one = (task *)argument;
     for (i64 round = 1; round <= one->arg; round++) {

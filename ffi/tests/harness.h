@@ -8,6 +8,7 @@
  * | 0         | as claimed                                                                   |
  * | 1         | wrong; one line on standard error says what                                  |
  * | 2         | a race that no contract decides went the other way; nothing was wrong        |
+ * | 3         | too slow, and the machine let threads wait for a CPU for much of that time   |
  */
 #ifndef DRIFT_TESTS_HARNESS_H
 #define DRIFT_TESTS_HARNESS_H
@@ -68,6 +69,14 @@ __attribute__((format(printf, 3, 4))) static inline void lost(const char *file, 
     va_list arguments;
     va_start(arguments, format);
     finish(2, "lost race", file, line, format, arguments);
+    va_end(arguments);
+}
+
+__attribute__((format(printf, 3, 4))) static inline void late(const char *file, int line,
+                                                              const char *format, ...) {
+    va_list arguments;
+    va_start(arguments, format);
+    finish(3, "late", file, line, format, arguments);
     va_end(arguments);
 }
 

@@ -1,9 +1,9 @@
 //! Atomics and locks that loom explores.
 //!
 //! Loom treats a `SeqCst` access as `AcqRel`, and so reports "both looked before the other wrote"
-//! where it cannot happen. Each atomic here puts a `SeqCst` fence, which loom does know, on both
-//! sides of an access that asks for `SeqCst`, and of no other: an access that is weakened by
-//! mistake is still found.
+//! where it cannot happen. Each atomic here puts a `SeqCst` fence, which loom does know, behind
+//! every store and exchange that asks for `SeqCst`, and behind no other: a store or exchange that
+//! is weakened by mistake is found. A load that is weakened is not.
 
 pub use ::loom::cell::UnsafeCell;
 pub use ::loom::sync::atomic::{Ordering, fence};
@@ -11,12 +11,8 @@ pub use ::loom::sync::atomic::{Ordering, fence};
 use ::loom::sync::atomic;
 
 fn fenced<R>(order: Ordering, access: impl FnOnce() -> R) -> R {
-    let is_total = order == Ordering::SeqCst;
-    if is_total {
-        fence(Ordering::SeqCst);
-    }
     let result = access();
-    if is_total {
+    if order == Ordering::SeqCst {
         fence(Ordering::SeqCst);
     }
     result
@@ -35,7 +31,7 @@ macro_rules! atomic {
             }
 
             pub fn load(&self, order: Ordering) -> $value {
-                fenced(order, || self.0.load(order))
+                self.0.load(order)
             }
 
             pub fn store(&self, value: $value, order: Ordering) {

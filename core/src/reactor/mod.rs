@@ -70,9 +70,10 @@ impl Reactor {
         if source as usize >= MAX_SOURCES {
             return None;
         }
-        // SAFETY: the table has MAX_SOURCES slots; zero, as the platform gives it, is an empty
-        // one (`slot.rs` has a test for that).
-        Some(unsafe { self.slots.add(source as usize).as_ref() })
+        // SAFETY: the table has MAX_SOURCES slots.
+        let slot = unsafe { self.slots.add(source as usize) };
+        // SAFETY: zero, as the platform gives it, is an empty slot; `slot.rs` has a test for it.
+        Some(unsafe { slot.as_ref() })
     }
 
     fn take_watch(&self, task: NonNull<Task>) -> Option<NonNull<Watch>> {
@@ -132,6 +133,14 @@ fn watch(
     let record = unsafe { task.as_ref() };
     let ask = {
         let mut watches = record.watches.lock();
+        if let Some(watch) = watches.find(ticket, source.0) {
+            let mut state = slot.0.lock();
+            state.widen(watch, interest);
+            let ask = state.ask();
+            drop((state, watches));
+            converse(runtime, slot, source, ask);
+            return true;
+        }
         let Some(watch) = watches.idle().or_else(|| {
             let watch = runtime.reactor.take_watch(task)?;
             watches.add(watch);

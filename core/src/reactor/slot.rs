@@ -25,7 +25,8 @@ use core::ptr::{self, NonNull};
 use crate::link::list::List;
 use crate::link::{Link, Linked};
 use crate::platform::Interest;
-use crate::prim::SpinLock;
+use crate::prim::Ordering::Relaxed;
+use crate::prim::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, SpinLock};
 use crate::task::header::{InQueue, Task};
 use crate::task::state::{Then, Ticket};
 
@@ -34,21 +35,23 @@ use crate::task::state::{Then, Ticket};
 pub(crate) struct InSlot;
 
 /// One wait of one task for one descriptor. Belongs to its task for ever, once it was taken.
+/// The atomics are all Relaxed: a lock orders them, as said for each.
 #[derive(Debug)]
 pub(crate) struct Watch {
     link: Link<Watch>,
-    /// The task's next watch; under the lock of its `watches`.
-    next: *mut Watch,
     task: NonNull<Task>,
-    ticket: Ticket,
-    interest: Interest,
-    /// The generation it was first asked for with; 0 before. Under the slot's lock.
-    generation: u32,
-    source: u32,
+    /// The task's next watch; under the lock of its `watches`.
+    next: AtomicPtr<Watch>,
     /// In use by its task's present wait; under the lock of `watches`.
-    busy: bool,
+    busy: AtomicBool,
+    /// These three are written under both locks, when it gets busy.
+    ticket: AtomicU64,
+    interest: AtomicU32,
+    source: AtomicU32,
+    /// The generation it was first asked for with; 0 before. Under the slot's lock.
+    generation: AtomicU32,
     /// In the list of its slot; under the slot's lock.
-    linked: bool,
+    linked: AtomicBool,
 }
 
 // SAFETY: `link` is a plain field, and watches are never unmapped.
@@ -63,15 +66,25 @@ impl Watch {
     pub(crate) fn new(task: NonNull<Task>) -> Self {
         Self {
             link: Link::new(),
-            next: ptr::null_mut(),
             task,
-            ticket: Ticket::NONE,
-            interest: Interest::NONE,
-            generation: 0,
-            source: 0,
-            busy: false,
-            linked: false,
+            next: AtomicPtr::new(ptr::null_mut()),
+            busy: AtomicBool::new(false),
+            ticket: AtomicU64::new(0),
+            interest: AtomicU32::new(0),
+            source: AtomicU32::new(0),
+            generation: AtomicU32::new(0),
+            linked: AtomicBool::new(false),
         }
+    }
+
+    /// The watch at `place`, for as long as the caller likes: watches are never unmapped.
+    fn at<'a>(place: NonNull<Self>) -> &'a Self {
+        // SAFETY: as said; a watch is written before its address is given to anybody.
+        unsafe { place.as_ref() }
+    }
+
+    fn ticket(&self) -> Ticket {
+        Ticket::from_bits(self.ticket.load(Relaxed))
     }
 }
 
@@ -91,27 +104,37 @@ impl Watches {
     pub(crate) fn idle(&self) -> Option<NonNull<Watch>> {
         let mut next = NonNull::new(self.0);
         while let Some(watch) = next {
-            // SAFETY: the chain holds watches; `busy` and `next` are under this lock.
-            let (busy, rest) = unsafe { ((*watch.as_ptr()).busy, (*watch.as_ptr()).next) };
-            if !busy {
+            if !Watch::at(watch).busy.load(Relaxed) {
                 return Some(watch);
             }
-            next = NonNull::new(rest);
+            next = NonNull::new(Watch::at(watch).next.load(Relaxed));
+        }
+        None
+    }
+
+    /// The watch of that wait for that source, if there is one.
+    pub(crate) fn find(&self, ticket: Ticket, source: u32) -> Option<NonNull<Watch>> {
+        let mut next = NonNull::new(self.0);
+        while let Some(watch) = next {
+            let own = Watch::at(watch);
+            let is_same = own.ticket() == ticket && own.source.load(Relaxed) == source;
+            if own.busy.load(Relaxed) && is_same {
+                return Some(watch);
+            }
+            next = NonNull::new(own.next.load(Relaxed));
         }
         None
     }
 
     /// Gives the task one more.
     pub(crate) fn add(&mut self, watch: NonNull<Watch>) {
-        // SAFETY: a watch that was just made is in no chain, and nobody else's.
-        unsafe { (*watch.as_ptr()).next = self.0 };
+        Watch::at(watch).next.store(self.0, Relaxed);
         self.0 = watch.as_ptr();
     }
 
     /// Takes back a watch that is in no slot.
     pub(crate) fn give_back(&mut self, watch: NonNull<Watch>) {
-        // SAFETY: the watch is in this chain, so `busy` is under this lock.
-        unsafe { (*watch.as_ptr()).busy = false };
+        Watch::at(watch).busy.store(false, Relaxed);
     }
 
     /// Calls `visit` with each watch in use, but for those of `keep`, and its source; they are
@@ -119,15 +142,11 @@ impl Watches {
     pub(crate) fn retire(&mut self, keep: Ticket, mut visit: impl FnMut(NonNull<Watch>, u32)) {
         let mut next = NonNull::new(self.0);
         while let Some(watch) = next {
-            let own = watch.as_ptr();
-            // SAFETY: the chain holds watches; these four are under this lock, the ticket
-            // because it is written once, when the watch gets busy.
-            let (after, busy, ticket, source) =
-                unsafe { ((*own).next, (*own).busy, (*own).ticket, (*own).source) };
-            next = NonNull::new(after);
-            if busy && ticket != keep {
+            let own = Watch::at(watch);
+            next = NonNull::new(own.next.load(Relaxed));
+            if own.busy.load(Relaxed) && own.ticket() != keep {
                 self.give_back(watch);
-                visit(watch, source);
+                visit(watch, own.source.load(Relaxed));
             }
         }
     }
@@ -184,22 +203,38 @@ impl SlotState {
         ticket: Ticket,
         interest: Interest,
     ) {
-        // SAFETY: an idle watch is its adder's, who holds the lock of its task's `watches`.
-        let own = unsafe { &mut *watch.as_ptr() };
-        own.ticket = ticket;
-        own.interest = interest;
-        own.source = source;
-        own.generation = 0;
-        own.busy = true;
-        own.linked = true;
+        let own = Watch::at(watch);
+        own.ticket.store(ticket.to_bits(), Relaxed);
+        own.interest.store(interest.0, Relaxed);
+        own.source.store(source, Relaxed);
+        own.generation.store(0, Relaxed);
+        own.busy.store(true, Relaxed);
+        own.linked.store(true, Relaxed);
         // SAFETY: it was in no slot.
         unsafe { self.waiting.push_back(watch) };
     }
 
+    /// Lets a watch wait for more; links it anew if an event has unlinked it.
+    pub(crate) fn widen(&mut self, watch: NonNull<Watch>, interest: Interest) {
+        let own = Watch::at(watch);
+        let before = match own.linked.load(Relaxed) {
+            true => Interest(own.interest.load(Relaxed)),
+            false => Interest::NONE,
+        };
+        own.interest.store(before.union(interest).0, Relaxed);
+        if before == Interest::NONE {
+            own.generation.store(0, Relaxed);
+            own.linked.store(true, Relaxed);
+            // SAFETY: it was in no slot.
+            unsafe { self.waiting.push_back(watch) };
+        }
+    }
+
     /// Unlinks a watch, if an event has not done so.
     pub(crate) fn remove(&mut self, watch: NonNull<Watch>) {
-        // SAFETY: `linked` is under this lock.
-        if core::mem::take(unsafe { &mut (*watch.as_ptr()).linked }) {
+        let linked = &Watch::at(watch).linked;
+        if linked.load(Relaxed) {
+            linked.store(false, Relaxed);
             // SAFETY: it is linked, in this slot.
             unsafe { self.waiting.remove(watch) };
         }
@@ -219,7 +254,7 @@ impl SlotState {
     pub(crate) fn armed(&mut self, is_new: bool, claimed: &mut Claimed) -> Ask {
         if is_new {
             let present = self.generation;
-            self.claim(claimed, |watch| watch.generation != 0 && watch.generation != present);
+            self.claim(claimed, |watch| ![0, present].contains(&watch.generation.load(Relaxed)));
         }
         if core::mem::take(&mut self.again) {
             return self.question();
@@ -240,7 +275,7 @@ impl SlotState {
         if generation != self.generation {
             return Ask::Nothing;
         }
-        self.claim(claimed, |watch| watch.interest.intersects(ready));
+        self.claim(claimed, |watch| Interest(watch.interest.load(Relaxed)).intersects(ready));
         if self.waiting.is_empty() { Ask::Nothing } else { self.ask() }
     }
 
@@ -250,11 +285,10 @@ impl SlotState {
         let mut union = Interest::NONE;
         let mut kept = List::new();
         while let Some(watch) = self.waiting.pop_front() {
-            // SAFETY: linked watches are this lock's.
-            let own = unsafe { &mut *watch.as_ptr() };
-            union = union.union(own.interest);
-            if own.generation == 0 {
-                own.generation = generation;
+            let own = Watch::at(watch);
+            union = union.union(Interest(own.interest.load(Relaxed)));
+            if own.generation.load(Relaxed) == 0 {
+                own.generation.store(generation, Relaxed);
             }
             // SAFETY: it was just taken out.
             unsafe { kept.push_back(watch) };
@@ -270,17 +304,16 @@ impl SlotState {
     fn claim(&mut self, claimed: &mut Claimed, wanted: impl Fn(&Watch) -> bool) {
         let mut kept = List::new();
         while let Some(watch) = self.waiting.pop_front() {
-            // SAFETY: linked watches are this lock's.
-            let own = unsafe { &mut *watch.as_ptr() };
+            let own = Watch::at(watch);
             if !wanted(own) {
                 // SAFETY: it was just taken out.
                 unsafe { kept.push_back(watch) };
                 continue;
             }
-            own.linked = false;
+            own.linked.store(false, Relaxed);
             // SAFETY: records are never unmapped; the ticket says whether it still waits.
-            let state = unsafe { &(*own.task.as_ptr()).state };
-            if state.wake(own.ticket) == Then::Enqueue {
+            let task = unsafe { own.task.as_ref() };
+            if task.state.wake(own.ticket()) == Then::Enqueue {
                 // SAFETY: `wake` claimed the task, so it is in no queue.
                 unsafe { claimed.push_back(own.task) };
             }

@@ -139,7 +139,7 @@ impl Admission {
         );
         match ended {
             None | Some(Ended::Woken) => Ok(()),
-            Some(Ended::Otherwise) => Err(ConcurrencyError::Timeout),
+            Some(Ended::Timeout) => Err(ConcurrencyError::Timeout),
         }
     }
 

@@ -23,13 +23,14 @@ use core::ptr::{self, NonNull};
 
 use drift_asm::{Context, init, slot, switch};
 
+use crate::link::list::List;
 use crate::platform::{CarrierId, Events, Stack, StackClass, ThreadWords};
 use crate::prim::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering, UnsafeCell};
 use crate::runtime::Runtime;
 use crate::sched::executor::{Executor, Life};
 use crate::sched::run_queue::RunQueue;
 use crate::sched::words;
-use crate::task::header::{Mounted, Request, Saved, Task};
+use crate::task::header::{InQueue, Mounted, Request, Saved, Task};
 use crate::task::slab;
 use crate::task::state::{Hold, Then};
 use crate::time::{Instant, MILLISECOND};
@@ -73,9 +74,13 @@ pub(super) struct Own {
     /// How many of each class were reserved for `stacks`; those in use are their records'.
     reserved: [usize; StackClass::ALL.len()],
     records: heapless::Vec<NonNull<Task>, { 2 * slab::BATCH }>,
+    /// Tasks that found no memory for their stack.
+    starved: List<InQueue, Task>,
     tick: u32,
     random: u32,
     pub(super) searching: bool,
+    /// Is its executor's standby.
+    pub(super) stands_by: bool,
     /// Counted in `Lookout::running`.
     pub(super) running: bool,
     /// Ticks on the lookout since anything ran.
@@ -121,9 +126,11 @@ impl Carrier {
                 stacks: [const { heapless::Vec::new() }; StackClass::ALL.len()],
                 reserved: [0; StackClass::ALL.len()],
                 records: heapless::Vec::new(),
+                starved: List::new(),
                 tick: 0,
                 random: random | 1,
                 searching: false,
+                stands_by: false,
                 running: false,
                 quiet: 0,
                 unused: 0,
@@ -147,37 +154,60 @@ impl Carrier {
         }
         slot::set(ptr::from_ref(self).cast_mut().cast());
         self.own(|own| own.words = self.executor.runtime.platform().thread_words());
-        let joins_in = !self.starts_standby.load(Ordering::Relaxed) || self.stand_by();
-        let mut events = Events::new();
-        while joins_in {
-            match self.turn() {
-                Turn::Worked => {}
-                Turn::Idle { until } => self.sleep(until, &mut events),
-                Turn::Done => break,
+        let stands_by = self.starts_standby.load(Ordering::Relaxed);
+        self.own(|own| own.stands_by = stands_by);
+        if !stands_by || self.stand_by() {
+            let mut events = Events::new();
+            loop {
+                match self.turn() {
+                    Turn::Worked => {}
+                    Turn::Idle { until } => self.sleep(until, &mut events),
+                    Turn::Done => break,
+                }
             }
         }
         slot::set(ptr::null_mut());
+        let executor = self.executor;
+        let stood_by = self.own(|own| core::mem::take(&mut own.stands_by));
         // Release: the next OS thread of this carrier finds it as it was left; pairs with the
         // acquire in `Executor::start`. The last touch of this thread.
         self.life.store(Life::Off as u8, Ordering::Release);
+        // Who pushed meanwhile may have found no carrier to start: this one can be now.
+        if stood_by {
+            executor.standby.store(false, Ordering::SeqCst);
+        }
+        if executor.has_work() {
+            executor.notify();
+        }
     }
 
     /// Runs at most one virtual thread.
     pub fn turn(&'static self) -> Turn {
-        let Some(task) = self.next() else { return self.idle_turn() };
+        let Some(task) = self.next() else {
+            // One that found no stack is tried again when there is nothing else, and waits where
+            // nobody takes it for work.
+            return match self.own(|own| own.starved.pop_front()) {
+                Some(task) if self.run_task(task) => Turn::Worked,
+                Some(task) => self.starve(task),
+                None => self.idle_turn(),
+            };
+        };
         self.found_work();
-        if self.run_task(task) {
-            return Turn::Worked;
-        }
-        // No memory for its stack just now: behind everything, and a little later.
+        if self.run_task(task) { Turn::Worked } else { self.starve(task) }
+    }
+
+    /// No memory for the stack of `task` just now: behind everything, and a little later.
+    fn starve(&self, task: NonNull<Task>) -> Turn {
         // SAFETY: it came from a queue, and is this carrier's.
-        unsafe { self.executor.injector.push(task) };
+        self.own(|own| unsafe { own.starved.push_back(task) });
         Turn::Idle { until: self.executor.runtime.platform().now() + STARVED }
     }
 
     /// The task that runs here. Only on the carrier's own OS thread.
     pub(crate) fn current(&self) -> Option<NonNull<Task>> {
-        self.own(|own| own.current)
+        // A read of one field, and no reference: a signal handler comes here too.
+        // SAFETY: on the carrier's own OS thread.
+        self.own.with(|own| unsafe { (*own).current })
     }
 
     /// The carrier's free records, in use as long as `with` runs.
@@ -226,7 +256,7 @@ impl Carrier {
     /// # Safety
     /// As for `push`.
     unsafe fn overflow(&'static self, task: NonNull<Task>) {
-        let mut half = crate::link::list::List::new();
+        let mut half = List::new();
         for _ in 0..SHARE {
             // SAFETY: the owner's thread.
             let Some(old) = (unsafe { self.queue.pop() }) else { break };
@@ -338,13 +368,20 @@ impl Carrier {
         if !record.state.is_started() {
             // SAFETY: the spawner wrote it before the task was queued.
             let class = record.class.with(|class| unsafe { *class });
-            let Some(stack) = self.take_stack(class) else { return false };
-            if !record.state.start() {
-                self.put_stack(stack);
+            let stack = match record.state.will_start() {
+                true => self.take_stack(class),
+                false => None,
+            };
+            if stack.is_none() && record.state.will_start() {
+                return false;
+            }
+            if stack.is_none() || !record.state.start() {
+                stack.into_iter().for_each(|stack| self.put_stack(stack));
                 self.executor.uncount(record);
                 self.let_go(task);
                 return true;
             }
+            let stack = stack.expect("just checked");
             record.mounted.with_mut(|mounted| {
                 // SAFETY: a started task that is not mounted is its carrier's.
                 let mounted = unsafe { &mut *mounted };
@@ -369,12 +406,16 @@ impl Carrier {
             (own.words, &raw mut own.context)
         });
         // SAFETY: the task is this carrier's until it parks or ends.
-        unsafe { words::restore(words, (*mounted).saved) };
-        // SAFETY: the same; its context was made by `init` or saved when it left.
-        unsafe { switch(from, (*mounted).context) };
+        let (to, saved) = unsafe { (&*mounted).resumption() };
+        // SAFETY: the words are this OS thread's.
+        unsafe { words::restore(words, saved) };
+        // SAFETY: the context was made by `init` or saved when the task left; the task is ours.
+        unsafe { switch(from, to) };
         self.own(|own| own.current = None);
-        // SAFETY: the same.
-        unsafe { words::save(words, &mut (*mounted).saved) };
+        // SAFETY: the words are this OS thread's.
+        let saved = unsafe { words::save(words) };
+        // SAFETY: the task has left, and is this carrier's again.
+        unsafe { (*mounted).saved = saved };
         self.turns.store(self.turns.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
         // SAFETY: the same.
         match unsafe { (*mounted).request } {
@@ -465,8 +506,10 @@ unsafe extern "C" fn begin(argument: *mut u8) -> ! {
     let task = NonNull::new(argument.cast::<Task>()).expect("init was given a record");
     // SAFETY: a carrier has just mounted it.
     let entry = unsafe { task.as_ref() }.entry.with_mut(|entry| entry);
-    // SAFETY: a started task owns its entry; `run` is called here only, once.
-    unsafe { ((*entry).run)(&raw mut (*entry).payload) };
+    // SAFETY: a started task owns its entry.
+    let (run, payload) = unsafe { &mut *entry }.running();
+    // SAFETY: `run` is called here only, once.
+    unsafe { run(payload) };
     // SAFETY: it is the current task.
     unsafe { leave(task, Request::Finish) };
     unreachable!("an ended virtual thread was resumed")
@@ -480,10 +523,14 @@ unsafe extern "C" fn begin(argument: *mut u8) -> ! {
 pub(crate) unsafe fn leave(task: NonNull<Task>, request: Request) {
     // SAFETY: it runs here.
     let mounted: *mut Mounted = unsafe { task.as_ref() }.mounted.with_mut(|mounted| mounted);
-    let carrier = super::here().expect("a task runs on a carrier");
+    let carrier = super::here().expect(
+        "a child that was forked on a virtual thread has no carrier: it must exec or _exit",
+    );
     let to = carrier.own(|own| own.context);
-    // SAFETY: a running task's own fields.
+    // SAFETY: a running task's own field.
     unsafe { (*mounted).request = request };
+    // SAFETY: the same; a pointer to it, no reference that would outlast the switch.
+    let from = unsafe { &raw mut (*mounted).context };
     // SAFETY: the carrier saved its context when it mounted this task.
-    unsafe { switch(&raw mut (*mounted).context, to) };
+    unsafe { switch(from, to) };
 }

@@ -279,8 +279,8 @@ impl Executor {
         if active >= self.policy.max_threads {
             return;
         }
-        // AcqRel: one standby at a time; what the last one left is seen by the next.
-        if standby && self.standby.swap(true, Ordering::AcqRel) {
+        // SeqCst: one standby at a time; a push, then this, against `standby` off, then a look.
+        if standby && self.standby.swap(true, Ordering::SeqCst) {
             return;
         }
         let started = self
@@ -288,7 +288,7 @@ impl Executor {
             .skip(if standby { self.policy.min_threads as usize } else { 0 })
             .find_map(|carrier| self.start(carrier, standby));
         if standby && !matches!(started, Some(Ok(()))) {
-            self.standby.store(false, Ordering::Release);
+            self.standby.store(false, Ordering::SeqCst);
         }
     }
 

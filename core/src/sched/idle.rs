@@ -28,8 +28,13 @@
 //! The first carrier that has nothing to do takes the poller and sleeps in it; the second is its
 //! deputy. While any carrier runs, both look around every [`TICK`]: they serve the wheels of
 //! carriers that are busy in one virtual thread, take over the poller if its owner is, and steal.
-//! When nothing has run for [`QUIET_TICKS`] they doze: no tick at all. The next carrier that gets
-//! work wakes one that dozes. A runtime with one carrier has none of this, and no tick.
+//! When nothing has run for [`QUIET_TICKS`] they doze: no tick at all. A runtime with one carrier
+//! dozes at once.
+//!
+//! A carrier that gets work, or ends, hands on: it wakes a lookout that dozes; if there is no
+//! lookout at all, it wakes any sleeper, who will take the poller. A sleeper without a role looks
+//! once more, after its `asleep` flag is set, whether the poller is free; the one who hands on has
+//! left the poller before it looks for flags. All of this is SeqCst: one sees the other.
 
 use crate::prim::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use crate::time::MILLISECOND;
@@ -173,6 +178,11 @@ impl Role {
 
     pub(crate) fn set_dozing(&self, dozes: bool) {
         self.dozes.store(dozes, Ordering::SeqCst);
+    }
+
+    /// Whether nobody has it.
+    pub(crate) fn is_free(&self) -> bool {
+        self.holder.load(Ordering::SeqCst) == 0
     }
 
     /// Whether `carrier` has it.

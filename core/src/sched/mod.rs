@@ -58,9 +58,9 @@ pub(crate) fn with_carrier<R>(
     current_carrier(runtime).map(with)
 }
 
-/// The task that runs here.
-pub(crate) fn current_task() -> Option<NonNull<Task>> {
-    here()?.current()
+/// The task that runs here, if it is one of `runtime`.
+pub(crate) fn current_task(runtime: &'static Runtime) -> Option<NonNull<Task>> {
+    current_carrier(runtime)?.current()
 }
 
 /// Queues a task that a wake has claimed.

@@ -2,13 +2,13 @@
 //!
 //! The protocols are in `idle.rs`; this is the carrier's side of them.
 
-use crate::platform::Events;
+use crate::platform::{CarrierId, Events};
 use crate::prim::Ordering;
 use crate::reactor;
 use crate::runtime::Runtime;
 use crate::sched::carrier::{Carrier, Turn};
 use crate::sched::executor::{IDLE_LOOKS, Look, STUCK_AFTER};
-use crate::sched::idle::{QUIET_TICKS, Role, TICK};
+use crate::sched::idle::{Lookout, QUIET_TICKS, Role, TICK};
 use crate::time::Instant;
 use crate::timer;
 
@@ -17,7 +17,10 @@ impl Carrier {
     pub(super) fn serve(&'static self) {
         let runtime = self.executor.runtime;
         self.fire(runtime);
-        let poller = &runtime.lookout.poller;
+        let Lookout { poller, deputy, .. } = &runtime.lookout;
+        if poller.is_free() && deputy.is_free() && runtime.has_many_carriers() {
+            self.serve_others();
+        }
         if runtime.reactor.is_used() && poller.take(self.id().0) {
             let mut events = Events::new();
             runtime.platform().carrier_sleep(self.id(), Some(Instant::ZERO), Some(&mut events));
@@ -38,17 +41,24 @@ impl Carrier {
         }
         let unused = self.own(|own| own.unused);
         if self.may_end() && unused > IDLE_LOOKS && self.is_timeless() {
-            self.stop_search();
-            self.stop_running();
+            // Counted out first: who pushes from now on does not rely on this carrier, and the
+            // look sees who did before.
             executor.active.fetch_sub(1, Ordering::SeqCst);
+            self.stop_search();
+            if executor.has_work() {
+                executor.active.fetch_add(1, Ordering::SeqCst);
+                return Turn::Worked;
+            }
+            self.stop_running();
             self.empty_caches();
+            executor.runtime.hand_on();
             return Turn::Done;
         }
         Turn::Idle { until: Instant::FAR }
     }
 
     /// Whether this is one of the carriers above `min_threads`.
-    fn may_end(&self) -> bool {
+    pub(crate) fn may_end(&self) -> bool {
         u32::from(self.id().0 - self.executor.first) >= self.executor.policy.min_threads
     }
 
@@ -79,7 +89,8 @@ impl Carrier {
         self.sleeping_until.store(u64::MAX, Ordering::SeqCst);
         let until = hint.min(self.plan(polls, deputizes));
         self.sleeping_until.store(until.0, Ordering::SeqCst);
-        if !executor.has_work() {
+        let is_missed = !polls && !deputizes && runtime.lookout.poller.is_free();
+        if !executor.has_work() && !is_missed {
             let until = (until != Instant::FAR).then_some(until);
             runtime.platform().carrier_sleep(self.id(), until, polls.then_some(&mut *events));
         }
@@ -111,21 +122,29 @@ impl Carrier {
         if self.may_end() {
             return own.min(runtime.platform().now() + TICK);
         }
-        if !(polls || deputizes) || !runtime.has_many_carriers() {
+        if !(polls || deputizes) {
             return own;
         }
         let role: &Role = if polls { &runtime.lookout.poller } else { &runtime.lookout.deputy };
-        if self.own(|own| own.quiet) >= QUIET_TICKS {
-            // SeqCst: dozes first, then looks whether anything runs; pairs with `rouse`.
+        if self.own(|own| own.quiet) >= QUIET_TICKS || !runtime.has_many_carriers() {
+            // SeqCst: dozes first, then looks whether anything runs, or nobody polls; pairs with
+            // `hand_on`.
             role.set_dozing(true);
-            if runtime.lookout.running.load(Ordering::SeqCst) == 0 {
+            let lookout = &runtime.lookout;
+            if lookout.running.load(Ordering::SeqCst) == 0 && (polls || !lookout.poller.is_free()) {
                 return own;
             }
             role.set_dozing(false);
         }
         let tick = runtime.platform().now() + TICK;
-        let others = runtime.carriers().map(|carrier| carrier.timers.next());
-        others.fold(own.min(tick), Instant::min)
+        let others = runtime.carriers().filter(|carrier| !carrier.is_asleep());
+        others.map(|carrier| carrier.timers.next()).fold(own.min(tick), Instant::min)
+    }
+
+    /// Whether it serves its own deadlines just now, by sleeping until the next.
+    fn is_asleep(&self) -> bool {
+        // SeqCst: the look of `hand_on`; pairs with the store in `sleep`.
+        self.asleep.load(Ordering::SeqCst)
     }
 
     /// After a sleep on the lookout: serves the deadlines of those who are busy.
@@ -136,12 +155,21 @@ impl Carrier {
             own.unused = own.unused.saturating_add(1);
             own.quiet = if runs { 0 } else { own.quiet.saturating_add(1) };
         });
-        if on_duty && runs {
-            let now = runtime.platform().now();
-            for carrier in runtime.carriers() {
-                if carrier.timers.next() <= now {
-                    timer::fire(runtime, carrier, now);
-                }
+        if on_duty {
+            self.serve_others();
+            for executor in runtime.executors().filter(|executor| executor.has_work()) {
+                executor.notify();
+            }
+        }
+    }
+
+    /// Fires the deadlines of those who are busy.
+    fn serve_others(&'static self) {
+        let runtime = self.executor.runtime;
+        let now = runtime.platform().now();
+        for carrier in runtime.carriers().filter(|carrier| !carrier.is_asleep()) {
+            if carrier.timers.next() <= now {
+                timer::fire(runtime, carrier, now);
             }
         }
     }
@@ -169,19 +197,20 @@ impl Carrier {
         let mut quiet = 0;
         let _ = executor.look(&mut progress);
         loop {
-            platform.carrier_sleep(self.id(), Some(platform.now() + STUCK_AFTER), None);
+            let until = platform.now() + STUCK_AFTER;
+            while platform.now() < until {
+                platform.carrier_sleep(self.id(), Some(until), None);
+            }
             match executor.look(&mut progress) {
                 Look::Stuck => {
                     executor.active.fetch_add(1, Ordering::SeqCst);
-                    // Release pairs with the swap in `grow`: another standby may follow.
-                    executor.standby.store(false, Ordering::Release);
+                    self.own(|own| own.stands_by = false);
+                    // SeqCst pairs with the swap in `grow`: another standby may follow.
+                    executor.standby.store(false, Ordering::SeqCst);
                     return true;
                 }
                 Look::Busy => quiet = 0,
-                Look::Quiet if quiet >= IDLE_LOOKS => {
-                    executor.standby.store(false, Ordering::Release);
-                    return false;
-                }
+                Look::Quiet if quiet >= IDLE_LOOKS => return false,
                 Look::Quiet => quiet += 1,
             }
         }
@@ -193,9 +222,19 @@ impl Runtime {
     pub(crate) fn rouse(&'static self) {
         // SeqCst: counted first, then looks who dozes; pairs with `plan`.
         self.lookout.running.fetch_add(1, Ordering::SeqCst);
-        let dozer = self.lookout.poller.dozer().or_else(|| self.lookout.deputy.dozer());
-        if let Some(dozer) = dozer {
-            self.platform().carrier_wake(crate::platform::CarrierId(dozer));
+        self.hand_on();
+    }
+
+    /// Sees to it that somebody looks out, after the caller has left its role or starts to run.
+    pub(crate) fn hand_on(&'static self) {
+        let Lookout { poller, deputy, .. } = &self.lookout;
+        let lookout = poller.dozer().or_else(|| deputy.dozer()).map(CarrierId).or_else(|| {
+            let nobody = poller.is_free() && deputy.is_free();
+            let mut sleepers = self.carriers().filter(|carrier| carrier.is_asleep());
+            if nobody { sleepers.next().map(|carrier| carrier.id()) } else { None }
+        });
+        if let Some(lookout) = lookout {
+            self.platform().carrier_wake(lookout);
         }
     }
 }

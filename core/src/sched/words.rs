@@ -13,31 +13,31 @@ use crate::task::header::Saved;
 /// # Safety
 /// On the OS thread whose words they are.
 pub(super) unsafe fn restore(words: ThreadWords, saved: Saved) {
-    if !words.errno.is_null() {
-        // SAFETY: the caller's thread owns it.
-        unsafe { *words.errno = saved.errno };
+    // SAFETY: the caller's thread owns it, and nobody refers to it meanwhile.
+    if let Some(errno) = unsafe { words.errno.as_mut() } {
+        *errno = saved.errno;
     }
-    if !words.unwind.is_null() {
-        // SAFETY: the same.
-        unsafe { (*words.unwind).caught = saved.caught };
-        // SAFETY: the same.
-        unsafe { (*words.unwind).uncaught = saved.uncaught };
+    // SAFETY: the same.
+    if let Some(unwind) = unsafe { words.unwind.as_mut() } {
+        unwind.caught = saved.caught;
+        unwind.uncaught = saved.uncaught;
     }
 }
 
-/// Takes the words of the task that has left.
+/// The words of the task that has left.
 ///
 /// # Safety
 /// As for `restore`.
-pub(super) unsafe fn save(words: ThreadWords, saved: &mut Saved) {
-    if !words.errno.is_null() {
-        // SAFETY: the caller's thread owns it.
-        saved.errno = unsafe { *words.errno };
+pub(super) unsafe fn save(words: ThreadWords) -> Saved {
+    let mut saved = Saved::CLEAR;
+    // SAFETY: as in `restore`.
+    if let Some(errno) = unsafe { words.errno.as_ref() } {
+        saved.errno = *errno;
     }
-    if !words.unwind.is_null() {
-        // SAFETY: the same.
-        saved.caught = unsafe { (*words.unwind).caught };
-        // SAFETY: the same.
-        saved.uncaught = unsafe { (*words.unwind).uncaught };
+    // SAFETY: the same.
+    if let Some(unwind) = unsafe { words.unwind.as_ref() } {
+        saved.caught = unwind.caught;
+        saved.uncaught = unwind.uncaught;
     }
+    saved
 }

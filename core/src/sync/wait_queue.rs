@@ -29,7 +29,7 @@ use crate::prim::{AtomicU32, Ordering, SpinGuard, SpinLock};
 use crate::runtime::Runtime;
 use crate::sched::{self, park};
 use crate::task::header::Task;
-use crate::task::state::{Heeds, Then, Ticket};
+use crate::task::state::{Then, Ticket};
 use crate::time::Instant;
 
 /// Marks the list of a [`WaitQueue`].
@@ -71,8 +71,8 @@ unsafe impl Send for Waiters {}
 pub(crate) enum Ended {
     /// Somebody popped the waiter.
     Woken,
-    /// The deadline passed, or the task heeds cancels and was cancelled.
-    Otherwise,
+    /// The deadline passed.
+    Timeout,
 }
 
 /// Someone who was popped and has to be set going, after the lock is released.
@@ -113,7 +113,7 @@ impl Waiters {
             Some(task) => {
                 // SAFETY: records are never unmapped; the ticket says whether it is still the
                 // same wait.
-                match unsafe { task.as_ref() }.state.wake(waiter.ticket) {
+                match unsafe { task.as_ref() }.state.wake_inside(waiter.ticket) {
                     Then::Enqueue => Popped::Task(task),
                     Then::Nothing => Popped::Late,
                 }
@@ -153,7 +153,7 @@ impl WaitQueue {
         waits: impl FnOnce() -> bool,
         gives_up: impl FnOnce(),
     ) -> Option<Ended> {
-        let task = sched::current_task();
+        let task = sched::current_task(runtime);
         let waiter = Waiter {
             link: Link::new(),
             task,
@@ -173,11 +173,17 @@ impl WaitQueue {
         match task {
             Some(task) => {
                 // SAFETY: `task` is the current one, and stays so across the park.
-                unsafe { park::wait(runtime, task, Heeds::WAKE, until) };
+                unsafe { park::wait_inside(runtime, task, until) };
             }
             None => sleep(runtime, &waiter.woken, until),
         }
-        Some(self.leave(node, gives_up))
+        let ended = self.leave(node, gives_up);
+        if let Some(task) = task {
+            // Both the deadline and a popper may have come; nobody can any more.
+            // SAFETY: it runs here, so its record is alive.
+            unsafe { task.as_ref() }.state.end_inside();
+        }
+        Some(ended)
     }
 
     /// Unlinks the waiter if nobody popped it.
@@ -191,7 +197,7 @@ impl WaitQueue {
         // SAFETY: not popped, so still linked, in this queue, whose lock is held.
         unsafe { waiters.0.remove(node) };
         gives_up();
-        Ended::Otherwise
+        Ended::Timeout
     }
 }
 

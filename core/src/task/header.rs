@@ -32,7 +32,7 @@ use crate::reactor::slot::Watches;
 use crate::sched::executor::Executor;
 use crate::sync::wait_queue::WaitQueue;
 use crate::task::state::{Heeds, State, Ticket};
-use crate::timer::wheel::TimerNode;
+use crate::timer::wheel::{Kind, TimerNode};
 
 /// The words of what a virtual thread runs: its captured state, or where that is.
 pub type Payload = [u64; 7];
@@ -60,6 +60,18 @@ pub(crate) enum Request {
     Finish,
 }
 
+impl Entry {
+    /// `discard` and what to call it with.
+    pub(crate) fn discarding(&mut self) -> (unsafe fn(*mut Payload), *mut Payload) {
+        (self.discard, &raw mut self.payload)
+    }
+
+    /// `run` and what to call it with.
+    pub(crate) fn running(&mut self) -> (unsafe fn(*mut Payload), *mut Payload) {
+        (self.run, &raw mut self.payload)
+    }
+}
+
 /// Marks run queues, the injector and free lists: a claimed task is in one of them.
 #[derive(Debug)]
 pub(crate) struct InQueue;
@@ -83,6 +95,13 @@ pub(crate) struct Mounted {
     pub stack: Option<Stack>,
     pub request: Request,
     pub saved: Saved,
+}
+
+impl Mounted {
+    /// What to switch to, and the words to restore before.
+    pub(crate) fn resumption(&self) -> (Context, Saved) {
+        (self.context, self.saved)
+    }
 }
 
 /// The record of a virtual thread.
@@ -139,7 +158,7 @@ impl Task {
             timer_home: AtomicU32::new(0),
             watching: AtomicU32::new(0),
             timer_ticket: UnsafeCell::new(Ticket::NONE),
-            timer: TimerNode::new(),
+            timer: TimerNode::new(Kind::Task),
             watches: SpinLock::new(Watches::new()),
             joiners: WaitQueue::new(),
             entry: UnsafeCell::new(Entry { run: nothing, discard: nothing, payload: [0; 7] }),

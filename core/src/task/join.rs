@@ -18,22 +18,13 @@ impl Runtime {
         let Some((task, generation)) = self.tasks.find(handle) else { return true };
         // SAFETY: records are never unmapped; each use below gives the generation.
         let record = unsafe { task.as_ref() };
-        if crate::sched::current_task() == Some(task) {
+        if crate::sched::current_task(self) == Some(task) {
             return record.state.generation() != generation;
         }
-        loop {
-            let ended =
-                record.joiners.wait(self, until, || record.state.expect_joiner(generation), || {});
-            match ended {
-                Some(Ended::Otherwise) if !record.state.is_completed(generation) => {
-                    if self.platform().now() >= until {
-                        return false;
-                    }
-                }
-                // A popped joiner may belong to an earlier life of the record: look again.
-                Some(Ended::Woken) if !record.state.is_completed(generation) => {}
-                _ => break,
-            }
+        let ended =
+            record.joiners.wait(self, until, || record.state.expect_joiner(generation), || {});
+        if ended == Some(Ended::Timeout) && !record.state.is_completed(generation) {
+            return false;
         }
         if record.state.release(Hold::Handle, generation) {
             self.tasks.recycle(self, task);
@@ -44,7 +35,7 @@ impl Runtime {
     /// The virtual thread that calls, if one does.
     #[must_use]
     pub fn current(&'static self) -> Option<Handle> {
-        let task = crate::sched::current_task()?;
+        let task = crate::sched::current_task(self)?;
         // SAFETY: it is the one that runs here.
         #[allow(unsafe_code)]
         let record = unsafe { task.as_ref() };

@@ -149,12 +149,11 @@ impl Runtime {
         // SAFETY: records are never unmapped.
         let record = unsafe { task.as_ref() };
         let generation = record.state.generation();
-        record.entry.with_mut(|entry| {
-            // SAFETY: phase `Dropping` gives the entry to its canceller, which is this call.
-            let entry = unsafe { &mut *entry };
-            // SAFETY: `discard` is called here only, and `run` never will be.
-            unsafe { (entry.discard)(&raw mut entry.payload) };
-        });
+        let entry = record.entry.with_mut(|entry| entry);
+        // SAFETY: phase `Dropping` gives the entry to its canceller, which is this call.
+        let (discard, payload) = unsafe { &mut *entry }.discarding();
+        // SAFETY: `discard` is called here only, and `run` never will be.
+        unsafe { discard(payload) };
         if let Some(executor) = record.executor() {
             executor.uncount(record);
         }

@@ -1,7 +1,7 @@
 //! The state word of a virtual thread: one word decides every resume, cancel, join and reuse.
 //!
 //! ```text
-//!  63            33 32          13 12                                              3 2    0
+//!  63            33 32          14 13                                              3 2    0
 //! +----------------+--------------+-------------------------------------------------+-------+
 //! | generation     | wait         | flags                                           | phase |
 //! +----------------+--------------+-------------------------------------------------+-------+
@@ -27,6 +27,9 @@
 //! | New, Active          | wake, ticket is this wait's   | anyone   | woken     | nothing     |
 //! | Parked               | wake, ticket is this wait's   | anyone   | Active    | enqueue     |
 //! | any                  | wake, ticket is another's     | anyone   | unchanged | nothing     |
+//! | Parked inside        | wake, ticket is this wait's   | anyone   | woken     | nothing     |
+//! | Active               | wake inside                   | anyone   | woken ins.| nothing     |
+//! | Parked inside        | wake inside                   | anyone   | Active    | enqueue     |
 //! | New; Active, not st. | cancel                        | anyone   | Dropping  | discard     |
 //! | Active, started      | cancel                        | anyone   | cancel    | nothing     |
 //! | Parked, heeds cancel | cancel                        | anyone   | Active    | enqueue     |
@@ -37,9 +40,13 @@
 //! |                      | pinned is released            | releaser | generation|             |
 //!
 //! Only a carrier that has left the task's stack writes `Parked` or, for a task that ran,
-//! `Completed`. Leaving `Parked` ends the wait: the number goes up, and what the wait heeded
+//! `Completed`. Leaving a park ends the wait: the number goes up, and what the wait heeded
 //! (permit, woken) is used up. A late `start` of a task that was cancelled in its queue finds
 //! `Dropping` or `Completed` and only lets go.
+//!
+//! **Inside** is a wait of the runtime's own within a call (join, a place at an executor). It is
+//! part of the user's present wait: it does not change the number, and leaves permit, woken and
+//! what is registered as they are.
 
 use crate::prim::{AtomicU64, Ordering};
 
@@ -82,42 +89,49 @@ const HEEDS_PERMIT: u64 = 1 << 10;
 const HEEDS_CANCEL: u64 = 1 << 11;
 /// Somebody waits in `joiners`.
 const JOINED: u64 = 1 << 12;
+/// What the wait inside waits for has come before the park.
+const WOKEN_INSIDE: u64 = 1 << 13;
 
-const WAIT_SHIFT: u32 = 13;
-const WAIT: u64 = ((1 << 20) - 1) << WAIT_SHIFT;
+const WAIT_SHIFT: u32 = 14;
+const WAIT: u64 = ((1 << 19) - 1) << WAIT_SHIFT;
 const GENERATION_SHIFT: u32 = 33;
 const TICKET: u64 = !((1 << WAIT_SHIFT) - 1);
 
 /// The last generation; a record that reaches it is retired, so a handle never names two lives.
 pub(crate) const LAST_GENERATION: u32 = (1 << 31) - 1;
 
-/// What ends a wait, besides a wake with its ticket.
+/// What ends a wait; each also if it came before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Heeds {
-    /// An unpark, also one that came before.
-    pub permit: bool,
-    /// A cancel request, also one that came before.
-    pub cancel: bool,
+pub(crate) enum Heeds {
+    /// A park of the user's own: an unpark, a registration, a cancel request.
+    Park,
+    /// A wait inside the runtime that must see its end: join, admission. Nothing else.
+    Inside,
 }
 
 impl Heeds {
-    /// A park of the user's own.
-    pub(crate) const PARK: Self = Self { permit: true, cancel: true };
-    /// A wait inside the runtime that must see its end: join, admission.
-    pub(crate) const WAKE: Self = Self { permit: false, cancel: false };
-
+    /// The flags while it is parked.
     const fn bits(self) -> u64 {
-        (self.permit as u64 * HEEDS_PERMIT) | (self.cancel as u64 * HEEDS_CANCEL)
+        match self {
+            Self::Park => HEEDS_PERMIT | HEEDS_CANCEL,
+            Self::Inside => 0,
+        }
     }
 
-    /// The flags that end a wait that heeds `self`.
+    /// The flags that end it.
     const fn ends(self) -> u64 {
-        WOKEN | (self.permit as u64 * PERMIT) | (self.cancel as u64 * CANCEL)
+        match self {
+            Self::Park => WOKEN | PERMIT | CANCEL,
+            Self::Inside => WOKEN_INSIDE,
+        }
     }
 
-    /// The flags that such an end uses up.
-    const fn used(self) -> u64 {
-        WOKEN | (self.permit as u64 * PERMIT)
+    /// The word of a task that goes on after it.
+    const fn end(self, word: Word) -> Word {
+        match self {
+            Self::Park => word.next_wait(WOKEN | PERMIT),
+            Self::Inside => word.without(WOKEN_INSIDE).to(Phase::Active),
+        }
     }
 }
 
@@ -128,6 +142,16 @@ pub(crate) struct Ticket(u64);
 impl Ticket {
     /// No task's.
     pub(crate) const NONE: Self = Self(0);
+
+    /// For a place that keeps it in an atomic.
+    pub(crate) const fn to_bits(self) -> u64 {
+        self.0
+    }
+
+    /// What `to_bits` gave.
+    pub(crate) const fn from_bits(bits: u64) -> Self {
+        Self(bits)
+    }
 }
 
 /// What the caller of a transition must do.
@@ -277,6 +301,11 @@ impl State {
             .then_some(word.phase() == Phase::New)
     }
 
+    /// For the carrier that took a new task from its queue: whether it still has to run.
+    pub(crate) fn will_start(&self) -> bool {
+        self.load().phase() == Phase::Active
+    }
+
     /// For the carrier that took the task from its queue: whether it has run before.
     pub(crate) fn is_started(&self) -> bool {
         // Relaxed: the flag was set by a carrier that had the task before this one, and the task
@@ -298,7 +327,7 @@ impl State {
             return false;
         }
         self.transition(|word| match word.has(heeds.ends()) {
-            true => (Some(word.next_wait(heeds.used())), true),
+            true => (Some(heeds.end(word)), true),
             false => (None, false),
         })
     }
@@ -306,7 +335,7 @@ impl State {
     /// Ends a park. Runs on the carrier's own stack, after the switch.
     pub(crate) fn commit_park(&self, heeds: Heeds) -> Then {
         self.transition(|word| match word.has(heeds.ends()) {
-            true => (Some(word.next_wait(heeds.used())), Then::Enqueue),
+            true => (Some(heeds.end(word)), Then::Enqueue),
             false => (Some(word.to(Phase::Parked).with(heeds.bits())), Then::Nothing),
         })
     }
@@ -334,11 +363,31 @@ impl State {
                 return (None, Then::Nothing);
             }
             match word.phase() {
-                Phase::Parked => (Some(word.next_wait(0)), Then::Enqueue),
-                Phase::New | Phase::Active => (Some(word.with(WOKEN)), Then::Nothing),
+                Phase::Parked if word.has(HEEDS_PERMIT) => (Some(word.next_wait(0)), Then::Enqueue),
+                Phase::New | Phase::Active | Phase::Parked => {
+                    (Some(word.with(WOKEN)), Then::Nothing)
+                }
                 _ => (None, Then::Nothing),
             }
         })
+    }
+
+    /// The claim of what a wait inside waits for.
+    pub(crate) fn wake_inside(&self, ticket: Ticket) -> Then {
+        self.transition(|word| {
+            if word.ticket() != ticket {
+                return (None, Then::Nothing);
+            }
+            match word.phase() {
+                Phase::Parked => (Some(word.to(Phase::Active)), Then::Enqueue),
+                _ => (Some(word.with(WOKEN_INSIDE)), Then::Nothing),
+            }
+        })
+    }
+
+    /// On the task itself, after a wait inside: forgets a second cause that came late.
+    pub(crate) fn end_inside(&self) {
+        let _ = self.end_wait(Heeds::Inside);
     }
 
     /// Asks for cancellation.
@@ -444,7 +493,8 @@ impl State {
     /// Whether the wait of `ticket` has ended, or its task.
     pub(crate) fn is_over(&self, ticket: Ticket) -> bool {
         let word = self.load();
-        word.ticket() != ticket || matches!(word.phase(), Phase::Completed | Phase::Dropping)
+        let over = matches!(word.phase(), Phase::Completed | Phase::Dropping | Phase::Free);
+        word.ticket() != ticket || over
     }
 
     /// The generation of the present life.

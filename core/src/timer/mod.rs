@@ -21,19 +21,20 @@
 //! Invariant of `#![allow(unsafe_code)]`: the table above, and that records are never unmapped.
 #![allow(unsafe_code)]
 
+pub(crate) mod alarm;
 pub(crate) mod level;
 pub(crate) mod wheel;
 
 use core::ptr::NonNull;
 
 use crate::link::list::List;
-use crate::prim::{AtomicU64, Ordering, SpinLock};
+use crate::prim::{AtomicU64, Ordering, SpinGuard, SpinLock};
 use crate::runtime::Runtime;
 use crate::sched::{self, Carrier};
 use crate::task::header::{InQueue, Task};
 use crate::task::state::{Then, Ticket};
 use crate::time::Instant;
-use crate::timer::wheel::Wheel;
+use crate::timer::wheel::{Kind, TimerNode, Wheel};
 
 /// Timers that fire under one hold of a wheel's lock.
 const BATCH: usize = 64;
@@ -53,6 +54,10 @@ unsafe impl Sync for Timers {}
 impl Timers {
     pub(crate) fn new() -> Self {
         Self { wheel: SpinLock::new(Wheel::new()), next: AtomicU64::new(u64::MAX) }
+    }
+
+    fn lock(&self) -> SpinGuard<'_, Wheel> {
+        self.wheel.lock()
     }
 
     /// When to serve this wheel next. SeqCst: see `arm` and `Carrier::sleep`.
@@ -81,11 +86,11 @@ pub(crate) unsafe fn arm(
         // SeqCst, here and in the exchange: see the module's head.
         let home = record.timer_home.load(Ordering::SeqCst);
         let carrier = match home {
-            0 => sched::current_carrier(runtime).unwrap_or_else(|| runtime.server_of(record)),
+            0 => server(runtime, record),
             n => runtime.carrier(n as usize - 1),
         };
         let number = u32::from(carrier.id().0) + 1;
-        let mut wheel = carrier.timers.wheel.lock();
+        let mut wheel = carrier.timers.lock();
         if home == 0 {
             let entered =
                 record.timer_home.compare_exchange(0, number, Ordering::SeqCst, Ordering::SeqCst);
@@ -95,6 +100,10 @@ pub(crate) unsafe fn arm(
         } else {
             if record.timer_home.load(Ordering::SeqCst) != home {
                 continue;
+            }
+            // A late caller must not take the deadline of the present wait away.
+            if record.state.is_over(ticket) {
+                return;
             }
             // SAFETY: `home` names this wheel, whose lock is held.
             let same = record.timer_ticket.with(|own| unsafe { *own } == ticket);
@@ -114,15 +123,27 @@ pub(crate) unsafe fn arm(
             record.timer_home.store(0, Ordering::SeqCst);
             return;
         }
-        let sooner = wheel.next_expiry().unwrap_or(deadline).min(deadline);
-        if sooner.0 < carrier.timers.next.load(Ordering::Relaxed) {
-            // SeqCst pairs with the load in `Carrier::sleep`: either the sleeper sees this
-            // deadline, or `hurry` sees that it sleeps.
-            carrier.timers.next.store(sooner.0, Ordering::SeqCst);
-            drop(wheel);
-            carrier.hurry(runtime, sooner);
-        }
-        return;
+        return announce(runtime, carrier, wheel);
+    }
+}
+
+/// The carrier whose wheel takes a deadline: the one that runs here, or else the executor's first;
+/// not one that ends when it is idle.
+fn server(runtime: &'static Runtime, record: &Task) -> &'static Carrier {
+    sched::current_carrier(runtime)
+        .filter(|carrier| !carrier.may_end())
+        .unwrap_or_else(|| runtime.server_of(record))
+}
+
+/// After an insert: tells the carrier if its next deadline is sooner now.
+fn announce(runtime: &'static Runtime, carrier: &Carrier, wheel: SpinGuard<'_, Wheel>) {
+    let sooner = wheel.next_expiry().unwrap_or(Instant::FAR);
+    if sooner.0 < carrier.timers.next.load(Ordering::Relaxed) {
+        // SeqCst pairs with the load in `Carrier::sleep`: either the sleeper sees this
+        // deadline, or `hurry` sees that it sleeps.
+        carrier.timers.next.store(sooner.0, Ordering::SeqCst);
+        drop(wheel);
+        carrier.hurry(runtime, sooner);
     }
 }
 
@@ -139,7 +160,7 @@ pub(crate) unsafe fn disarm(runtime: &'static Runtime, task: NonNull<Task>, keep
         if home == 0 {
             return;
         }
-        let mut wheel = runtime.carrier(home as usize - 1).timers.wheel.lock();
+        let mut wheel = runtime.carrier(home as usize - 1).timers.lock();
         if record.timer_home.load(Ordering::SeqCst) == home {
             // SAFETY: `home` names this wheel, whose lock is held.
             if record.timer_ticket.with(|own| unsafe { *own } == keep) {
@@ -158,19 +179,20 @@ pub(crate) fn fire(runtime: &'static Runtime, carrier: &Carrier, now: Instant) -
     let mut fired = false;
     while carrier.timers.next() <= now {
         let mut due: List<InQueue, Task> = List::new();
-        let mut wheel = carrier.timers.wheel.lock();
+        let mut wheel = carrier.timers.lock();
         let mut left = BATCH;
         while left > 0 {
             let Some(node) = wheel.expire(now) else { break };
             left -= 1;
-            let task = Task::of_timer(node);
-            // SAFETY: records are never unmapped.
-            let record = unsafe { task.as_ref() };
-            // SAFETY: `timer_home` names this wheel, whose lock is held.
-            let ticket = record.timer_ticket.with(|own| unsafe { *own });
-            record.timer_home.store(0, Ordering::SeqCst);
-            if record.state.wake(ticket) == Then::Enqueue {
-                // SAFETY: `wake` claimed the task, so it is in no queue.
+            // SAFETY: a node in a wheel is alive, and its kind never changes.
+            let claimed = match unsafe { node.as_ref() }.kind() {
+                // SAFETY: it was in this wheel, whose lock is held.
+                Kind::Task => unsafe { expired(node) },
+                // SAFETY: the same.
+                Kind::Alarm => unsafe { alarm::expired(node) },
+            };
+            if let Some(task) = claimed {
+                // SAFETY: the expiry claimed the task, so it is in no queue.
                 unsafe { due.push_back(task) };
             }
         }
@@ -191,9 +213,23 @@ pub(crate) fn fire(runtime: &'static Runtime, carrier: &Carrier, now: Instant) -
     fired
 }
 
+/// The task of a deadline that has come, if this claimed it.
+///
+/// # Safety
+/// `node` was in the wheel whose lock is held, and is part of a record.
+unsafe fn expired(node: NonNull<TimerNode>) -> Option<NonNull<Task>> {
+    let task = Task::of_timer(node);
+    // SAFETY: records are never unmapped.
+    let record = unsafe { task.as_ref() };
+    // SAFETY: `timer_home` names the wheel whose lock is held.
+    let ticket = record.timer_ticket.with(|own| unsafe { *own });
+    record.timer_home.store(0, Ordering::SeqCst);
+    (record.state.wake(ticket) == Then::Enqueue).then_some(task)
+}
+
 impl Carrier {
     /// Whether nothing is armed here.
     pub(crate) fn is_timeless(&self) -> bool {
-        self.timers.wheel.lock().is_empty()
+        self.timers.lock().is_empty()
     }
 }

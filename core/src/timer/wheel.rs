@@ -68,6 +68,16 @@ pub(crate) struct TimerNode {
     link: Link<TimerNode>,
     /// In nanoseconds. Changes under the lock of the wheel; atomic, so that reading it is safe.
     deadline: AtomicU64,
+    kind: Kind,
+}
+
+/// What a node is part of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// The record of a task: the deadline of the user's wait.
+    Task,
+    /// An alarm: the deadline of a wait inside the runtime.
+    Alarm,
 }
 
 // SAFETY: `link` is a plain field; `Wheel::insert` demands that the node stays in place.
@@ -80,8 +90,14 @@ unsafe impl Linked<InWheel> for TimerNode {
 
 impl TimerNode {
     /// A node in no wheel.
-    pub(crate) fn new() -> Self {
-        Self { link: Link::new(), deadline: AtomicU64::new(u64::MAX) }
+    pub(crate) fn new(kind: Kind) -> Self {
+        Self { link: Link::new(), deadline: AtomicU64::new(u64::MAX), kind }
+    }
+
+    /// What it is part of.
+    #[inline]
+    pub(crate) fn kind(&self) -> Kind {
+        self.kind
     }
 
     /// What it was last inserted with.

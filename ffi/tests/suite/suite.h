@@ -9,6 +9,8 @@
 
 #include "../harness.h"
 
+#include <dirent.h>
+
 /* How a join or a spawn ends. */
 enum { VALUE, CANCELLED, TIMED_OUT, BUSY, CLOSED, FAILED };
 
@@ -129,14 +131,49 @@ static inline void std_join_value(thread *self, i64 value) {
     EQUAL(self->work.result, value);
 }
 
-/* For what has to happen within some milliseconds. Late on a busy machine is a lost race; never
- * is wrong. */
+/* How long the threads of this process have been ready but without a CPU: the second figure of
+ * schedstat, see Documentation/scheduler/sched-stats.rst of the kernel. */
+static inline i64 waited_for_cpu_us(void) {
+    i64 total = 0;
+    struct dirent *entry;
+    DIR *tasks = opendir("/proc/self/task");
+    while (tasks != NULL && (entry = readdir(tasks)) != NULL) {
+        char path[300];
+        long long waited;
+        snprintf(path, sizeof path, "/proc/self/task/%s/schedstat", entry->d_name);
+        FILE *file = fopen(path, "r");
+        if (file != NULL && fscanf(file, "%*d %lld", &waited) == 1) {
+            total += waited / 1000;
+        }
+        if (file != NULL) {
+            fclose(file);
+        }
+    }
+    if (tasks != NULL) {
+        closedir(tasks);
+    }
+    return total;
+}
+
+/* Something took longer than `limit_ms`, and has come to its end since: late, if threads had to
+ * wait for a CPU for half of that, which no runtime can help; else wrong. */
+static inline void too_slow(i64 limit_ms) {
+    i64 waited = waited_for_cpu_us();
+    if (waited * 2 < limit_ms * 1000) {
+        wrong(__FILE__, __LINE__, "not within %lld ms, and only %lld us without a CPU",
+              (long long)limit_ms, (long long)waited);
+    }
+    late(__FILE__, __LINE__, "not within %lld ms, %lld us of them without a CPU",
+         (long long)limit_ms, (long long)waited);
+}
+
+/* For what has to happen within some milliseconds. */
 static inline void std_join_within(thread *self, i64 timeout_ms) {
     if (std_join_timeout(self, timeout_ms) == VALUE) {
         return;
     }
     EQUAL(std_join_timeout(self, PATIENCE_MS), VALUE);
-    LOST("joined, but not within %lld ms", (long long)timeout_ms);
+    too_slow(timeout_ms);
 }
 
 #endif

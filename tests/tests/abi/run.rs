@@ -11,6 +11,8 @@ use std::{env, process, thread};
 
 /// What a program says when it lost a race that no contract decides.
 const LOST: i32 = 2;
+/// What it says when the machine let its threads wait for a CPU for too long.
+const LATE: i32 = 3;
 /// How often a running process is looked at.
 const POLL: Duration = Duration::from_millis(2);
 
@@ -27,6 +29,7 @@ pub enum Outcome {
     Right,
     Wrong(String),
     Lost(String),
+    Late(String),
     Crash(String),
     Hang(String),
 }
@@ -35,8 +38,7 @@ impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Right => f.write_str("right"),
-            Self::Wrong(said) => write!(f, "wrong: {said}"),
-            Self::Lost(said) => write!(f, "lost race: {said}"),
+            Self::Wrong(said) | Self::Lost(said) | Self::Late(said) => f.write_str(said),
             Self::Crash(said) => write!(f, "crash: {said}"),
             Self::Hang(said) => write!(f, "hang: {said}"),
         }
@@ -66,6 +68,7 @@ impl Case {
         match (status.code(), status.signal()) {
             (Some(code), _) if code == self.code => Outcome::Right,
             (Some(LOST), _) => Outcome::Lost(said),
+            (Some(LATE), _) => Outcome::Late(said),
             (Some(1), _) => Outcome::Wrong(said),
             (Some(code), _) => Outcome::Wrong(format!("exit code {code}; {said}")),
             (None, signal) => Outcome::Crash(format!("signal {}; {said}", signal.unwrap_or(0))),

@@ -14,7 +14,7 @@ fn parked() -> (NonNull<Task>, Ticket) {
     let generation = state.open();
     assert_eq!(state.submit(generation), Submitted::Enqueue);
     assert!(state.start());
-    assert_eq!(state.commit_park(Heeds::PARK), Then::Nothing);
+    assert_eq!(state.commit_park(Heeds::Park), Then::Nothing);
     (task, state.own_ticket())
 }
 

@@ -34,7 +34,7 @@ impl Model {
         let mut enqueued = 0;
         if self.child.complete() {
             for (joiner, ticket) in self.joiners.lock().unwrap().drain(..) {
-                enqueued += usize::from(joiner.wake(ticket) == Then::Enqueue);
+                enqueued += usize::from(joiner.wake_inside(ticket) == Then::Enqueue);
             }
         }
         (enqueued, self.child.release(Hold::Engagement, self.generation))
@@ -60,7 +60,7 @@ fn a_join_is_resumed_once_or_sees_the_end() {
         let joiner = Arc::new(running().0);
         let waits = model.begin_join(&joiner);
         let ours = match waits {
-            true => joiner.commit_park(crate::task::state::Heeds::WAKE),
+            true => joiner.commit_park(crate::task::state::Heeds::Inside),
             false => Then::Nothing,
         };
         let (theirs, _) = carrier.join().unwrap();

@@ -34,7 +34,7 @@ fn a_stale_unpark_never_reaches_the_next_life() {
         let stale = thread::spawn(move || other.unpark(old));
         reuse(&state, old);
         assert_eq!(stale.join().unwrap(), Then::Nothing);
-        assert!(!state.end_wait(Heeds::PARK), "a permit came from the life before");
+        assert!(!state.end_wait(Heeds::Park), "a permit came from the life before");
     });
 }
 
@@ -47,7 +47,7 @@ fn a_stale_wake_never_reaches_the_next_life() {
         let stale = thread::spawn(move || other.wake(ticket));
         reuse(&state, old);
         assert_eq!(stale.join().unwrap(), Then::Nothing);
-        assert!(!state.end_wait(Heeds::PARK));
+        assert!(!state.end_wait(Heeds::Park));
     });
 }
 

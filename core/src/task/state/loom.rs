@@ -24,7 +24,7 @@ fn unpark_races_park_commit() {
         let (state, generation) = running();
         let other = state.clone();
         let theirs = thread::spawn(move || other.unpark(generation));
-        let ours = state.commit_park(Heeds::PARK);
+        let ours = state.commit_park(Heeds::Park);
         let theirs = theirs.join().unwrap();
         // Exactly one side owns the wake-up: never both, never neither.
         assert_eq!(enqueues(&[ours, theirs]), 1);
@@ -39,7 +39,7 @@ fn of_two_wakes_and_a_commit_one_enqueues() {
         let (timer, user) = (state.clone(), state.clone());
         let timer = thread::spawn(move || timer.wake(ticket));
         let user = thread::spawn(move || user.unpark(generation));
-        let ours = state.commit_park(Heeds::PARK);
+        let ours = state.commit_park(Heeds::Park);
         let (timer, user) = (timer.join().unwrap(), user.join().unwrap());
         assert_eq!(enqueues(&[ours, timer, user]), 1);
     });
@@ -53,10 +53,10 @@ fn a_late_registration_leaves_nothing_for_the_next_wait() {
         let (timer, event) = (state.clone(), state.clone());
         let timer = thread::spawn(move || timer.wake(ticket));
         let event = thread::spawn(move || event.wake(ticket));
-        let ours = state.commit_park(Heeds::PARK);
+        let ours = state.commit_park(Heeds::Park);
         let (timer, event) = (timer.join().unwrap(), event.join().unwrap());
         assert_eq!(enqueues(&[ours, timer, event]), 1);
-        assert!(!state.end_wait(Heeds::PARK), "one of two wakes leaked");
+        assert!(!state.end_wait(Heeds::Park), "one of two wakes leaked");
     });
 }
 
@@ -96,7 +96,7 @@ fn a_cancel_is_never_lost_on_a_park() {
         let (state, generation) = running();
         let other = state.clone();
         let theirs = thread::spawn(move || other.cancel(generation));
-        let ours = state.commit_park(Heeds::PARK);
+        let ours = state.commit_park(Heeds::Park);
         let claimed = theirs.join().unwrap() == Cancelled::Enqueue;
         assert!(claimed != (ours == Then::Enqueue));
     });
@@ -145,10 +145,10 @@ fn every_unpark_publishes_even_behind_a_permit() {
             written.store(1, Ordering::Relaxed);
             let _ = other.unpark(generation);
         });
-        assert!(state.end_wait(Heeds::PARK));
+        assert!(state.end_wait(Heeds::Park));
         let seen = data.load(Ordering::Relaxed) == 1;
         unparker.join().unwrap();
-        assert!(seen || state.end_wait(Heeds::PARK), "the park saw the unpark, or the next will");
+        assert!(seen || state.end_wait(Heeds::Park), "the park saw the unpark, or the next will");
     });
 }
 

@@ -33,36 +33,57 @@ fn a_permit_ends_one_park() {
     let (state, generation) = running();
     assert_eq!(state.unpark(generation), Then::Nothing);
     assert_eq!(state.unpark(generation), Then::Nothing);
-    assert!(state.end_wait(Heeds::PARK));
-    assert!(!state.end_wait(Heeds::PARK), "two unparks are one permit");
+    assert!(state.end_wait(Heeds::Park));
+    assert!(!state.end_wait(Heeds::Park), "two unparks are one permit");
 }
 
 #[test]
 fn an_unpark_claims_a_parked_task_once() {
-    let (state, generation) = parked(Heeds::PARK);
+    let (state, generation) = parked(Heeds::Park);
     assert_eq!(state.unpark(generation), Then::Enqueue);
     assert_eq!(state.unpark(generation), Then::Nothing);
-    assert!(state.end_wait(Heeds::PARK), "the second unpark is kept for the next park");
+    assert!(state.end_wait(Heeds::Park), "the second unpark is kept for the next park");
 }
 
 #[test]
 fn a_permit_outlasts_a_wait_that_does_not_heed_it() {
-    let (state, generation) = parked(Heeds::WAKE);
+    let (state, generation) = parked(Heeds::Inside);
     let ticket = state.ticket(generation).expect("alive");
     assert_eq!(state.unpark(generation), Then::Nothing);
-    assert_eq!(state.wake(ticket), Then::Enqueue);
-    assert!(state.end_wait(Heeds::PARK));
+    assert_eq!(state.wake_inside(ticket), Then::Enqueue);
+    assert!(state.end_wait(Heeds::Park));
+}
+
+#[test]
+fn a_registration_outlasts_a_wait_inside() {
+    let (state, generation) = parked(Heeds::Inside);
+    let ticket = state.ticket(generation).expect("alive");
+    assert_eq!(state.wake(ticket), Then::Nothing, "it does not end the join");
+    assert_eq!(state.wake_inside(ticket), Then::Enqueue);
+    assert!(!state.is_over(ticket), "the user's wait is the same");
+    assert!(state.end_wait(Heeds::Park), "and the registration is kept for it");
+    assert!(state.is_over(ticket));
+}
+
+#[test]
+fn a_late_cause_inside_is_forgotten() {
+    let (state, generation) = parked(Heeds::Inside);
+    let ticket = state.ticket(generation).expect("alive");
+    assert_eq!(state.wake_inside(ticket), Then::Enqueue);
+    assert_eq!(state.wake_inside(ticket), Then::Nothing);
+    state.end_inside();
+    assert_eq!(state.commit_park(Heeds::Inside), Then::Nothing, "the next join is whole");
 }
 
 #[test]
 fn an_old_ticket_claims_nothing() {
-    let (state, generation) = parked(Heeds::PARK);
+    let (state, generation) = parked(Heeds::Park);
     let old = state.ticket(generation).expect("alive");
     assert_eq!(state.unpark(generation), Then::Enqueue);
     assert!(state.is_over(old));
     assert_eq!(state.wake(old), Then::Nothing);
-    assert!(!state.end_wait(Heeds::PARK), "the next wait is whole");
-    assert_eq!(state.commit_park(Heeds::PARK), Then::Nothing);
+    assert!(!state.end_wait(Heeds::Park), "the next wait is whole");
+    assert_eq!(state.commit_park(Heeds::Park), Then::Nothing);
     assert_eq!(state.wake(old), Then::Nothing);
     assert_eq!(state.wake(state.ticket(generation).expect("alive")), Then::Enqueue);
 }
@@ -71,8 +92,8 @@ fn an_old_ticket_claims_nothing() {
 fn a_wake_before_the_park_ends_it_and_is_used_up() {
     let (state, generation) = running();
     assert_eq!(state.wake(state.ticket(generation).expect("alive")), Then::Nothing);
-    assert_eq!(state.commit_park(Heeds::WAKE), Then::Enqueue);
-    assert_eq!(state.commit_park(Heeds::WAKE), Then::Nothing);
+    assert_eq!(state.commit_park(Heeds::Park), Then::Enqueue);
+    assert_eq!(state.commit_park(Heeds::Park), Then::Nothing);
 }
 
 #[test]
@@ -95,13 +116,13 @@ fn a_task_cancelled_before_it_starts_never_starts() {
 
 #[test]
 fn a_cancel_wakes_a_park_and_ends_every_later_one() {
-    let (state, generation) = parked(Heeds::PARK);
+    let (state, generation) = parked(Heeds::Park);
     assert_eq!(state.cancel(generation), Cancelled::Enqueue);
     assert!(state.is_cancelled());
     for _ in 0..3 {
-        assert!(state.end_wait(Heeds::PARK));
+        assert!(state.end_wait(Heeds::Park));
     }
-    assert_eq!(state.commit_park(Heeds::WAKE), Then::Nothing, "a join is not cut short");
+    assert_eq!(state.commit_park(Heeds::Inside), Then::Nothing, "a join is not cut short");
 }
 
 #[test]
@@ -155,7 +176,7 @@ fn a_stale_handle_is_answered_in_the_next_life() {
     assert_eq!(state.is_new(generation), Some(true), "the new life is untouched");
     assert_eq!(state.submit(generation), Submitted::Enqueue);
     assert!(state.start());
-    assert!(!state.end_wait(Heeds::PARK));
+    assert!(!state.end_wait(Heeds::Park));
 }
 
 #[test]
@@ -167,9 +188,9 @@ fn a_worn_out_record_is_retired() {
 #[test]
 fn waits_wrap_around_without_touching_the_generation() {
     let (state, generation) = running();
-    for _ in 0..(1 << 20) + 3 {
+    for _ in 0..(1 << 19) + 3 {
         assert_eq!(state.unpark(generation), Then::Nothing);
-        assert!(state.end_wait(Heeds::PARK));
+        assert!(state.end_wait(Heeds::Park));
     }
     assert_eq!(state.generation(), generation);
 }

@@ -11,7 +11,7 @@ use super::*;
 const DAY: u64 = 86_400_000_000_000;
 
 fn nodes(count: usize) -> Box<[TimerNode]> {
-    (0..count).map(|_| TimerNode::new()).collect()
+    (0..count).map(|_| TimerNode::new(Kind::Task)).collect()
 }
 
 fn insert(wheel: &mut Wheel, node: &TimerNode, deadline: u64) {
