@@ -1,12 +1,18 @@
-/* drift.h: the C ABI of the drift runtime. Made by `cargo xtask header` from ffi/src; see docs/abi.md.
+/* drift.h: the C ABI of the drift runtime; docs/abi.md says what is common to all of it.
  *
- * Link with: cc program.c libdrift_rt.a -pthread
- */
+ *     cc program.c libdrift_rt.a -pthread
+ *
+ * Made from ffi/src by `cargo xtask header`. */
 
 #ifndef DRIFT_H
 #define DRIFT_H
 
 #include <stdint.h>
+
+/**
+ * Raised when a function is added; a function is never changed or removed.
+ */
+#define DRIFT_ABI_VERSION 1
 
 /**
  * The object of a callback lies in `inline_storage` of the runtime's copy.
@@ -60,11 +66,6 @@
 #define DRIFT_TIME_EPOCH_MS 1099511627776
 
 /**
- * Raised when a function is added; a function is never changed or removed.
- */
-#define DRIFT_ABI_VERSION 1
-
-/**
  * The functions of a callback.
  */
 typedef struct drift_vtable {
@@ -104,6 +105,8 @@ typedef struct DriftIface {
 extern "C" {
 #endif // __cplusplus
 
+/* `drift_thread_*`: virtual threads by handle. */
+
 /**
  * Makes a virtual thread, new and not scheduled, and takes `callback` over. `exec` is ignored:
  * `drift_exec_submit` decides. Returns its handle; 0 if `callback` is null, or if there is no
@@ -112,9 +115,6 @@ extern "C" {
  * The callback's `call` and then `drop` run once on the virtual thread's stack (1 MiB and a
  * guard page); or `drop` alone, if it is cancelled or dropped before it starts.
  *
- * C: `int64_t drift_thread_spawn(const DriftIface *callback, int64_t exec);`
- *
- * # Safety
  * `callback` is null or leads to a callback, which is given away.
  */
 int64_t drift_thread_spawn(const struct DriftIface *callback, int64_t exec);
@@ -123,8 +123,6 @@ int64_t drift_thread_spawn(const struct DriftIface *callback, int64_t exec);
  * Waits until `vt` has ended and gives the handle up. Then its callback has run and was dropped,
  * its writes are visible, and its stack is free. Parks a virtual thread, blocks an OS thread. 0,
  * a stale handle and the caller's own: returns at once.
- *
- * C: `void drift_thread_join(int64_t vt);`
  */
 void drift_thread_join(int64_t vt);
 
@@ -132,16 +130,12 @@ void drift_thread_join(int64_t vt);
  * Waits up to `timeout_ms` for `vt`. Returns 0 as `drift_thread_join` does, and for handle 0;
  * 1 if the time ran out first, or was 0 or below: the handle is then still good. If `vt` was
  * cancelled and the time ran out, its record is given back when it ends.
- *
- * C: `int64_t drift_thread_join_timeout(int64_t vt, int64_t timeout_ms);`
  */
 int64_t drift_thread_join_timeout(int64_t vt, int64_t timeout_ms);
 
 /**
  * 1 if `vt` has ended, and then its writes are visible; 0 if not, and for handle 0. A stale
  * handle: 1.
- *
- * C: `int64_t drift_thread_is_completed(int64_t vt);`
  */
 int64_t drift_thread_is_completed(int64_t vt);
 
@@ -149,23 +143,17 @@ int64_t drift_thread_is_completed(int64_t vt);
  * Asks `vt` to end. 0: recorded; one that has not started never will, and its callback is
  * dropped by this call; one that is parked goes on, and its later parks return at once. 1: it
  * has ended, or there is no such virtual thread.
- *
- * C: `int64_t drift_thread_cancel(int64_t vt);`
  */
 int64_t drift_thread_cancel(int64_t vt);
 
 /**
  * Gives the handle up without waiting. One that was not submitted is dropped by this call; any
  * other runs on, and its record is given back when it ends. 0 and stale handles: no effect.
- *
- * C: `void drift_thread_drop(int64_t vt);`
  */
 void drift_thread_drop(int64_t vt);
 
 /**
  * The virtual thread that calls; 0 on any other thread.
- *
- * C: `int64_t drift_thread_current(void);`
  */
 int64_t drift_thread_current(void);
 
@@ -173,8 +161,6 @@ int64_t drift_thread_current(void);
  * Parks the calling virtual thread until an unpark, a registration or a cancel request; at once
  * if one came before. Never returns without such a cause. `reason` is ignored. On any other
  * thread: gives the CPU away once.
- *
- * C: `void drift_thread_park(int64_t reason);`
  */
 void drift_thread_park(int64_t reason);
 
@@ -182,39 +168,31 @@ void drift_thread_park(int64_t reason);
  * Parks as `drift_thread_park`, and at most until `deadline_ms`: below `DRIFT_TIME_EPOCH_MS` a
  * duration, from there on a point in time. 0 and below return at once and use no pending wake.
  * On any other thread: sleeps.
- *
- * C: `void drift_thread_park_until(int64_t deadline_ms);`
  */
 void drift_thread_park_until(int64_t deadline_ms);
 
 /**
  * Resumes `vt` if it is parked, exactly once; otherwise leaves one pending wake for its next
  * park. From any thread. 0, stale or ended: no effect.
- *
- * C: `void drift_thread_unpark(int64_t vt);`
  */
 void drift_thread_unpark(int64_t vt);
 
 /**
  * Lets every other ready virtual thread of the carrier run first. On any other thread: gives
  * the CPU away once. Not one of the toolchain's own symbols.
- *
- * C: `void drift_thread_yield(void);`
  */
 void drift_thread_yield(void);
+
+/* `drift_exec_*`: executors. */
 
 /**
  * The default executor: what was set last, else one carrier without a limit, made on first use.
  * 0 only if it cannot be made.
- *
- * C: `int64_t drift_exec_default_get(void);`
  */
 int64_t drift_exec_default_get(void);
 
 /**
  * Sets the default executor; 0 goes back to the runtime's own.
- *
- * C: `void drift_exec_default_set(int64_t exec);`
  */
 void drift_exec_default_set(int64_t exec);
 
@@ -230,9 +208,6 @@ void drift_exec_default_set(int64_t exec);
  * | `saturation`  | `DRIFT_SATURATION_BLOCK`; anything else is `DRIFT_SATURATION_BUSY`         |
  *
  * Returns its handle, good for ever; 0 if it cannot be made.
- *
- * C: `int64_t drift_exec_create(int64_t min_threads, int64_t max_threads, int64_t queue_limit,
- * int64_t timeout_ms, int64_t saturation);`
  */
 int64_t drift_exec_create(int64_t min_threads,
                           int64_t max_threads,
@@ -251,30 +226,24 @@ int64_t drift_exec_create(int64_t min_threads,
  * | `DRIFT_SUBMIT_FAILED` + | a stale handle, or no carrier can start    | unchanged             |
  *
  * From any thread; may wait if the policy blocks.
- *
- * C: `int64_t drift_exec_submit(int64_t exec, int64_t vt);`
  */
 int64_t drift_exec_submit(int64_t exec, int64_t vt);
 
 /**
  * Makes every submit answer `code` and queue nothing, until it is called with a value below 0.
  * For test suites.
- *
- * C: `void drift_exec_submit_test_override(int64_t code);`
  */
 void drift_exec_submit_test_override(int64_t code);
 
+/* `drift_reactor_*`: readiness and timers as unparks. */
+
 /**
  * The reactor's handle. There is one, made on first use; 0 only if it cannot be made.
- *
- * C: `int64_t drift_reactor_default_get(void);`
  */
 int64_t drift_reactor_default_get(void);
 
 /**
  * Accepted and without effect: there is one reactor.
- *
- * C: `void drift_reactor_default_set(int64_t reactor);`
  */
 void drift_reactor_default_set(int64_t reactor);
 
@@ -287,286 +256,43 @@ void drift_reactor_default_set(int64_t reactor);
  * `DRIFT_TIME_EPOCH_MS` a duration, from there on a point in time. Errors and hang-up count as
  * ready. What cannot be waited for (a closed descriptor, a regular file) wakes `vt` at once, so
  * that its next system call tells why. Does not park. A stale `vt`: no effect.
- *
- * C: `void drift_reactor_register_io(int64_t fd, int64_t interest, int64_t vt,
- * int64_t deadline_ms);`
  */
 void drift_reactor_register_io(int64_t fd, int64_t interest, int64_t vt, int64_t deadline_ms);
 
 /**
  * Unparks `vt` once at `deadline_ms`, within its present or next park; at once if it is 0, below
  * 0 or past. Does not park. A stale `vt`: no effect.
- *
- * C: `void drift_reactor_register_timer(int64_t deadline_ms, int64_t vt);`
  */
 void drift_reactor_register_timer(int64_t deadline_ms, int64_t vt);
 
+/* `drift_time_*`, and what a number of milliseconds means. */
+
 /**
  * Milliseconds of a monotonic clock since an epoch in the past; rounded up, never negative.
- *
- * C: `int64_t drift_time_now_ms(void);`
  */
 int64_t drift_time_now_ms(void);
 
+/* `drift_test_*`: descriptors for the toolchain's test suite. The runtime uses none of them. */
+
 /**
  * A non-blocking eventfd(2) with counter 0; 0 if there is none to be had.
- *
- * C: `int64_t drift_test_eventfd_create(void);`
  */
 int64_t drift_test_eventfd_create(void);
 
 /**
  * Adds `value` to the counter of eventfd `fd`; errors are ignored.
- *
- * C: `void drift_test_eventfd_write(int64_t fd, int64_t value);`
  */
 void drift_test_eventfd_write(int64_t fd, int64_t value);
 
 /**
  * A non-blocking timerfd_create(2) of the monotonic clock; 0 if there is none to be had.
- *
- * C: `int64_t drift_test_timerfd_create(void);`
  */
 int64_t drift_test_timerfd_create(void);
 
 /**
  * Arms timerfd `fd` once, `delay_ms` from now; 0 and below disarm it. Errors are ignored.
- *
- * C: `void drift_test_timerfd_set(int64_t fd, int64_t delay_ms);`
  */
 void drift_test_timerfd_set(int64_t fd, int64_t delay_ms);
-
-/**
- * The default executor: what was set last, else one carrier without a limit, made on first use.
- * 0 only if it cannot be made.
- *
- * C: `int64_t drift_exec_default_get(void);`
- */
-int64_t drift_exec_default_get(void);
-
-/**
- * Sets the default executor; 0 goes back to the runtime's own.
- *
- * C: `void drift_exec_default_set(int64_t exec);`
- */
-void drift_exec_default_set(int64_t exec);
-
-/**
- * Makes an executor. Its carriers start as work comes.
- *
- * | argument      | meaning                                                                    |
- * |---------------|----------------------------------------------------------------------------|
- * | `min_threads` | carriers kept; below 1 is 1, above `max_threads` is `max_threads`          |
- * | `max_threads` | carriers at most, up to 1024 in all executors together; below 1 is 1       |
- * | `queue_limit` | ready and running virtual threads at a submit; below 1 is no limit         |
- * | `timeout_ms`  | how long a blocking submit waits; below 1 is no bound                      |
- * | `saturation`  | `DRIFT_SATURATION_BLOCK`; anything else is `DRIFT_SATURATION_BUSY`         |
- *
- * Returns its handle, good for ever; 0 if it cannot be made.
- *
- * C: `int64_t drift_exec_create(int64_t min_threads, int64_t max_threads, int64_t queue_limit,
- * int64_t timeout_ms, int64_t saturation);`
- */
-int64_t drift_exec_create(int64_t min_threads,
-                          int64_t max_threads,
-                          int64_t queue_limit,
-                          int64_t timeout_ms,
-                          int64_t saturation);
-
-/**
- * Hands virtual thread `vt` to executor `exec`; 0 is the default executor.
- *
- * | returns                 | meaning                                    | `vt` afterwards       |
- * |-------------------------|--------------------------------------------|-----------------------|
- * | 0                       | queued; or submitted or cancelled before   | the executor's, ready |
- * | `DRIFT_SUBMIT_BUSY`     | at the queue limit, and the policy refuses | the caller's, new     |
- * | `DRIFT_SUBMIT_TIMEOUT`  | the policy's wait ran out                  | the caller's, new     |
- * | `DRIFT_SUBMIT_FAILED` + | a stale handle, or no carrier can start    | unchanged             |
- *
- * From any thread; may wait if the policy blocks.
- *
- * C: `int64_t drift_exec_submit(int64_t exec, int64_t vt);`
- */
-int64_t drift_exec_submit(int64_t exec, int64_t vt);
-
-/**
- * Makes every submit answer `code` and queue nothing, until it is called with a value below 0.
- * For test suites.
- *
- * C: `void drift_exec_submit_test_override(int64_t code);`
- */
-void drift_exec_submit_test_override(int64_t code);
-
-/**
- * The reactor's handle. There is one, made on first use; 0 only if it cannot be made.
- *
- * C: `int64_t drift_reactor_default_get(void);`
- */
-int64_t drift_reactor_default_get(void);
-
-/**
- * Accepted and without effect: there is one reactor.
- *
- * C: `void drift_reactor_default_set(int64_t reactor);`
- */
-void drift_reactor_default_set(int64_t reactor);
-
-/**
- * Unparks `vt` once when `fd` is ready for any of `interest`, or at the deadline, whichever
- * comes first; the other is then disarmed. Belongs to the present or next park of `vt`, and ends
- * with it.
- *
- * `deadline_ms` 0 is none, below 0 is over already; otherwise as in `drift_time_now_ms`: below
- * `DRIFT_TIME_EPOCH_MS` a duration, from there on a point in time. Errors and hang-up count as
- * ready. What cannot be waited for (a closed descriptor, a regular file) wakes `vt` at once, so
- * that its next system call tells why. Does not park. A stale `vt`: no effect.
- *
- * C: `void drift_reactor_register_io(int64_t fd, int64_t interest, int64_t vt,
- * int64_t deadline_ms);`
- */
-void drift_reactor_register_io(int64_t fd, int64_t interest, int64_t vt, int64_t deadline_ms);
-
-/**
- * Unparks `vt` once at `deadline_ms`, within its present or next park; at once if it is 0, below
- * 0 or past. Does not park. A stale `vt`: no effect.
- *
- * C: `void drift_reactor_register_timer(int64_t deadline_ms, int64_t vt);`
- */
-void drift_reactor_register_timer(int64_t deadline_ms, int64_t vt);
-
-/**
- * A non-blocking eventfd(2) with counter 0; 0 if there is none to be had.
- *
- * C: `int64_t drift_test_eventfd_create(void);`
- */
-int64_t drift_test_eventfd_create(void);
-
-/**
- * Adds `value` to the counter of eventfd `fd`; errors are ignored.
- *
- * C: `void drift_test_eventfd_write(int64_t fd, int64_t value);`
- */
-void drift_test_eventfd_write(int64_t fd, int64_t value);
-
-/**
- * A non-blocking timerfd_create(2) of the monotonic clock; 0 if there is none to be had.
- *
- * C: `int64_t drift_test_timerfd_create(void);`
- */
-int64_t drift_test_timerfd_create(void);
-
-/**
- * Arms timerfd `fd` once, `delay_ms` from now; 0 and below disarm it. Errors are ignored.
- *
- * C: `void drift_test_timerfd_set(int64_t fd, int64_t delay_ms);`
- */
-void drift_test_timerfd_set(int64_t fd, int64_t delay_ms);
-
-/**
- * Makes a virtual thread, new and not scheduled, and takes `callback` over. `exec` is ignored:
- * `drift_exec_submit` decides. Returns its handle; 0 if `callback` is null, or if there is no
- * record or stack for one more, and then the callback is still the caller's.
- *
- * The callback's `call` and then `drop` run once on the virtual thread's stack (1 MiB and a
- * guard page); or `drop` alone, if it is cancelled or dropped before it starts.
- *
- * C: `int64_t drift_thread_spawn(const DriftIface *callback, int64_t exec);`
- *
- * # Safety
- * `callback` is null or leads to a callback, which is given away.
- */
-int64_t drift_thread_spawn(const struct DriftIface *callback, int64_t exec);
-
-/**
- * Waits until `vt` has ended and gives the handle up. Then its callback has run and was dropped,
- * its writes are visible, and its stack is free. Parks a virtual thread, blocks an OS thread. 0,
- * a stale handle and the caller's own: returns at once.
- *
- * C: `void drift_thread_join(int64_t vt);`
- */
-void drift_thread_join(int64_t vt);
-
-/**
- * Waits up to `timeout_ms` for `vt`. Returns 0 as `drift_thread_join` does, and for handle 0;
- * 1 if the time ran out first, or was 0 or below: the handle is then still good. If `vt` was
- * cancelled and the time ran out, its record is given back when it ends.
- *
- * C: `int64_t drift_thread_join_timeout(int64_t vt, int64_t timeout_ms);`
- */
-int64_t drift_thread_join_timeout(int64_t vt, int64_t timeout_ms);
-
-/**
- * 1 if `vt` has ended, and then its writes are visible; 0 if not, and for handle 0. A stale
- * handle: 1.
- *
- * C: `int64_t drift_thread_is_completed(int64_t vt);`
- */
-int64_t drift_thread_is_completed(int64_t vt);
-
-/**
- * Asks `vt` to end. 0: recorded; one that has not started never will, and its callback is
- * dropped by this call; one that is parked goes on, and its later parks return at once. 1: it
- * has ended, or there is no such virtual thread.
- *
- * C: `int64_t drift_thread_cancel(int64_t vt);`
- */
-int64_t drift_thread_cancel(int64_t vt);
-
-/**
- * Gives the handle up without waiting. One that was not submitted is dropped by this call; any
- * other runs on, and its record is given back when it ends. 0 and stale handles: no effect.
- *
- * C: `void drift_thread_drop(int64_t vt);`
- */
-void drift_thread_drop(int64_t vt);
-
-/**
- * The virtual thread that calls; 0 on any other thread.
- *
- * C: `int64_t drift_thread_current(void);`
- */
-int64_t drift_thread_current(void);
-
-/**
- * Parks the calling virtual thread until an unpark, a registration or a cancel request; at once
- * if one came before. Never returns without such a cause. `reason` is ignored. On any other
- * thread: gives the CPU away once.
- *
- * C: `void drift_thread_park(int64_t reason);`
- */
-void drift_thread_park(int64_t reason);
-
-/**
- * Parks as `drift_thread_park`, and at most until `deadline_ms`: below `DRIFT_TIME_EPOCH_MS` a
- * duration, from there on a point in time. 0 and below return at once and use no pending wake.
- * On any other thread: sleeps.
- *
- * C: `void drift_thread_park_until(int64_t deadline_ms);`
- */
-void drift_thread_park_until(int64_t deadline_ms);
-
-/**
- * Resumes `vt` if it is parked, exactly once; otherwise leaves one pending wake for its next
- * park. From any thread. 0, stale or ended: no effect.
- *
- * C: `void drift_thread_unpark(int64_t vt);`
- */
-void drift_thread_unpark(int64_t vt);
-
-/**
- * Lets every other ready virtual thread of the carrier run first. On any other thread: gives
- * the CPU away once. Not one of the toolchain's own symbols.
- *
- * C: `void drift_thread_yield(void);`
- */
-void drift_thread_yield(void);
-
-/**
- * Milliseconds of a monotonic clock since an epoch in the past; rounded up, never negative.
- *
- * C: `int64_t drift_time_now_ms(void);`
- */
-int64_t drift_time_now_ms(void);
 
 #ifdef __cplusplus
 }  // extern "C"

@@ -14,8 +14,8 @@
 //! One file for each family of functions; `process` keeps the one runtime of the process.
 //!
 //! # Unsafe
-//! `panic`, `process`, `thread`, and the `no_mangle` attribute of every exported function
-//! (exported names are unique: `symbols.txt`).
+//! `panic`, `process`, `testing`, `thread`; and the attribute `no_mangle` of every exported
+//! function (exported names are unique: `symbols.txt`).
 #![no_std]
 #![deny(unsafe_code)]
 

@@ -390,6 +390,31 @@ static void nested_epoll(void) {
     task_join(&one);
 }
 
+/* Each registers the one descriptor again within one wait: 2 s of CPU time are ample for what is
+ * the same for each, and not for what grows with their number. */
+static void body_registers_often(task *self) {
+    i64 start = clock_us(CLOCK_THREAD_CPUTIME_ID);
+    for (int i = 0; i < 40000; i++) {
+        drift_reactor_register_io(self->arg, READ, self->vt, 0);
+    }
+    i64 us = clock_us(CLOCK_THREAD_CPUTIME_ID) - start;
+    CHECK(us < 2000000, "%lld us of CPU time for 40000 registrations", (long long)us);
+    add(&armed, 1);
+    drift_thread_park(0);
+    self->result = 1;
+}
+
+static void many_registrations_in_one_wait(void) {
+    int pair[2];
+    task one;
+    make_pair(pair);
+    task_start(&one, body_registers_often, pair[0], make_executor(1));
+    wait_for(&armed, 1);
+    sleeps_on(&one);
+    EQUAL(write(pair[1], "x", 1), 1);
+    task_join(&one);
+}
+
 static const test_case cases[] = {
     {"closed_and_reused", closed_and_reused},
     {"churn", churn},
@@ -405,6 +430,7 @@ static const test_case cases[] = {
     {"event_of_an_old_descriptor_still_waited_for", event_of_an_old_descriptor_still_waited_for},
     {"registered_by_another", registered_by_another},
     {"nested_epoll", nested_epoll},
+    {"many_registrations_in_one_wait", many_registrations_in_one_wait},
 };
 
 CASES_MAIN(cases)

@@ -35,6 +35,8 @@ typedef int64_t i64;
 
 /* Longest wait for another thread before it counts as a hang. */
 #define PATIENCE_MS 120000
+/* Longest time that what is ready may wait for a carrier while others hold theirs. */
+#define STARVED_MS 20000
 
 typedef struct test_case {
     const char *name;
@@ -174,6 +176,17 @@ static inline void spin_for(const i64 *cell, i64 value) {
     }
 }
 
+/* As `spin_for`, where the runtime must let somebody raise the word meanwhile. */
+static inline void hold_for(const i64 *cell, i64 value) {
+    i64 start = now_us();
+    while (get(cell) < value) {
+        if (now_us() - start > (i64)STARVED_MS * 1000) {
+            wrong(__FILE__, __LINE__, "starved: a word stays %lld, below %lld",
+                  (long long)get(cell), (long long)value);
+        }
+    }
+}
+
 /* A callback that counts: the object is this record, which the test owns. */
 typedef struct task {
     void (*body)(struct task *self);
@@ -233,11 +246,22 @@ static inline void task_join(task *self) {
     task_ran_once(self);
 }
 
+/* As `task_join`, where the end may not take long; `hold_for` gives up before. */
+static inline void task_ends(task *self) {
+    CHECK(drift_thread_join_timeout(self->vt, 2 * STARVED_MS) == 0, "one does not end");
+    task_ran_once(self);
+}
+
+/* Between `least` and `most` carriers, no limit. */
+static inline i64 make_elastic(i64 least, i64 most) {
+    i64 exec = drift_exec_create(least, most, 0, 0, DRIFT_SATURATION_BUSY);
+    CHECK(exec > 0, "no executor of %lld to %lld carriers", (long long)least, (long long)most);
+    return exec;
+}
+
 /* `carriers` of them, no limit. */
 static inline i64 make_executor(i64 carriers) {
-    i64 exec = drift_exec_create(carriers, carriers, 0, 0, DRIFT_SATURATION_BUSY);
-    CHECK(exec > 0, "no executor of %lld carriers", (long long)carriers);
-    return exec;
+    return make_elastic(carriers, carriers);
 }
 
 /* Runs `body` on a virtual thread of a new executor and waits for its end. */

@@ -6,7 +6,10 @@
 //!
 //! | variable           | meaning                                                               |
 //! |--------------------|-----------------------------------------------------------------------|
-//! | `DRIFT_RT_LIB`     | the archive, instead of `target/release/libdrift_rt.a`                |
+//! | `DRIFT_RT_LIB`     | the archive, instead of `target/release/libdrift_rt.a`; a relative    |
+//! |                    | path begins at the workspace                                          |
+//! | `DRIFT_CC`         | a C compiler, named `cross`, instead of those found                   |
+//! | `DRIFT_RUNNER`     | what runs the programs: a command that they are arguments of          |
 //! | `DRIFT_TEST_SECS`  | longest time of a case, then it is a hang (60)                        |
 //! | `DRIFT_SUITE_RUNS` | repeat the programs of the suite that often and print a table instead |
 //! | `DRIFT_SUITE_BUSY` | 1: meanwhile keep every CPU busy with another process                 |
@@ -33,13 +36,17 @@ use run::{Case, Outcome};
 const ATTEMPTS: u32 = 20;
 
 /// Programs whose cases are listed by themselves and need no arguments.
-const PROGRAMS: [&str; 8] = [
+const PROGRAMS: [&str; 12] = [
     "smoke",
+    "callbacks",
     "defects",
     "defects_system",
     "descriptors",
     "executors",
+    "forks",
     "garbage",
+    "lookout",
+    "registrations",
     "waits",
     "overflow",
 ];
@@ -87,8 +94,8 @@ fn main() -> ExitCode {
     soak::spin_if_asked();
     let arguments = Arguments::from_args();
     let workspace = workspace();
-    let archive = env::var_os("DRIFT_RT_LIB")
-        .map_or_else(|| workspace.join("target/release/libdrift_rt.a"), PathBuf::from);
+    let archive = env::var_os("DRIFT_RT_LIB").map(PathBuf::from);
+    let archive = workspace.join(archive.unwrap_or("target/release/libdrift_rt.a".into()));
     let mut trials = header_trials(&workspace);
     if archive.is_file() {
         let compilers = Compiler::present();

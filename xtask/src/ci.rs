@@ -2,114 +2,112 @@
 
 use std::time::Instant;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 
-use crate::header::HeaderArguments;
-use crate::step::{Counts, cargo, command};
-use crate::{header, test, tidy};
-
-const AARCH64: &str = "aarch64-unknown-linux-gnu";
+use crate::step::{Steps, cargo, command, seconds};
+use crate::test::TOOLS;
+use crate::{cross, header, test, tidy};
 
 #[derive(clap::Args)]
 pub struct CiArguments {
     /// Runs one lane only.
-    #[arg(long)]
+    #[arg(long, value_parser = clap::builder::PossibleValuesParser::new(LANES.map(|lane| lane.0)))]
     lane: Option<String>,
 }
 
-type Lane = fn(&mut Counts) -> Result<()>;
+type Lane = fn(&mut Steps) -> Result<()>;
 
+/// Cheapest first, so that most mistakes are told within a minute.
 const LANES: [(&str, Lane); 7] = [
     ("style", style),
     ("clippy", clippy),
-    ("test", readme),
     ("stubs", stubs),
-    ("aarch64", aarch64),
     ("doc", doc),
     ("deny", deny),
+    ("test", readme),
+    ("aarch64", cross::run),
 ];
 
+/// Lanes that run tests; the others need no closing count.
+const TESTING: [&str; 2] = ["test", "aarch64"];
+
 /// Runs the lanes; the first failure ends it.
+///
+/// # Errors
+/// The first step that fails.
 pub fn run(arguments: &CiArguments) -> Result<()> {
-    let mut counts = Counts::default();
+    let wanted = |name: &str| arguments.lane.as_deref().is_none_or(|only| only == name);
+    let mut steps = Steps::default();
     let mut times = Vec::new();
-    counts.step("toolchain", &mut command("rustc", &["-vV"]))?;
-    for (name, lane) in LANES {
-        if arguments.lane.as_deref().is_some_and(|only| only != name) {
-            continue;
+    let mut result = steps.run("toolchain", &mut command("rustc", &["-vV"]));
+    for (name, lane) in LANES.into_iter().filter(|(name, _)| wanted(name)) {
+        if result.is_err() {
+            break;
         }
         println!("\n######## lane {name}");
         let begun = Instant::now();
-        lane(&mut counts)?;
-        times.push((name, begun.elapsed().as_secs_f64()));
+        let done = lane(&mut steps);
+        times.push((name, begun.elapsed(), if done.is_ok() { "ok" } else { "FAILED" }));
+        result = done.with_context(|| format!("lane `{name}`"));
     }
-    ensure!(!times.is_empty(), "no such lane; there are {:?}", LANES.map(|(name, _)| name));
     println!();
-    for (name, seconds) in times {
-        println!("lane {name:8} {seconds:7.1} s");
+    for (name, time, end) in times {
+        println!("lane {name:8} {:>9}  {end}", seconds(time));
     }
-    if arguments.lane.is_some() { Ok(()) } else { counts.close() }
+    match &arguments.lane {
+        Some(lane) if !TESTING.contains(&&**lane) => result,
+        _ => steps.close(result),
+    }
 }
 
-fn style(counts: &mut Counts) -> Result<()> {
-    counts.step("fmt", &mut cargo(&["fmt", "--all", "--check"]))?;
-    tidy::run()?;
-    header::run(&HeaderArguments { check: true })
+fn style(steps: &mut Steps) -> Result<()> {
+    steps.run("fmt", &mut cargo(&["fmt", "--all", "--check"]))?;
+    steps.run("fmt tools", cargo(&["fmt", "--check"]).args(TOOLS))?;
+    steps.check("tidy", "cargo xtask tidy", |_| tidy::run())?;
+    steps.check("header", "cargo xtask header --check", |_| header::check())
 }
 
-fn clippy(counts: &mut Counts) -> Result<()> {
-    let arguments = ["clippy", "--workspace", "--all-targets", "--all-features", "--"];
-    counts.step("clippy", cargo(&arguments).args(["-D", "warnings"]))
+fn clippy(steps: &mut Steps) -> Result<()> {
+    let all = ["clippy", "--workspace", "--all-targets", "--all-features", "--", "-Dwarnings"];
+    steps.run("clippy", &mut cargo(&all))?;
+    let mut tools = cargo(&["clippy", "--all-targets"]);
+    steps.run("clippy tools", tools.args(TOOLS).args(["--", "-Dwarnings"]))?;
+    // The same crates as models see them, which is not all of them: the rest of `pal` is left out.
+    let mut models = cargo(&["clippy", "-p", "drift-core", "-p", "drift-pal", "--all-targets"]);
+    models.arg("--target-dir").arg(crate::target().join("loom"));
+    models.args(["--", "-Dwarnings", "-Adead_code"]).env("RUSTFLAGS", "--cfg loom");
+    steps.run("clippy models", &mut models)
 }
 
-/// The README's test command, as it stands there.
-fn readme(counts: &mut Counts) -> Result<()> {
-    let readme = std::fs::read_to_string(crate::root().join("README.md"))?;
-    ensure!(readme.contains("cargo xtask test"), "README.md does not say `cargo xtask test`");
-    test::layers(counts)
-}
-
-fn stubs(counts: &mut Counts) -> Result<()> {
+fn stubs(steps: &mut Steps) -> Result<()> {
     for target in ["x86_64-apple-darwin", "x86_64-pc-windows-gnu"] {
         let arguments = ["check", "-p", "drift-asm", "-p", "drift-core", "-p", "drift-pal"];
-        counts.step(target, cargo(&arguments).args(["--target", target]))?;
+        steps.run(target, cargo(&arguments).args(["--target", target]))?;
     }
     for target in ["x86_64-unknown-none", "aarch64-unknown-none"] {
-        let arguments = ["check", "-p", "drift-asm", "-p", "drift-core", "--target", target];
-        counts.step(target, &mut cargo(&arguments))?;
+        let arguments = ["check", "-p", "drift-asm", "-p", "drift-core"];
+        steps.run(target, cargo(&arguments).args(["--target", target]))?;
     }
     Ok(())
 }
 
-/// Under QEMU user mode, which is a CPU but not a Linux kernel: what it lacks (`epoll_pwait2`,
-/// guards by madvise) is what the fallbacks are for.
-fn aarch64(counts: &mut Counts) -> Result<()> {
-    let crates = ["test", "-p", "drift-asm", "-p", "drift-core", "-p", "drift-pal"];
-    counts.step("aarch64 tests", cross(cargo(&crates).args(["--target", AARCH64])))?;
-    let archive = ["build", "--release", "-p", "drift-ffi", "--target", AARCH64];
-    counts.step("aarch64 archive", cross(&mut cargo(&archive)))?;
-    let lib = crate::root().join("target").join(AARCH64).join("release/libdrift_rt.a");
-    let suite = ["test", "-p", "drift-tests", "--test", "abi", "--", "suite", "smoke"];
-    let mut suite = cargo(&suite);
-    suite
-        .env("DRIFT_RT_LIB", lib)
-        .env("DRIFT_CC", "aarch64-linux-gnu-gcc")
-        .env("DRIFT_RUNNER", "qemu-aarch64 -L /usr/aarch64-linux-gnu");
-    counts.step("aarch64 C suite", &mut suite)
-}
-
-fn cross(command: &mut std::process::Command) -> &mut std::process::Command {
-    command.env("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER", "aarch64-linux-gnu-gcc").env(
-        "CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER",
-        "qemu-aarch64 -L /usr/aarch64-linux-gnu",
-    )
-}
-
-fn doc(counts: &mut Counts) -> Result<()> {
+fn doc(steps: &mut Steps) -> Result<()> {
     let mut doc = cargo(&["doc", "--no-deps", "--workspace"]);
-    counts.step("doc", doc.env("RUSTDOCFLAGS", "-D warnings"))
+    steps.run("doc", doc.env("RUSTDOCFLAGS", "-D warnings"))
 }
 
-fn deny(counts: &mut Counts) -> Result<()> {
-    counts.step("deny", &mut cargo(&["deny", "check", "licenses", "bans", "sources"]))
+fn deny(steps: &mut Steps) -> Result<()> {
+    let what = ["check", "--hide-inclusion-graph", "licenses", "bans", "sources"];
+    for (name, options) in [("deny", &[][..]), ("deny tools", &TOOLS)] {
+        let mut deny = cargo(&["deny", "--config", "deny.toml"]);
+        steps.run(name, deny.args(options).args(what))?;
+    }
+    Ok(())
+}
+
+/// The README's test command, as it stands there.
+fn readme(steps: &mut Steps) -> Result<()> {
+    let readme = std::fs::read_to_string(crate::root().join("README.md"))?;
+    ensure!(readme.contains("cargo xtask test"), "README.md does not say `cargo xtask test`");
+    test::layers(steps)
 }

@@ -1,138 +1,189 @@
-//! `cargo xtask dist`: a folder to install, and the proof that it works.
+//! `cargo xtask dist`: a folder to install, and the proof that it serves its users.
+//!
+//! ```text
+//! target/dist/drift-rt-VERSION-TRIPLE/
+//!   include/drift.h
+//!   lib/libdrift_rt.{a,so}
+//!   lib/pkgconfig/drift-rt.pc, drift-rt-static.pc
+//!   lib/cmake/drift-rt/drift-rt-config.cmake, drift-rt-config-version.cmake
+//!   LICENSE-MIT, LICENSE-APACHE
+//! ```
+//!
+//! Nothing in it names a path of this machine: it may be moved.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 
-use crate::step::{Counts, cargo, command, exists};
+use crate::step::{Steps, command, exists};
+use crate::test;
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-/// Makes `target/dist/drift-rt-VERSION-TRIPLE` and links `examples/c/hello.c` with it.
+/// What the example says when it works.
+const HELLO: &str = "hello";
+
+/// Makes the folder and links `examples/c/hello.c` with it in every way a user would.
+///
+/// # Errors
+/// When something does not build, or the folder does not serve a user.
 pub fn run() -> Result<()> {
-    let mut counts = Counts::default();
-    counts.step("archive", &mut cargo(&["build", "--release", "-p", "drift-ffi"]))?;
+    let mut steps = Steps::default();
+    test::archive(&mut steps)?;
     let dist = fill()?;
-    println!("dist: {}", dist.display());
-    prove(&mut counts, &dist)
+    prove(&mut steps, &dist)?;
+    println!("\ndist: {}", dist.display());
+    Ok(())
 }
 
-fn triple() -> String {
-    let output = command("rustc", &["-vV"]).output().map(|output| output.stdout);
-    let text = String::from_utf8(output.unwrap_or_default()).unwrap_or_default();
+fn triple() -> Result<String> {
+    let output = command("rustc", &["-vV"]).output().context("rustc")?;
+    let text = String::from_utf8(output.stdout)?;
     let host = text.lines().find_map(|line| line.strip_prefix("host: "));
-    host.unwrap_or("unknown").to_owned()
+    Ok(host.context("rustc -vV names its host")?.to_owned())
 }
 
 fn fill() -> Result<PathBuf> {
-    let root = crate::root();
-    let dist = root.join("target/dist").join(format!("drift-rt-{VERSION}-{}", triple()));
+    let (root, release) = (crate::root(), crate::target().join("release"));
+    let dist = crate::target().join(format!("dist/drift-rt-{VERSION}-{}", triple()?));
+    if dist.exists() {
+        fs::remove_dir_all(&dist)?;
+    }
     for folder in ["include", "lib/pkgconfig", "lib/cmake/drift-rt"] {
         fs::create_dir_all(dist.join(folder))?;
     }
     for (from, to) in [
-        ("target/release/libdrift_rt.a", "lib/libdrift_rt.a"),
-        ("target/release/libdrift_rt.so", "lib/libdrift_rt.so"),
-        ("ffi/include/drift.h", "include/drift.h"),
-        ("LICENSE-MIT", "LICENSE-MIT"),
-        ("LICENSE-APACHE", "LICENSE-APACHE"),
+        (release.join("libdrift_rt.a"), "lib/libdrift_rt.a"),
+        (release.join("libdrift_rt.so"), "lib/libdrift_rt.so"),
+        (root.join("ffi/include/drift.h"), "include/drift.h"),
+        (root.join("LICENSE-MIT"), "LICENSE-MIT"),
+        (root.join("LICENSE-APACHE"), "LICENSE-APACHE"),
     ] {
-        fs::copy(root.join(from), dist.join(to))?;
+        fs::copy(&from, dist.join(to)).with_context(|| from.display().to_string())?;
     }
-    fs::write(dist.join("lib/pkgconfig/drift-rt.pc"), pkg_config())?;
+    for (name, libs) in [
+        ("drift-rt", "-L${libdir} -ldrift_rt -pthread"),
+        ("drift-rt-static", "${libdir}/libdrift_rt.a -pthread"),
+    ] {
+        fs::write(dist.join("lib/pkgconfig").join(name).with_extension("pc"), pc(name, libs))?;
+    }
     let cmake = dist.join("lib/cmake/drift-rt");
     fs::write(cmake.join("drift-rt-config.cmake"), CMAKE)?;
     fs::write(cmake.join("drift-rt-config-version.cmake"), cmake_version())?;
     Ok(dist)
 }
 
-fn pkg_config() -> String {
+/// The prefix follows the file; see pkg-config(1), `pcfiledir`.
+fn pc(name: &str, libs: &str) -> String {
     format!(
         "prefix=${{pcfiledir}}/../..\n\
-         Name: drift-rt\n\
+         libdir=${{prefix}}/lib\n\
+         includedir=${{prefix}}/include\n\
+         \n\
+         Name: {name}\n\
          Description: The runtime under virtual threads\n\
          Version: {VERSION}\n\
-         Cflags: -I${{prefix}}/include\n\
-         Libs: -L${{prefix}}/lib -ldrift_rt -pthread\n"
+         Cflags: -I${{includedir}}\n\
+         Libs: {libs}\n"
     )
 }
 
-const CMAKE: &str = r#"# Imported targets: drift::drift_rt (shared) and drift::drift_rt_static.
+const CMAKE: &str = r#"# Imported targets: drift::drift_rt_static and drift::drift_rt_shared.
 include(CMakeFindDependencyMacro)
 find_dependency(Threads)
+
 get_filename_component(_drift_prefix "${CMAKE_CURRENT_LIST_DIR}/../../.." ABSOLUTE)
-foreach(_drift_kind IN ITEMS "drift_rt;SHARED;so" "drift_rt_static;STATIC;a")
-  list(GET _drift_kind 0 _drift_name)
-  list(GET _drift_kind 1 _drift_type)
-  list(GET _drift_kind 2 _drift_suffix)
-  if(NOT TARGET drift::${_drift_name})
-    add_library(drift::${_drift_name} ${_drift_type} IMPORTED)
-    set_target_properties(drift::${_drift_name} PROPERTIES
-      IMPORTED_LOCATION "${_drift_prefix}/lib/libdrift_rt.${_drift_suffix}"
-      IMPORTED_NO_SONAME TRUE
+
+function(_drift_import name type file)
+  if(NOT TARGET drift::${name})
+    add_library(drift::${name} ${type} IMPORTED)
+    set_target_properties(drift::${name} PROPERTIES
+      IMPORTED_LOCATION "${_drift_prefix}/lib/${file}"
       INTERFACE_INCLUDE_DIRECTORIES "${_drift_prefix}/include"
       INTERFACE_LINK_LIBRARIES Threads::Threads)
   endif()
-endforeach()
+endfunction()
+
+_drift_import(drift_rt_static STATIC libdrift_rt.a)
+_drift_import(drift_rt_shared SHARED libdrift_rt.so)
+if(TARGET drift::drift_rt_shared)
+  set_target_properties(drift::drift_rt_shared PROPERTIES IMPORTED_NO_SONAME TRUE)
+endif()
+unset(_drift_prefix)
 "#;
 
+/// Versions before 1.0 promise only their minor number, as cargo has it; and an archive for one
+/// width of pointers is of no use to another.
 fn cmake_version() -> String {
+    let minor = VERSION.rsplit_once('.').map_or(VERSION, |(minor, _)| minor);
+    let minor = minor.replace('.', "\\\\.");
     format!(
-        "set(PACKAGE_VERSION {VERSION})\n\
-         if(PACKAGE_VERSION VERSION_LESS PACKAGE_FIND_VERSION)\n  \
-         set(PACKAGE_VERSION_COMPATIBLE FALSE)\n\
-         else()\n  \
-         set(PACKAGE_VERSION_COMPATIBLE TRUE)\n\
-         endif()\n"
+        r#"set(PACKAGE_VERSION "{VERSION}")
+if(PACKAGE_VERSION VERSION_LESS PACKAGE_FIND_VERSION)
+  set(PACKAGE_VERSION_COMPATIBLE FALSE)
+elseif(PACKAGE_FIND_VERSION AND NOT PACKAGE_FIND_VERSION MATCHES "^{minor}(\\.|$)")
+  set(PACKAGE_VERSION_COMPATIBLE FALSE)
+else()
+  set(PACKAGE_VERSION_COMPATIBLE TRUE)
+  if(PACKAGE_FIND_VERSION STREQUAL PACKAGE_VERSION)
+    set(PACKAGE_VERSION_EXACT TRUE)
+  endif()
+endif()
+if(CMAKE_SIZEOF_VOID_P AND NOT CMAKE_SIZEOF_VOID_P EQUAL 8)
+  set(PACKAGE_VERSION "${{PACKAGE_VERSION}} (64 bit)")
+  set(PACKAGE_VERSION_UNSUITABLE TRUE)
+endif()
+"#
     )
 }
 
-/// Compiles hello.c as a user would, by hand, with pkg-config and with CMake where they are.
-fn prove(counts: &mut Counts, dist: &Path) -> Result<()> {
-    let build = crate::root().join("target/dist/proof");
-    let _ = fs::remove_dir_all(&build);
+/// Compiles hello.c by hand, with pkg-config and with CMake where they are, static and shared, in
+/// a copy of the folder that lies elsewhere.
+fn prove(steps: &mut Steps, dist: &Path) -> Result<()> {
+    let build = crate::target().join("dist/proof");
+    if build.exists() {
+        fs::remove_dir_all(&build)?;
+    }
     fs::create_dir_all(&build)?;
     let hello = crate::root().join("examples/c/hello.c");
-    let (hello, lib) = (hello.to_string_lossy(), dist.join("lib"));
-    let archive = lib.join("libdrift_rt.a");
-    let by_hand = format!(
-        "cc -I '{}' '{hello}' '{}' -pthread -o by_hand && ./by_hand",
-        dist.join("include").display(),
-        archive.display()
+    let lists = format!(
+        "cmake_minimum_required(VERSION 3.16)\nproject(proof C)\n\
+         find_package(drift-rt {VERSION} REQUIRED)\n\
+         foreach(kind static shared)\n  \
+           add_executable(hello_${{kind}} hello.c)\n  \
+           target_link_libraries(hello_${{kind}} drift::drift_rt_${{kind}})\n\
+         endforeach()\n"
     );
-    let shell = |script: &str| {
+    fs::write(build.join("CMakeLists.txt"), lists)?;
+    fs::copy(&hello, build.join("hello.c"))?;
+    let said = |program: &str| format!("./{program} >said; cat said; grep -q {HELLO} said");
+    let mut shell = |name: &str, script: &str| {
         let mut shell = command("sh", &["-ec", script]);
-        shell.current_dir(&build).env("LD_LIBRARY_PATH", &lib);
-        shell.env("PKG_CONFIG_PATH", lib.join("pkgconfig"));
-        shell
+        shell.current_dir(&build).env("LD_LIBRARY_PATH", "moved/lib");
+        shell.env("PKG_CONFIG_PATH", "moved/lib/pkgconfig");
+        steps.run(name, &mut shell)
     };
-    counts.step("by hand", &mut shell(&by_hand))?;
+    shell("move", &format!("cp -r '{}' moved", dist.display()))?;
+    let by_hand = "cc -I moved/include hello.c moved/lib/libdrift_rt.a -pthread -o by_hand";
+    shell("by hand", &format!("{by_hand}; {}", said("by_hand")))?;
+    let mut tried = 1;
     if exists("pkg-config") {
-        let flags = "$(pkg-config --cflags --libs drift-rt)";
-        let script = format!("cc '{hello}' {flags} -o by_pkg_config && ./by_pkg_config");
-        counts.step("pkg-config", &mut shell(&script))?;
-    } else {
-        println!("dist: no pkg-config here to try drift-rt.pc");
+        tried += 1;
+        for package in ["drift-rt", "drift-rt-static"] {
+            let flags = format!("$(pkg-config --cflags --libs {package})");
+            let script = format!("cc hello.c {flags} -o by_{package}; ");
+            shell(package, &(script + &said(&format!("by_{package}"))))?;
+        }
     }
     if exists("cmake") {
-        let lists = format!(
-            "cmake_minimum_required(VERSION 3.16)\nproject(proof C)\n\
-             find_package(drift-rt {VERSION} REQUIRED)\n\
-             add_executable(static {hello})\n\
-             target_link_libraries(static drift::drift_rt_static)\n\
-             add_executable(shared {hello})\n\
-             target_link_libraries(shared drift::drift_rt)\n"
-        );
-        fs::write(build.join("CMakeLists.txt"), lists)?;
-        let script = format!(
-            "cmake -S . -B cmake -DCMAKE_PREFIX_PATH='{}' && cmake --build cmake && \
-             ./cmake/static && ./cmake/shared",
-            dist.display()
-        );
-        counts.step("cmake", &mut shell(&script))?;
-    } else {
-        println!("dist: no cmake here to try drift-rt-config.cmake");
+        tried += 1;
+        let make = "cmake -S . -B cmake -DCMAKE_PREFIX_PATH=\"$PWD/moved\"; cmake --build cmake";
+        let run = [said("cmake/hello_static"), said("cmake/hello_shared")].join("; ");
+        shell("cmake", &format!("{make}; {run}"))?;
     }
+    println!(
+        "\ndist: {tried} of 3 ways tried: by hand, pkg-config, cmake (what is installed here)"
+    );
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! `cargo xtask`: everything that is done to this workspace, with no tool to install.
 
 mod ci;
+mod cross;
 mod demo;
 mod dist;
 mod header;
@@ -10,6 +11,7 @@ mod symbols;
 mod test;
 mod tidy;
 
+use std::env;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -38,15 +40,26 @@ enum Task {
     Symbols(symbols::SymbolsArguments),
     /// A folder to install: library, header, pkg-config and CMake files.
     Dist,
-    /// The long forms of the tests: an hour or so.
-    Nightly,
+    /// The long forms of the tests: hours.
+    Nightly(nightly::NightlyArguments),
 }
 
 /// The folder of the workspace.
 fn root() -> PathBuf {
-    let mut root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    let xtask = env::var_os("CARGO_MANIFEST_DIR");
+    let mut root = xtask.map_or_else(|| env!("CARGO_MANIFEST_DIR").into(), PathBuf::from);
     root.pop();
     root
+}
+
+/// The folder that cargo builds in, if it is not `target` in the workspace.
+fn target_is_elsewhere() -> Option<PathBuf> {
+    env::var_os("CARGO_TARGET_DIR").map(|target| root().join(target))
+}
+
+/// The folder that cargo builds in.
+fn target() -> PathBuf {
+    target_is_elsewhere().unwrap_or_else(|| root().join("target"))
 }
 
 fn main() -> ExitCode {
@@ -58,7 +71,7 @@ fn main() -> ExitCode {
         Task::Header(arguments) => header::run(&arguments),
         Task::Symbols(arguments) => symbols::run(&arguments),
         Task::Dist => dist::run(),
-        Task::Nightly => nightly::run(),
+        Task::Nightly(arguments) => nightly::run(&arguments),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,95 +1,209 @@
 //! What the library exports and what it needs, against the lists in `ffi`.
+//!
+//! Link-time optimisation leaves one object of ours in the archive. The others are the compiler's
+//! support library and `core`: all they define is hidden, and a linker takes of them what ours
+//! needs, which comes and goes with the compiler. So the lists are about our object; of the others
+//! only this is asked, that nothing in them is visible from a shared object or needed from the C
+//! library.
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use object::read::archive::ArchiveFile;
-use object::{Object, ObjectSymbol, SymbolFlags, SymbolScope};
+use object::{File, Object, ObjectSymbol, SymbolFlags, elf};
 
 /// Names that a user's program may define for itself, and those of the heap: never needed.
-const FORBIDDEN: [&str; 14] = [
-    "accept", "calloc", "close", "free", "malloc", "mmap", "poll", "read", "realloc", "recv",
-    "send", "sleep", "time", "write",
+const FORBIDDEN: [&str; 22] = [
+    "accept",
+    "calloc",
+    "clock_gettime",
+    "close",
+    "connect",
+    "fcntl",
+    "free",
+    "ioctl",
+    "malloc",
+    "mmap",
+    "nanosleep",
+    "open",
+    "poll",
+    "posix_memalign",
+    "read",
+    "realloc",
+    "recv",
+    "send",
+    "sleep",
+    "syscall",
+    "time",
+    "write",
 ];
+
+/// What a compiler may call or leave out as it likes: not compared.
+const COMPILERS: [&str; 6] = ["bcmp", "memcmp", "memcpy", "memmove", "memset", "strlen"];
+
+/// What the C compiler's start files bring into a shared object, and what a name of ours becomes
+/// there.
+const START_FILES: [&str; 5] = [
+    "_ITM_deregisterTMCloneTable",
+    "_ITM_registerTMCloneTable",
+    "__cxa_finalize",
+    "__gmon_start__",
+    "__register_atfork",
+];
+
+type Names = BTreeSet<String>;
 
 #[derive(clap::Args)]
 pub struct SymbolsArguments {
     /// Writes the lists instead of comparing with them.
     #[arg(long)]
-    pub bless: bool,
+    bless: bool,
+}
+
+/// Builds the library, and compares it with the lists or writes them.
+///
+/// # Errors
+/// When it does not build, or differs.
+pub fn run(arguments: &SymbolsArguments) -> Result<()> {
+    let mut build = crate::step::cargo(&["build", "--release", "-p", "drift-ffi"]);
+    ensure!(build.status()?.success(), "the library does not build");
+    if !arguments.bless {
+        return check();
+    }
+    let library = Library::read()?;
+    write("ffi/symbols.txt", &library.exported)?;
+    write("ffi/undefined.txt", &library.needed)
 }
 
 /// Compares `libdrift_rt.{a,so}` of the release build with `symbols.txt` and `undefined.txt`.
-pub fn run(arguments: &SymbolsArguments) -> Result<()> {
-    let release = crate::root().join("target/release");
-    let (exported, needed) = archive(&release.join("libdrift_rt.a"))?;
-    let shared = shared(&release.join("libdrift_rt.so"))?;
-    compare("ffi/symbols.txt", &exported, arguments.bless)?;
-    compare("ffi/undefined.txt", &needed, arguments.bless)?;
-    ensure!(shared == exported, "libdrift_rt.so exports {shared:?}, the archive {exported:?}");
-    for name in FORBIDDEN {
-        ensure!(!needed.contains(name), "the archive needs `{name}`, which a user may define");
-    }
-    println!("symbols: {} exported, {} needed", exported.len(), needed.len());
+///
+/// # Errors
+/// Every difference.
+pub fn check() -> Result<()> {
+    let library = Library::read()?;
+    compare("ffi/symbols.txt", &library.exported)?;
+    compare("ffi/undefined.txt", &library.needed)?;
+    println!("symbols: {} exported, {} needed", library.exported.len(), library.needed.len());
     Ok(())
 }
 
-/// Our own members: those of the compiler's support library come and go with the compiler, are
-/// hidden, and are taken by the linker only where they are needed.
-fn archive(path: &Path) -> Result<(BTreeSet<String>, BTreeSet<String>)> {
-    let data = fs::read(path).with_context(|| format!("{} is missing", path.display()))?;
-    let (mut exported, mut needed) = (BTreeSet::new(), BTreeSet::new());
+struct Library {
+    exported: Names,
+    needed: Names,
+}
+
+impl Library {
+    fn read() -> Result<Self> {
+        let release = crate::target().join("release");
+        let library = archive(&release.join("libdrift_rt.a"))?;
+        let shared = shared(&release.join("libdrift_rt.so"))?;
+        same("libdrift_rt.so and the archive export", &shared.exported, &library.exported)?;
+        for Self { needed, .. } in [&library, &shared] {
+            for name in FORBIDDEN {
+                ensure!(!needed.contains(name), "`{name}` is needed; a user may define it");
+            }
+        }
+        let strange: Names = shared.needed.difference(&library.needed).cloned().collect();
+        let strange: Vec<_> = strange.iter().filter(|name| !usual(name)).collect();
+        ensure!(strange.is_empty(), "libdrift_rt.so needs {strange:?}, the archive does not");
+        Ok(library)
+    }
+}
+
+fn usual(name: &str) -> bool {
+    START_FILES.contains(&name) || COMPILERS.contains(&name)
+}
+
+fn archive(path: &Path) -> Result<Library> {
+    let data = read(path)?;
+    let (mut exported, mut needed, mut theirs) = (Names::new(), Names::new(), Names::new());
     for member in ArchiveFile::parse(&*data)?.members() {
         let member = member?;
-        let name = String::from_utf8_lossy(member.name()).into_owned();
-        if !name.starts_with("drift_rt") {
-            continue;
-        }
-        let file = object::File::parse(member.data(&*data)?)?;
-        for symbol in file.symbols().filter(|symbol| symbol.is_global()) {
+        let ours = member.name().starts_with(b"drift_rt");
+        let file = File::parse(member.data(&*data)?)?;
+        for symbol in file.symbols().filter(ObjectSymbol::is_global) {
             let name = symbol.name()?.to_owned();
-            if symbol.is_undefined() {
-                needed.insert(name);
-            } else if symbol.scope() == SymbolScope::Dynamic {
-                exported.insert(name);
-            } else {
-                ensure!(is_hidden(&symbol), "{name} is neither exported nor hidden");
+            match (symbol.is_undefined(), visible(&symbol), ours) {
+                (true, _, true) => drop(needed.insert(name)),
+                (false, true, true) => drop(exported.insert(name)),
+                (false, false, _) => drop(theirs.insert(name)),
+                (true, _, false) => {}
+                (false, true, false) => bail!("the compiler's own `{name}` is visible"),
             }
         }
     }
-    ensure!(!exported.is_empty(), "{} has no member of ours", path.display());
-    // What another of the archive's members gives.
-    needed.retain(|name| !name.starts_with("_ZN") && !name.starts_with("_R"));
-    Ok((exported, needed))
+    ensure!(!exported.is_empty(), "{} has no object of ours", path.display());
+    // What other members give is not asked of the C library.
+    needed.retain(|name| !theirs.contains(name) || COMPILERS.contains(&&**name));
+    Ok(Library { exported, needed })
 }
 
-fn is_hidden<'data>(symbol: &impl ObjectSymbol<'data>) -> bool {
-    matches!(symbol.flags(), SymbolFlags::Elf { st_other, .. }
-        if st_other & 3 == object::elf::STV_HIDDEN)
+fn visible<'data>(symbol: &impl ObjectSymbol<'data>) -> bool {
+    let SymbolFlags::Elf { st_other, .. } = symbol.flags() else { return true };
+    !matches!(st_other & 3, elf::STV_HIDDEN | elf::STV_INTERNAL)
 }
 
-fn shared(path: &Path) -> Result<BTreeSet<String>> {
-    let data = fs::read(path).with_context(|| format!("{} is missing", path.display()))?;
-    let file = object::File::parse(&*data)?;
-    let defined = file.dynamic_symbols().filter(|symbol| !symbol.is_undefined());
-    defined.map(|symbol| Ok(symbol.name()?.to_owned())).collect()
-}
-
-fn compare(list: &str, found: &BTreeSet<String>, bless: bool) -> Result<()> {
-    let path = crate::root().join(list);
-    if bless {
-        let text: String = found.iter().map(|name| format!("{name}\n")).collect();
-        return Ok(fs::write(path, text)?);
+fn shared(path: &Path) -> Result<Library> {
+    let data = read(path)?;
+    let file = File::parse(&*data)?;
+    let (mut exported, mut needed) = (Names::new(), Names::new());
+    for symbol in file.dynamic_symbols() {
+        let set = if symbol.is_undefined() { &mut needed } else { &mut exported };
+        set.insert(symbol.name()?.to_owned());
     }
-    let text = fs::read_to_string(&path).with_context(|| format!("{list} is missing"))?;
-    let listed: BTreeSet<String> = text.lines().map(str::to_owned).collect();
-    let new: Vec<_> = found.difference(&listed).collect();
-    let gone: Vec<_> = listed.difference(found).collect();
-    ensure!(
-        new.is_empty() && gone.is_empty(),
-        "{list}: not listed {new:?}, not found {gone:?}; if meant: cargo xtask symbols --bless"
-    );
+    Ok(Library { exported, needed })
+}
+
+fn read(path: &Path) -> Result<Vec<u8>> {
+    fs::read(path).with_context(|| {
+        format!("no {}: `cargo build --release -p drift-ffi` makes it", path.display())
+    })
+}
+
+fn write(list: &str, names: &Names) -> Result<()> {
+    let text: String = names.iter().map(|name| format!("{name}\n")).collect();
+    fs::write(crate::root().join(list), text).with_context(|| list.to_owned())?;
+    println!("symbols: wrote {} names to {list}", names.len());
     Ok(())
+}
+
+fn compare(list: &str, found: &Names) -> Result<()> {
+    let text = fs::read_to_string(crate::root().join(list)).with_context(|| list.to_owned())?;
+    let listed: Names = text.lines().map(str::to_owned).collect();
+    let strip =
+        |names: &Names| names.iter().filter(|n| !COMPILERS.contains(&&***n)).cloned().collect();
+    same(list, &strip(found), &strip(&listed))
+        .context("if it is meant: cargo xtask symbols --bless")
+}
+
+fn same(what: &str, found: &Names, wanted: &Names) -> Result<()> {
+    let new: Vec<_> = found.difference(wanted).collect();
+    let gone: Vec<_> = wanted.difference(found).collect();
+    ensure!(new.is_empty() && gone.is_empty(), "{what}: too many {new:?}, too few {gone:?}");
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(text: &str) -> Names {
+        text.split_whitespace().map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn a_symbol_too_many_and_one_too_few_are_both_named() {
+        let error = same("list", &names("a b"), &names("b c")).unwrap_err().to_string();
+        assert_eq!(error, r#"list: too many ["a"], too few ["c"]"#);
+        assert!(same("list", &names("a b"), &names("b a")).is_ok());
+    }
+
+    #[test]
+    fn the_reviewed_list_holds_no_forbidden_name() {
+        let path = crate::root().join("ffi/undefined.txt");
+        let listed = names(&fs::read_to_string(path).unwrap());
+        assert!(FORBIDDEN.iter().all(|name| !listed.contains(*name)));
+    }
 }

@@ -1,39 +1,84 @@
 //! `cargo xtask test`: everything that a user's machine can run in minutes.
 
+use std::process::Command;
+
 use anyhow::Result;
 
-use crate::step::{Counts, cargo};
+use crate::step::{Steps, cargo};
 use crate::symbols;
 
-/// Crates whose tests cargo runs; `drift-ffi` is tested from C.
+/// The test binaries of the Rust crates; `drift-ffi` is tested from C.
 const CRATES: [&str; 6] = ["-p", "drift-asm", "-p", "drift-core", "-p", "drift-pal"];
+/// The tools, a workspace of their own.
+pub const TOOLS: [&str; 2] = ["--manifest-path", "xtask/Cargo.toml"];
+/// Preemptions in one execution of a model. Bugs that need more are rare; the long forms use more.
+const PREEMPTIONS: &str = "3";
 
 /// Runs all layers, cheapest first; see `docs/testing.md`.
+///
+/// # Errors
+/// The first step that fails.
 pub fn run() -> Result<()> {
-    let mut counts = Counts::default();
-    layers(&mut counts)?;
-    counts.close()
+    let mut steps = Steps::default();
+    let result = layers(&mut steps);
+    steps.close(result)
 }
 
 /// The same, as a part of something larger.
-pub fn layers(counts: &mut Counts) -> Result<()> {
-    counts.step("unit", cargo(&["test"]).args(CRATES).args(["-p", "xtask"]))?;
-    loom(counts, "3")?;
-    counts.step("archive", &mut cargo(&["build", "--release", "-p", "drift-ffi"]))?;
-    symbols::run(&symbols::SymbolsArguments { bless: false })?;
-    counts.step("c", &mut cargo(&["test", "-p", "drift-tests"]))
+///
+/// # Errors
+/// The first step that fails.
+pub fn layers(steps: &mut Steps) -> Result<()> {
+    archive(steps)?;
+    steps.run("unit", cargo(&["test"]).args(CRATES))?;
+    steps.run("tools", cargo(&["test"]).args(TOOLS))?;
+    c(steps)?;
+    loom(steps, PREEMPTIONS)?;
+    steps.check("symbols", "cargo xtask symbols", |_| symbols::check())
+}
+
+/// What everything over the C ABI links.
+///
+/// # Errors
+/// When it does not build.
+pub fn archive(steps: &mut Steps) -> Result<()> {
+    steps.run("archive", &mut cargo(&["build", "--release", "-p", "drift-ffi"]))
+}
+
+/// The C programs; the conformance of platforms ran with `drift-pal`.
+///
+/// # Errors
+/// When one fails.
+pub fn c(steps: &mut Steps) -> Result<()> {
+    steps.run("c", &mut abi(&["test", "-p", "drift-tests"]))
+}
+
+/// The programs of the suite, repeated as `settings` says.
+///
+/// # Errors
+/// When one fails more often than it may.
+pub fn suite(steps: &mut Steps, settings: &[(&str, &str)]) -> Result<()> {
+    let mut command = abi(&["test", "-p", "drift-tests", "--test", "abi"]);
+    steps.run("suite", command.envs(settings.iter().copied()))
+}
+
+fn abi(arguments: &[&str]) -> Command {
+    let mut command = cargo(arguments);
+    if let Some(target) = crate::target_is_elsewhere() {
+        command.env("DRIFT_RT_LIB", target.join("release/libdrift_rt.a"));
+    }
+    command
 }
 
 /// The models, with at most so many preemptions in one execution.
-pub fn loom(counts: &mut Counts, preemptions: &str) -> Result<()> {
-    for package in ["drift-core", "drift-pal"] {
-        let mut command = cargo(&["test", "--release", "-p", package, "--lib"]);
-        command
-            .args(["--target-dir", "target/loom", "--config", "profile.release.lto=\"off\""])
-            .args(["--", "loom"])
-            .env("RUSTFLAGS", "--cfg loom")
-            .env("LOOM_MAX_PREEMPTIONS", preemptions);
-        counts.step("loom", &mut command)?;
-    }
-    Ok(())
+///
+/// # Errors
+/// When one fails.
+pub fn loom(steps: &mut Steps, preemptions: &str) -> Result<()> {
+    let mut command = cargo(&["test", "--release", "-p", "drift-core", "-p", "drift-pal", "--lib"]);
+    // Models are run, not linked into anything: what is built sooner is done sooner.
+    command.args(["--config", "profile.release.lto=\"off\"", "--target-dir"]);
+    command.arg(crate::target().join("loom")).args(["--", "loom"]);
+    command.env("RUSTFLAGS", "--cfg loom").env("LOOM_MAX_PREEMPTIONS", preemptions);
+    steps.run("loom", &mut command)
 }

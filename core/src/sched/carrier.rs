@@ -44,7 +44,7 @@ pub(crate) const SERVE_EVERY: u32 = 61;
 const SHARE: usize = 128;
 
 /// Warm stacks of each class that a carrier keeps.
-const STACKS: usize = 16;
+pub(super) const STACKS: usize = 16;
 
 /// How long a task waits for memory for its stack's guard before it is tried again.
 const STARVED: u64 = MILLISECOND;
@@ -70,10 +70,10 @@ pub(super) struct Own {
     context: Context,
     current: Option<NonNull<Task>>,
     words: ThreadWords,
-    stacks: [heapless::Vec<Stack, STACKS>; StackClass::ALL.len()],
+    pub(super) stacks: [heapless::Vec<Stack, STACKS>; StackClass::ALL.len()],
     /// How many of each class were reserved for `stacks`; those in use are their records'.
-    reserved: [usize; StackClass::ALL.len()],
-    records: heapless::Vec<NonNull<Task>, { 2 * slab::BATCH }>,
+    pub(super) reserved: [usize; StackClass::ALL.len()],
+    pub(super) records: heapless::Vec<NonNull<Task>, { 2 * slab::BATCH }>,
     /// Tasks that found no memory for their stack.
     starved: List<InQueue, Task>,
     tick: u32,
@@ -208,14 +208,6 @@ impl Carrier {
         // A read of one field, and no reference: a signal handler comes here too.
         // SAFETY: on the carrier's own OS thread.
         self.own.with(|own| unsafe { (*own).current })
-    }
-
-    /// The carrier's free records, in use as long as `with` runs.
-    pub(crate) fn with_records<R>(
-        &self,
-        with: impl FnOnce(&mut heapless::Vec<NonNull<Task>, { 2 * slab::BATCH }>) -> R,
-    ) -> R {
-        self.own(|own| with(&mut own.records))
     }
 
     /// Queues a task at this carrier.
@@ -447,41 +439,6 @@ impl Carrier {
         let state = &unsafe { task.as_ref() }.state;
         if state.release(Hold::Engagement, state.generation()) {
             runtime.tasks.recycle(runtime, task);
-        }
-    }
-
-    fn take_stack(&self, class: StackClass) -> Option<Stack> {
-        self.own(|own| own.stacks[class as usize].pop())
-            .or_else(|| self.executor.runtime.platform().stack_alloc(class).ok())
-    }
-
-    fn put_stack(&self, stack: Stack) {
-        let platform = self.executor.runtime.platform();
-        let class = stack.class as usize;
-        let (kept, reserved) = self.own(|own| (own.stacks[class].len(), own.reserved[class]));
-        let fits =
-            kept < reserved || (kept < STACKS && platform.stack_reserve(stack.class).is_ok());
-        if !fits {
-            // SAFETY: it came from `stack_alloc`, and its task has ended.
-            return unsafe { platform.stack_free(stack) };
-        }
-        self.own(|own| {
-            own.reserved[class] = reserved.max(kept + 1);
-            own.stacks[class].push(stack).expect("there is room for a reserved one");
-        });
-    }
-
-    /// Gives back what an idle carrier keeps, before it ends.
-    pub(super) fn empty_caches(&self) {
-        let runtime = self.executor.runtime;
-        for class in StackClass::ALL {
-            while let Some(stack) = self.own(|own| own.stacks[class as usize].pop()) {
-                // SAFETY: a cached stack has no task.
-                unsafe { runtime.platform().stack_free(stack) };
-            }
-        }
-        while let Some(task) = self.own(|own| own.records.pop()) {
-            runtime.tasks.give_back(task);
         }
     }
 

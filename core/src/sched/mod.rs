@@ -22,6 +22,7 @@
 #![allow(unsafe_code)]
 
 pub(crate) mod admission;
+mod cache;
 pub(crate) mod carrier;
 pub mod executor;
 pub(crate) mod idle;

@@ -1,17 +1,10 @@
 //! The state word of a virtual thread: one word decides every resume, cancel, join and reuse.
 //!
-//! ```text
-//!  63            33 32          14 13                                              3 2    0
-//! +----------------+--------------+-------------------------------------------------+-------+
-//! | generation     | wait         | flags                                           | phase |
-//! +----------------+--------------+-------------------------------------------------+-------+
-//! ```
-//!
-//! `generation` names one life of the record (it is part of the handle), `wait` one wait in that
-//! life. Both together are a `Ticket`: what a timer, a readiness registration or a wait queue
-//! remembers. A claim with an old ticket is refused, so nothing left over from one wait can end
-//! the next. Ready and running are one phase, `Active`: nobody but the carrier that has the task
-//! may act on the difference, and a yield need not touch the word.
+//! Its layout is in `word.rs`: phase, flags, and the number of the present wait in the present
+//! life of the record. The last two are a `Ticket`: what a timer, a readiness registration or a
+//! wait queue remembers. A claim with an old ticket is refused, so nothing left over from one wait
+//! can end the next. Ready and running are one phase, `Active`: nobody but the carrier that has
+//! the task may act on the difference, and a yield need not touch the word.
 //!
 //! | from                 | event                         | by       | to        | then        |
 //! |----------------------|-------------------------------|----------|-----------|-------------|
@@ -48,111 +41,14 @@
 //! part of the user's present wait: it does not change the number, and leaves permit, woken and
 //! what is registered as they are.
 
+mod word;
+
 use crate::prim::{AtomicU64, Ordering};
-
-/// Where a task is in its life, as everybody may see it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u64)]
-pub(crate) enum Phase {
-    /// The record is in a free list.
-    Free = 0,
-    /// Spawned, not submitted.
-    New = 1,
-    /// In a run queue or on a carrier.
-    Active = 2,
-    /// Switched out until somebody claims it.
-    Parked = 3,
-    /// Will never run; the canceller is dropping its entry.
-    Dropping = 4,
-    /// Finished, or cancelled without having run.
-    Completed = 5,
-}
-
-const PHASE: u64 = 0b111;
-/// An unpark came that no park has used.
-const PERMIT: u64 = 1 << 3;
-/// A registration of this wait has fired before the park.
-const WOKEN: u64 = 1 << 4;
-/// Cancellation was asked for.
-const CANCEL: u64 = 1 << 5;
-/// A carrier has mounted it once.
-const STARTED: u64 = 1 << 6;
-/// The handle was neither joined nor dropped.
-const HELD: u64 = 1 << 7;
-/// A run queue or a carrier has a pointer to the record.
-const ENGAGED: u64 = 1 << 8;
-/// A canceller has a pointer to the record.
-const PINNED: u64 = 1 << 9;
-/// While parked: an unpark ends this wait.
-const HEEDS_PERMIT: u64 = 1 << 10;
-/// While parked: a cancel request ends this wait.
-const HEEDS_CANCEL: u64 = 1 << 11;
-/// Somebody waits in `joiners`.
-const JOINED: u64 = 1 << 12;
-/// What the wait inside waits for has come before the park.
-const WOKEN_INSIDE: u64 = 1 << 13;
-
-const WAIT_SHIFT: u32 = 14;
-const WAIT: u64 = ((1 << 19) - 1) << WAIT_SHIFT;
-const GENERATION_SHIFT: u32 = 33;
-const TICKET: u64 = !((1 << WAIT_SHIFT) - 1);
-
-/// The last generation; a record that reaches it is retired, so a handle never names two lives.
-pub(crate) const LAST_GENERATION: u32 = (1 << 31) - 1;
-
-/// What ends a wait; each also if it came before.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Heeds {
-    /// A park of the user's own: an unpark, a registration, a cancel request.
-    Park,
-    /// A wait inside the runtime that must see its end: join, admission. Nothing else.
-    Inside,
-}
-
-impl Heeds {
-    /// The flags while it is parked.
-    const fn bits(self) -> u64 {
-        match self {
-            Self::Park => HEEDS_PERMIT | HEEDS_CANCEL,
-            Self::Inside => 0,
-        }
-    }
-
-    /// The flags that end it.
-    const fn ends(self) -> u64 {
-        match self {
-            Self::Park => WOKEN | PERMIT | CANCEL,
-            Self::Inside => WOKEN_INSIDE,
-        }
-    }
-
-    /// The word of a task that goes on after it.
-    const fn end(self, word: Word) -> Word {
-        match self {
-            Self::Park => word.next_wait(WOKEN | PERMIT),
-            Self::Inside => word.without(WOKEN_INSIDE).to(Phase::Active),
-        }
-    }
-}
-
-/// One wait in one life of a record.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Ticket(u64);
-
-impl Ticket {
-    /// No task's.
-    pub(crate) const NONE: Self = Self(0);
-
-    /// For a place that keeps it in an atomic.
-    pub(crate) const fn to_bits(self) -> u64 {
-        self.0
-    }
-
-    /// What `to_bits` gave.
-    pub(crate) const fn from_bits(bits: u64) -> Self {
-        Self(bits)
-    }
-}
+use crate::task::state::word::{
+    CANCEL, ENGAGED, GENERATION_SHIFT, HEEDS_CANCEL, HEEDS_PERMIT, HELD, JOINED, PERMIT, PINNED,
+    STARTED, TICKET, WOKEN, WOKEN_INSIDE, Word,
+};
+pub(crate) use crate::task::state::word::{Heeds, LAST_GENERATION, Phase, Ticket};
 
 /// What the caller of a transition must do.
 #[must_use]
@@ -208,54 +104,6 @@ impl Hold {
             Self::Engagement => ENGAGED,
             Self::Pin => PINNED,
         }
-    }
-}
-
-/// One reading of the word.
-#[derive(Clone, Copy, PartialEq, Eq)]
-struct Word(u64);
-
-impl Word {
-    const fn phase(self) -> Phase {
-        match self.0 & PHASE {
-            0 => Phase::Free,
-            1 => Phase::New,
-            2 => Phase::Active,
-            3 => Phase::Parked,
-            4 => Phase::Dropping,
-            _ => Phase::Completed,
-        }
-    }
-
-    const fn has(self, flags: u64) -> bool {
-        self.0 & flags != 0
-    }
-
-    const fn with(self, flags: u64) -> Self {
-        Self(self.0 | flags)
-    }
-
-    const fn without(self, flags: u64) -> Self {
-        Self(self.0 & !flags)
-    }
-
-    const fn to(self, phase: Phase) -> Self {
-        Self((self.0 & !PHASE) | phase as u64)
-    }
-
-    const fn generation(self) -> u32 {
-        (self.0 >> GENERATION_SHIFT) as u32
-    }
-
-    const fn ticket(self) -> Ticket {
-        Ticket(self.0 & TICKET)
-    }
-
-    /// The task goes on, and what its wait heeded is used up.
-    const fn next_wait(self, used: u64) -> Self {
-        let wait = self.0.wrapping_add(1 << WAIT_SHIFT) & WAIT;
-        let rest = self.0 & !(WAIT | used | HEEDS_PERMIT | HEEDS_CANCEL);
-        Self(rest | wait).to(Phase::Active)
     }
 }
 

@@ -1,17 +1,18 @@
-//! The machine's compilers, and what they make of the programs.
+//! The machine's compilers, or the one of `DRIFT_CC`, and what they make of the programs.
 //!
 //! A program links as a Drift user links it: `cc program.c libdrift_rt.a -pthread`, nothing else.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::Mutex;
-use std::{fs, thread};
+use std::sync::{LazyLock, Mutex};
+use std::{env, fs, thread};
 
 /// A compiler in one language.
 #[derive(Clone, Copy)]
 pub struct Compiler {
     /// As it stands in the names of the tests.
     pub name: &'static str,
+    /// With its arguments, separated by spaces.
     command: &'static str,
     /// C++17 instead of C11.
     pub cxx: bool,
@@ -26,9 +27,15 @@ pub struct Built {
 
 const WARNINGS: [&str; 4] = ["-Wall", "-Wextra", "-Wpedantic", "-Werror"];
 
+/// One command instead of all that are known.
+static CROSS: LazyLock<Option<String>> = LazyLock::new(|| env::var("DRIFT_CC").ok());
+
 impl Compiler {
     /// Those that can be run here.
     pub fn present() -> Vec<Self> {
+        if let Some(command) = &*CROSS {
+            return vec![Self { name: "cross", command, cxx: false }];
+        }
         let known = [
             Self { name: "c11_gcc", command: "gcc", cxx: false },
             Self { name: "cxx17_gcc", command: "g++", cxx: true },
@@ -43,14 +50,14 @@ impl Compiler {
     }
 
     fn runs(&self) -> bool {
-        let mut version = Command::new(self.command);
+        let mut version = crate::run::command(self.command);
         version.arg("--version").stdout(Stdio::null()).stderr(Stdio::null());
         version.status().is_ok_and(|status| status.success())
     }
 
     /// C without optimisation, as the Drift toolchain compiles; C++ with.
     fn command(self, include: &Path) -> Command {
-        let mut command = Command::new(self.command);
+        let mut command = crate::run::command(self.command);
         match self.cxx {
             true => command.args(["-std=c++17", "-O2", "-x", "c++"]),
             false => command.args(["-std=c11", "-O0", "-x", "c"]),

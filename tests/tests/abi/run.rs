@@ -81,7 +81,7 @@ impl Case {
         static COUNT: AtomicU64 = AtomicU64::new(0);
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         let log = crate::scratch().join(format!("said-{}-{count}", process::id()));
-        let mut command = Command::new(&self.path);
+        let mut command = program(&self.path);
         command.args(&self.arguments).stdin(Stdio::null()).stdout(Stdio::null());
         let mut child = command.stderr(File::create(&log)?).spawn()?;
         let start = Instant::now();
@@ -102,9 +102,29 @@ impl Case {
     }
 }
 
+/// A command as a shell would read it, if it quotes nothing.
+pub fn command(line: &str) -> Command {
+    let mut words = line.split_whitespace();
+    let mut command = Command::new(words.next().unwrap_or_default());
+    command.args(words);
+    command
+}
+
+/// The executable at `path`, by itself or by what `DRIFT_RUNNER` says.
+fn program(path: &Path) -> Command {
+    match env::var("DRIFT_RUNNER") {
+        Ok(line) if !line.trim().is_empty() => {
+            let mut runner = command(&line);
+            runner.arg(path);
+            runner
+        }
+        _ => Command::new(path),
+    }
+}
+
 /// The names of a program's cases, one on each line.
 pub fn list(path: &Path) -> Result<String, String> {
-    let output = Command::new(path).arg("--list").output().map_err(|error| error.to_string())?;
+    let output = program(path).arg("--list").output().map_err(|error| error.to_string())?;
     match output.status.success() {
         true => Ok(String::from_utf8_lossy(&output.stdout).into_owned()),
         false => Err(format!("{} --list: {}", path.display(), output.status)),

@@ -1,4 +1,4 @@
-//! The load: one thread, one epoll, a message under way on each connection.
+//! The load: one thread, one poller, a message under way on each connection.
 //!
 //! A closed loop: a connection sends its next message when the whole reply to the last is back
 //! and compared. Each message differs from every other, so that a reply to the wrong connection
@@ -6,13 +6,13 @@
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
-use std::os::fd::OwnedFd;
+use std::os::fd::AsRawFd;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use hdrhistogram::Histogram;
-use rustix::buffer::spare_capacity;
-use rustix::event::{Timespec, epoll};
+use mio::unix::SourceFd;
+use mio::{Events, Interest, Poll, Token};
 use serde_json::json;
 
 /// Bytes of a message.
@@ -63,7 +63,7 @@ fn say(line: &serde_json::Value) {
 }
 
 struct Client {
-    poller: OwnedFd,
+    poller: Poll,
     connections: Vec<Connection>,
     latency: Histogram<u64>,
     under_way: u64,
@@ -93,13 +93,14 @@ enum Step {
 
 impl Client {
     fn connect(port: u16, connections: u32) -> Result<Self> {
-        let poller = epoll::create(epoll::CreateFlags::CLOEXEC)?;
+        let poller = Poll::new()?;
         let connections: Vec<_> =
             (0..connections).map(|number| Connection::open(port, number)).collect::<Result<_>>()?;
         for connection in &connections {
             let stream = connection.stream.as_ref().context("opened just now")?;
-            let data = epoll::EventData::new_u64(connection.number);
-            epoll::add(&poller, stream, data, epoll::EventFlags::IN)?;
+            let token = Token(usize::try_from(connection.number)?);
+            let registry = poller.registry();
+            registry.register(&mut SourceFd(&stream.as_raw_fd()), token, Interest::READABLE)?;
         }
         // Three digits, from a nanosecond to a minute.
         let latency = Histogram::new_with_bounds(1, 60_000_000_000, 3)?;
@@ -118,21 +119,20 @@ impl Client {
     /// Takes replies until `end`, and answers each with the next message if `again`; else until
     /// nothing is under way.
     fn turn_until(&mut self, end: Instant, again: bool) -> Result<()> {
-        let mut events = Vec::with_capacity(EVENTS);
+        let mut events = Events::with_capacity(EVENTS);
         while again || self.under_way > 0 {
             let left = end.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 break;
             }
-            let limit = Timespec::try_from(left).context("a time-out of the system")?;
-            events.clear();
-            match epoll::wait(&self.poller, spare_capacity(&mut events), Some(&limit)) {
-                Ok(_) | Err(rustix::io::Errno::INTR) => {}
-                Err(error) => return Err(error).context("epoll_wait"),
+            match self.poller.poll(&mut events, Some(left)) {
+                Err(error) if error.kind() != ErrorKind::Interrupted => {
+                    return Err(error).context("the poller");
+                }
+                _ => {}
             }
             for event in &events {
-                let number = usize::try_from(event.data.u64()).context("a number of ours")?;
-                self.step(number, again)?;
+                self.step(event.token().0, again)?;
             }
         }
         Ok(())
@@ -208,20 +208,16 @@ impl Connection {
                 _ => Step::Broke,
             };
         }
-        match stream.read(&mut self.reply[self.got..]) {
-            Ok(0) => Step::Broke,
-            Ok(length) => {
-                self.got += length;
-                match self.got == MESSAGE {
-                    true => {
-                        Step::Answered { right: self.reply == message(self.number, self.round) }
-                    }
-                    false => Step::Waits,
-                }
+        // To the end of what is there: the poller tells of each arrival once.
+        while self.got < MESSAGE {
+            match stream.read(&mut self.reply[self.got..]) {
+                Ok(0) => return Step::Broke,
+                Ok(length) => self.got += length,
+                Err(error) if again(&error) => return Step::Waits,
+                Err(_) => return Step::Broke,
             }
-            Err(error) if again(&error) => Step::Waits,
-            Err(_) => Step::Broke,
         }
+        Step::Answered { right: self.reply == message(self.number, self.round) }
     }
 }
 

@@ -10,7 +10,7 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, ensure};
-use rustix::process::{Resource, getrlimit, setrlimit};
+use rlimit::Resource;
 use serde_json::Value;
 
 /// Clock ticks in a second, as proc_pid_stat(5) counts: USER_HZ, which is 100 on every machine that
@@ -186,14 +186,12 @@ pub fn number(line: &Value, key: &str) -> f64 {
 /// # Errors
 /// When the hard limit is below `needed`.
 pub fn raise_open_files(needed: u64) -> Result<()> {
-    let mut limit = getrlimit(Resource::Nofile);
-    let most = limit.maximum.unwrap_or(u64::MAX);
+    let (_, most) = Resource::NOFILE.get()?;
     ensure!(
         most >= needed,
         "{needed} open files are needed and {most} allowed: lower --connections"
     );
-    limit.current = limit.maximum;
-    setrlimit(Resource::Nofile, limit).context("cannot raise the limit on open files")
+    Resource::NOFILE.set(most, most).context("cannot raise the limit on open files")
 }
 
 #[cfg(test)]

@@ -116,10 +116,13 @@ fn a_claim_without_a_sleeper_is_given_back() {
         let model = Model::new();
         assert!(model.fall_asleep(false));
         let (first, second) = (model.clone(), model.clone());
-        // The carrier wakes by itself, finds nothing and sleeps again, while two push.
+        // The carrier wakes by itself, runs what is there and sleeps again, while two push.
         let first = thread::spawn(move || first.push());
         let second = thread::spawn(move || second.push());
-        let slept = model.wake_up() && model.fall_asleep(false);
+        let slept = model.wake_up() && {
+            model.queue.swap(0, Ordering::SeqCst);
+            model.fall_asleep(false)
+        };
         first.join().unwrap();
         second.join().unwrap();
         assert_not_stuck(&model, slept);

@@ -1,0 +1,59 @@
+//! What a carrier keeps warm: stacks and records that ended a moment ago.
+//!
+//! # Unsafe
+//! Invariant of `#![allow(unsafe_code)]`: a cached stack is in nobody's use.
+#![allow(unsafe_code)]
+
+use core::ptr::NonNull;
+
+use crate::platform::{Stack, StackClass};
+use crate::sched::carrier::{Carrier, STACKS};
+use crate::task::header::Task;
+use crate::task::slab;
+
+impl Carrier {
+    /// The carrier's free records, in use as long as `with` runs.
+    pub(crate) fn with_records<R>(
+        &self,
+        with: impl FnOnce(&mut heapless::Vec<NonNull<Task>, { 2 * slab::BATCH }>) -> R,
+    ) -> R {
+        self.own(|own| with(&mut own.records))
+    }
+
+    /// A stack for a task that starts: a warm one, or one of the platform's.
+    pub(super) fn take_stack(&self, class: StackClass) -> Option<Stack> {
+        self.own(|own| own.stacks[class as usize].pop())
+            .or_else(|| self.executor.runtime.platform().stack_alloc(class).ok())
+    }
+
+    /// Keeps the stack of a task that ended, if it has reserved a place for it.
+    pub(super) fn put_stack(&self, stack: Stack) {
+        let platform = self.executor.runtime.platform();
+        let class = stack.class as usize;
+        let (kept, reserved) = self.own(|own| (own.stacks[class].len(), own.reserved[class]));
+        let fits =
+            kept < reserved || (kept < STACKS && platform.stack_reserve(stack.class).is_ok());
+        if !fits {
+            // SAFETY: it came from `stack_alloc`, and its task has ended.
+            return unsafe { platform.stack_free(stack) };
+        }
+        self.own(|own| {
+            own.reserved[class] = reserved.max(kept + 1);
+            own.stacks[class].push(stack).expect("there is room for a reserved one");
+        });
+    }
+
+    /// Gives back what an idle carrier keeps, before it ends.
+    pub(super) fn empty_caches(&self) {
+        let runtime = self.executor.runtime;
+        for class in StackClass::ALL {
+            while let Some(stack) = self.own(|own| own.stacks[class as usize].pop()) {
+                // SAFETY: a cached stack has no task.
+                unsafe { runtime.platform().stack_free(stack) };
+            }
+        }
+        while let Some(task) = self.own(|own| own.records.pop()) {
+            runtime.tasks.give_back(task);
+        }
+    }
+}
