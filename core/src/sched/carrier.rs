@@ -238,7 +238,7 @@ impl Carrier {
         }
         // The first in the queue is what this carrier runs next; for those behind, somebody
         // else may be idle.
-        if waits && (executor.idle.wants_wake() || !executor.idle.has_anyone()) {
+        if waits && executor.idle.wants_help() {
             executor.notify();
         }
     }
@@ -278,7 +278,7 @@ impl Carrier {
         }
         // SAFETY: the owner's thread.
         if let Some(task) = unsafe { self.queue.pop() } {
-            if !executor.is_solo() && !self.queue.is_empty() && executor.idle.wants_wake() {
+            if !executor.is_solo() && !self.queue.is_empty() && executor.idle.wants_help() {
                 executor.notify();
             }
             return Some(task);
@@ -301,7 +301,7 @@ impl Carrier {
             let pushed = unsafe { self.queue.push(next) };
             debug_assert!(pushed.is_ok(), "an empty queue has room for a share");
         }
-        if executor.has_work() && executor.idle.wants_wake() {
+        if executor.idle.wants_help() && executor.has_work() {
             executor.notify();
         }
         task

@@ -66,11 +66,11 @@ impl Idle {
         Self(AtomicU64::new(0))
     }
 
-    /// Whether a push should wake somebody.
-    pub(crate) fn wants_wake(&self) -> bool {
+    /// Whether what a carrier leaves in its queue should be told: somebody may be woken, or
+    /// nobody is idle and the executor may grow.
+    pub(crate) fn wants_help(&self) -> bool {
         // SeqCst: the pusher's look.
-        let word = self.0.load(Ordering::SeqCst);
-        sleeping(word) > 0 && searching(word) == 0
+        searching(self.0.load(Ordering::SeqCst)) == 0
     }
 
     /// Whether anybody sleeps or searches, and so will find what was pushed.
