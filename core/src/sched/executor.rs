@@ -2,8 +2,8 @@
 //!
 //! Carriers start as they are needed: the first at the first submit, up to `min_threads` while
 //! work waits and nobody is idle. Below `max_threads`, while anything runs, one more stands by: it
-//! looks every [`STUCK_AFTER`], and joins in when no carrier has finished a turn since its last
-//! look while work, a deadline or readiness may wait. It ends after [`IDLE_LOOKS`] looks at an
+//! looks every `STUCK_AFTER`, and joins in when no carrier has finished a turn since its last
+//! look while work, a deadline or readiness may wait. It ends after `IDLE_LOOKS` looks at an
 //! executor where nothing runs. A carrier that joined in so ends after as long without work.
 //!
 //! # Unsafe

@@ -2,7 +2,7 @@
 //!
 //! A carrier's turn looks for the next task in this order; the first that has one wins:
 //!
-//! 1. every [`carrier::SERVE_EVERY`] turns: deadlines that have come, the poller, and (where
+//! 1. every 61 turns (`SERVE_EVERY`): deadlines that have come, the poller, and (where
 //!    there are several carriers) the injector, so that none starves behind a busy queue;
 //! 2. its own run queue, oldest first;
 //! 3. the injector, a share of it;
