@@ -70,8 +70,8 @@ fn style(steps: &mut Steps) -> Result<()> {
 fn clippy(steps: &mut Steps) -> Result<()> {
     let all = ["clippy", "--workspace", "--all-targets", "--all-features", "--", "-Dwarnings"];
     steps.run("clippy", &mut cargo(&all))?;
-    let mut tools = cargo(&["clippy", "--all-targets"]);
-    steps.run("clippy tools", tools.args(TOOLS).args(["--", "-Dwarnings"]))?;
+    let mut tools = test::tools("clippy");
+    steps.run("clippy tools", tools.args(["--all-targets", "--", "-Dwarnings"]))?;
     // The same crates as models see them, which is not all of them: the rest of `pal` is left out.
     let mut models = cargo(&["clippy", "-p", "drift-core", "-p", "drift-pal", "--all-targets"]);
     models.arg("--target-dir").arg(crate::target().join("loom"));

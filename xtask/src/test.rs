@@ -14,6 +14,13 @@ pub const TOOLS: [&str; 2] = ["--manifest-path", "xtask/Cargo.toml"];
 /// Preemptions in one execution of a model. Bugs that need more are rare; the long forms use more.
 const PREEMPTIONS: &str = "3";
 
+/// A command of cargo on the tools, in the folder where `cargo xtask` built them.
+pub fn tools(what: &str) -> Command {
+    let mut tools = cargo(&[what]);
+    tools.args(TOOLS).arg("--target-dir").arg(crate::root().join("target/xtask"));
+    tools
+}
+
 /// Runs all layers, cheapest first; see `docs/testing.md`.
 ///
 /// # Errors
@@ -31,7 +38,7 @@ pub fn run() -> Result<()> {
 pub fn layers(steps: &mut Steps) -> Result<()> {
     archive(steps)?;
     steps.run("unit", cargo(&["test"]).args(CRATES))?;
-    steps.run("tools", cargo(&["test"]).args(TOOLS))?;
+    steps.run("tools", &mut tools("test"))?;
     c(steps)?;
     loom(steps, PREEMPTIONS)?;
     steps.check("symbols", "cargo xtask symbols", |_| symbols::check())
