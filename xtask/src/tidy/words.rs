@@ -14,9 +14,6 @@ const OTHERS: [&str; 8] =
 const QUOTED: [(&str, &str, &str); 1] =
     [("ffi/tests/measure.c", "workers", "a parameter's name in the harness of other runtimes")];
 
-/// Of no concern to a reader: how a change came about, and where.
-const PROCESS: [&str; 4] = ["/work/", "session", "sessions", "subagent"];
-
 /// Macros that are for the time before a commit.
 pub(super) fn leftovers(source: &Source, tokens: &[Token], complaints: &mut Complaints) {
     for left in LEFT {
@@ -40,10 +37,6 @@ pub(super) fn check(source: &Source, complaints: &mut Complaints) {
             if !QUOTED.iter().any(|(file, quoted, _)| *file == source.name && quoted == word) {
                 complaints.add(source, number, format!("we do not say `{word}`"));
             }
-        }
-        let process = PROCESS.iter().filter(|word| page || word.starts_with('/'));
-        for word in process.filter(|word| has(&line, word)) {
-            complaints.add(source, number, format!("`{word}` is of no concern to a reader"));
         }
         if line.contains("fixme") {
             complaints.add(source, number, "somebody is to be asked");
@@ -87,13 +80,6 @@ mod tests {
         }
         assert_eq!(complaints("xtask/src/demo.rs", "worker"), 0);
         assert_eq!(complaints("ffi/tests/measure.c", "workers"), 0);
-    }
-
-    #[test]
-    fn a_page_tells_nothing_of_how_it_came_about() {
-        assert_eq!(complaints("docs/abi.md", "see /work/shared"), 1);
-        assert_eq!(complaints("docs/abi.md", "an earlier session"), 1);
-        assert_eq!(complaints("core/src/a.rs", "a TCP session"), 0);
     }
 
     #[test]
