@@ -6,12 +6,13 @@
 //!         |  FPCR, padding             |           |  0                       |
 //!         |  d8 to d15                 |           |  0                       |
 //!         |  x19 to x28                |           |  argument, entry, 0      |
-//!   low   |  x29 (frame), x30 (return) | <- Ctx    |  0, address of `start`   | <- Context
+//!   low   |  x29 (frame), x30 (return) | <- Ctx    |  0, in `start`           | <- Context
 //! ```
 //!
 //! Kept: what the AAPCS64, sections 6.1.1 and 6.1.2, asks of a callee: x19 to x30, the lower half
-//! of v8 to v15, and FPCR. `ret` takes the address from x30, so `start` begins with `bti j`: a
-//! landing pad where branch targets are checked, and no operation elsewhere.
+//! of v8 to v15, and FPCR, which has no exception flags (those are FPSR's). `switch` ends in a
+//! `ret`: where branch targets are checked, any other branch must land on a `bti`, and no return
+//! address does. `bti c` is a hint: no operation where nothing is checked.
 //!
 //! # Safety
 //! Invariant of `#![allow(unsafe_code)]`: a context is resumed once, on a live stack.
@@ -39,6 +40,50 @@ struct Frame {
 const _: () = assert!(offset_of!(Frame, d8_to_15) == 96 && offset_of!(Frame, fpcr) == 160);
 const _: () = assert!(size_of::<Frame>() == 176);
 
+/// Stores two registers of the frame and tells an unwinder where they are.
+macro_rules! save {
+    ($a:literal, $at:literal, $b:literal, $above:literal) => {
+        concat!(
+            "stp ",
+            $a,
+            ", ",
+            $b,
+            ", [sp, ",
+            $at,
+            "]; .cfi_rel_offset ",
+            $a,
+            ", ",
+            $at,
+            "; .cfi_rel_offset ",
+            $b,
+            ", ",
+            $above
+        )
+    };
+}
+
+/// Loads two registers of the frame and tells an unwinder that they are back.
+macro_rules! load {
+    ($a:literal, $at:literal, $b:literal) => {
+        concat!("ldp ", $a, ", ", $b, ", [sp, ", $at, "]; .cfi_restore ", $a, "; .cfi_restore ", $b)
+    };
+}
+
+/// Code for targets with floating point.
+#[cfg(target_feature = "neon")]
+macro_rules! float {
+    ($code:expr) => {
+        $code
+    };
+}
+
+#[cfg(not(target_feature = "neon"))]
+macro_rules! float {
+    ($code:expr) => {
+        ""
+    };
+}
+
 /// A context that will call `entry(argument)` on the stack below `top`.
 ///
 /// # Safety
@@ -53,7 +98,7 @@ pub unsafe fn init(top: *mut u8, entry: Entry, argument: *mut u8) -> Context {
     unsafe {
         frame.write(Frame {
             x29: 0,
-            x30: start as *const () as usize,
+            x30: start as *const () as usize + PAD,
             x19_to_28: saved,
             d8_to_15: [0; 8],
             fpcr: 0,
@@ -63,15 +108,18 @@ pub unsafe fn init(top: *mut u8, entry: Entry, argument: *mut u8) -> Context {
     Context(frame.cast())
 }
 
+/// Bytes of the `nop` before the instruction of `start` that is resumed.
+const PAD: usize = 4;
+
 /// The outermost frame of every context.
 #[unsafe(naked)]
 unsafe extern "C" fn start() {
     naked_asm!(
-        hide!(),
+        ".hidden {me}", // no library exports it
         ".cfi_startproc",
         ".cfi_undefined x30",
         ".cfi_undefined x29",
-        "hint 36", // bti j
+        "nop", // PAD
         "mov x0, x19",
         "blr x20",
         "brk 1",
@@ -87,55 +135,43 @@ unsafe extern "C" fn start() {
 #[unsafe(naked)]
 pub unsafe extern "C" fn switch(from: *mut Context, to: Context) {
     naked_asm!(
-        hide!(),
+        ".hidden {me}", // no library exports it
         ".cfi_startproc",
         "hint 34", // bti c
         "sub sp, sp, 176",
         ".cfi_adjust_cfa_offset 176",
-        "stp x29, x30, [sp]",
-        ".cfi_rel_offset x29, 0",
-        ".cfi_rel_offset x30, 8",
-        "stp x19, x20, [sp, 16]",
-        ".cfi_rel_offset x19, 16",
-        ".cfi_rel_offset x20, 24",
-        "stp x21, x22, [sp, 32]",
-        ".cfi_rel_offset x21, 32",
-        ".cfi_rel_offset x22, 40",
-        "stp x23, x24, [sp, 48]",
-        ".cfi_rel_offset x23, 48",
-        ".cfi_rel_offset x24, 56",
-        "stp x25, x26, [sp, 64]",
-        ".cfi_rel_offset x25, 64",
-        ".cfi_rel_offset x26, 72",
-        "stp x27, x28, [sp, 80]",
-        ".cfi_rel_offset x27, 80",
-        ".cfi_rel_offset x28, 88",
-        "stp d8, d9, [sp, 96]",
-        "stp d10, d11, [sp, 112]",
-        "stp d12, d13, [sp, 128]",
-        "stp d14, d15, [sp, 144]",
-        "mrs x9, fpcr",
-        "str x9, [sp, 160]",
+        save!("x29", 0, "x30", 8),
+        save!("x19", 16, "x20", 24),
+        save!("x21", 32, "x22", 40),
+        save!("x23", 48, "x24", 56),
+        save!("x25", 64, "x26", 72),
+        save!("x27", 80, "x28", 88),
+        float!(save!("d8", 96, "d9", 104)),
+        float!(save!("d10", 112, "d11", 120)),
+        float!(save!("d12", 128, "d13", 136)),
+        float!(save!("d14", 144, "d15", 152)),
+        float!("mrs x9, fpcr"),
+        float!("str x9, [sp, 160]"),
         "mov x10, sp",
         "str x10, [x0]", // whole now; the carrier publishes it once off this stack
         "mov sp, x1",
-        "ldr x11, [sp, 160]",
-        "cmp x11, x9",
-        "b.eq 2f",
-        "msr fpcr, x11",
+        float!("ldr x11, [sp, 160]"),
+        float!("cmp x11, x9"),
+        float!("b.eq 2f"),
+        float!("msr fpcr, x11"),
         "2:",
-        "ldp d14, d15, [sp, 144]",
-        "ldp d12, d13, [sp, 128]",
-        "ldp d10, d11, [sp, 112]",
-        "ldp d8, d9, [sp, 96]",
-        "ldp x27, x28, [sp, 80]",
-        "ldp x25, x26, [sp, 64]",
-        "ldp x23, x24, [sp, 48]",
-        "ldp x21, x22, [sp, 32]",
-        "ldp x19, x20, [sp, 16]",
-        "ldp x29, x30, [sp]",
+        float!(load!("d14", 144, "d15")),
+        float!(load!("d12", 128, "d13")),
+        float!(load!("d10", 112, "d11")),
+        float!(load!("d8", 96, "d9")),
+        load!("x27", 80, "x28"),
+        load!("x25", 64, "x26"),
+        load!("x23", 48, "x24"),
+        load!("x21", 32, "x22"),
+        load!("x19", 16, "x20"),
+        load!("x29", 0, "x30"),
         "add sp, sp, 176",
-        ".cfi_def_cfa_offset 0",
+        ".cfi_adjust_cfa_offset -176",
         "ret",
         ".cfi_endproc",
         me = sym switch,

@@ -22,22 +22,38 @@
 #[cfg(test)]
 extern crate std;
 
-/// The directive that keeps a naked function out of what a library exports; `me` is its symbol.
-#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
-macro_rules! hide {
-    () => {
-        ".hidden {me}"
-    };
-}
-
-#[cfg_attr(target_arch = "x86_64", path = "x86_64.rs")]
-#[cfg_attr(target_arch = "aarch64", path = "aarch64.rs")]
-#[cfg_attr(not(any(target_arch = "x86_64", target_arch = "aarch64")), path = "unsupported.rs")]
+// An instruction set's file is assembly for ELF. Other object formats, and other calling
+// conventions with them (Windows), have no switch yet.
+#[cfg(all(target_arch = "x86_64", not(any(windows, target_os = "uefi", target_vendor = "apple"))))]
+#[path = "x86_64.rs"]
+mod isa;
+#[cfg(all(
+    target_arch = "aarch64",
+    not(any(windows, target_os = "uefi", target_vendor = "apple"))
+))]
+#[path = "aarch64.rs"]
+mod isa;
+#[cfg(any(
+    not(any(target_arch = "x86_64", target_arch = "aarch64")),
+    any(windows, target_os = "uefi", target_vendor = "apple"),
+))]
+#[path = "unsupported.rs"]
 mod isa;
 
-#[cfg_attr(target_os = "none", path = "slot/hook.rs")]
-#[cfg_attr(not(target_os = "none"), path = "slot/elf.rs")]
+// The same machines have the word as a thread-local; a bare one has no threads.
+#[cfg(all(
+    any(target_arch = "x86_64", target_arch = "aarch64"),
+    not(any(windows, target_os = "uefi", target_os = "none", target_vendor = "apple")),
+))]
+#[path = "slot/elf.rs"]
 pub mod slot;
+#[cfg(any(
+    not(any(target_arch = "x86_64", target_arch = "aarch64")),
+    any(windows, target_os = "uefi", target_os = "none", target_vendor = "apple"),
+))]
+#[path = "slot/hook.rs"]
+pub mod slot;
+
 #[cfg(target_os = "linux")]
 pub mod syscall;
 mod weak;

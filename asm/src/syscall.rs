@@ -4,6 +4,7 @@
 //! Invariant of `#![allow(unsafe_code)]`: the caller's, of the call it makes.
 #![allow(unsafe_code)]
 
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 use core::arch::asm;
 
 /// Makes system call `number`; a negative result is an errno (syscall(2)).

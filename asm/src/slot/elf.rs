@@ -10,7 +10,7 @@
 use core::arch::{asm, global_asm};
 
 global_asm!(
-    ".section .tbss.drift_slot,\"awT\",@nobits",
+    ".pushsection .tbss.drift_slot,\"awT\",@nobits",
     ".balign 8",
     ".hidden drift_slot",
     ".globl drift_slot",
@@ -18,7 +18,7 @@ global_asm!(
     ".size drift_slot, 8",
     "drift_slot:",
     ".zero 8",
-    ".text",
+    ".popsection",
 );
 
 /// The word of the OS thread that runs this instruction; null on a foreign thread.

@@ -1,5 +1,6 @@
 //! The carrier word of an image without an operating system: two functions that the image
-//! defines, because only it knows where a CPU keeps a word of its own.
+//! defines, because only it knows where a CPU keeps a word of its own. Also for machines without
+//! a context switch, whose programs compile but do not link unless they define them.
 //!
 //! # Safety
 //! Invariant of `#![allow(unsafe_code)]`: the image defines both with these signatures.
