@@ -10,14 +10,14 @@
 //!
 //! Reading order: [`platform`] and [`time`]; `task` (the state word, the record, handles, joins);
 //! [`sched`] (carriers, queues, sleeping, executors); `timer` and `reactor` (deadlines and
-//! readiness as wakes); `sync` (the wait queue); `link` (intrusive lists); [`runtime`].
+//! readiness as wakes); `sync` (the wait queue and the primitives on it); `link` (intrusive lists); [`runtime`].
 //!
 //! # Unsafe
 //! The files that need it say so under this heading, each with its invariant: `link`, `link/list`,
 //! `platform`, `prim/native`, `reactor`, `reactor/slot`, `runtime`, `sched`, `sched/cache`,
 //! `sched/carrier`, `sched/executor`, `sched/injector`, `sched/park`, `sched/run_queue`,
-//! `sched/words`, `sync/wait_queue`, `task`, `task/header`, `task/join`, `task/slab`, `timer`,
-//! `timer/alarm`, `timer/level`, `timer/wheel`.
+//! `sched/words`, `sync/channel`, `sync/select`, `sync/wait_queue`, `task`, `task/header`,
+//! `task/join`, `task/slab`, `timer`, `timer/alarm`, `timer/level`, `timer/wheel`.
 #![no_std]
 #![deny(unsafe_code)]
 
@@ -31,7 +31,7 @@ pub mod prim;
 pub(crate) mod reactor;
 pub mod runtime;
 pub mod sched;
-pub(crate) mod sync;
+pub mod sync;
 pub mod task;
 pub mod time;
 pub(crate) mod timer;

@@ -142,19 +142,18 @@ impl<L, T: Linked<L>> List<L, T> {
         core::mem::replace(self, Self::new())
     }
 
+    /// All nodes, in order.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = NonNull<T>> {
+        core::iter::successors(self.front, |node| {
+            // SAFETY: reached from `front`, so linked here.
+            let next = unsafe { Self::next(*node) };
+            (Some(next) != self.front).then_some(next)
+        })
+    }
+
     /// How many there are. Walks.
     pub(crate) fn count(&self) -> usize {
-        let Some(front) = self.front else { return 0 };
-        let mut count = 1;
-        let mut node = front;
-        loop {
-            // SAFETY: reached from `front`, so linked here.
-            node = unsafe { Self::next(node) };
-            if node == front {
-                return count;
-            }
-            count += 1;
-        }
+        self.iter().count()
     }
 
     /// # Safety

@@ -19,3 +19,20 @@ cfg_if::cfg_if! {
         pub use self::native::*;
     }
 }
+
+/// Declares a function that is const wherever this build's primitives are: not under loom.
+macro_rules! const_unless_loom {
+    (
+        $(#[$doc:meta])*
+        $vis:vis fn $name:ident($($arg:ident: $type:ty),*) -> $ret:ty $body:block
+    ) => {
+        #[cfg(not(loom))]
+        $(#[$doc])*
+        $vis const fn $name($($arg: $type),*) -> $ret $body
+
+        #[cfg(loom)]
+        $(#[$doc])*
+        $vis fn $name($($arg: $type),*) -> $ret $body
+    };
+}
+pub(crate) use const_unless_loom;

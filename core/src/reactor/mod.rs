@@ -106,7 +106,7 @@ impl Runtime {
         let record = unsafe { task.as_ref() };
         let Some(ticket) = record.state.ticket(generation) else { return };
         if deadline == Instant::ZERO {
-            return wake(self, task, ticket);
+            return wake(task, ticket);
         }
         // SAFETY: a record of this runtime.
         unsafe { timer::arm(self, task, ticket, deadline) };
@@ -115,7 +115,7 @@ impl Runtime {
             .slot(source.0)
             .is_some_and(|slot| watch(self, slot, task, source, ticket, interest));
         if !watched {
-            wake(self, task, ticket);
+            wake(task, ticket);
         }
     }
 }
@@ -180,7 +180,7 @@ fn converse(runtime: &'static Runtime, slot: &Slot, source: Source, mut ask: Ask
                 }
             };
         }
-        schedule_all(runtime, claimed);
+        schedule_all(claimed);
     }
 }
 
@@ -190,7 +190,7 @@ pub(crate) fn deliver(runtime: &'static Runtime, event: Event) {
     let Some(slot) = runtime.reactor.slot(source) else { return };
     let mut claimed = Claimed::new();
     let ask = slot.0.lock().ready(generation, event.ready, &mut claimed);
-    schedule_all(runtime, claimed);
+    schedule_all(claimed);
     converse(runtime, slot, Source(source), ask);
 }
 
@@ -208,17 +208,17 @@ pub(crate) fn unwatch(runtime: &'static Runtime, record: &Task, keep: Ticket) {
 }
 
 /// The wake of a registration that is over already.
-pub(crate) fn wake(runtime: &'static Runtime, task: NonNull<Task>, ticket: Ticket) {
+pub(crate) fn wake(task: NonNull<Task>, ticket: Ticket) {
     // SAFETY: records are never unmapped.
     if unsafe { task.as_ref() }.state.wake(ticket) == Then::Enqueue {
         // SAFETY: `wake` claimed it.
-        unsafe { sched::schedule(runtime, task) };
+        unsafe { sched::schedule(task) };
     }
 }
 
-fn schedule_all(runtime: &'static Runtime, mut claimed: Claimed) {
+fn schedule_all(mut claimed: Claimed) {
     while let Some(task) = claimed.pop_front() {
         // SAFETY: claimed under a slot's lock.
-        unsafe { sched::schedule(runtime, task) };
+        unsafe { sched::schedule(task) };
     }
 }

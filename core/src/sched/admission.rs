@@ -18,7 +18,7 @@
 use crate::error::ConcurrencyError;
 use crate::prim::{AtomicU64, Ordering};
 use crate::runtime::Runtime;
-use crate::sync::wait_queue::{Ended, WaitQueue};
+use crate::sync::wait_queue::{self, Queue, Wait, WaitQueue, Waiters};
 use crate::time::Instant;
 
 const ONE: u64 = 1;
@@ -114,7 +114,7 @@ pub(crate) struct Admission {
 
 impl Admission {
     pub(crate) fn new(limit: u32) -> Self {
-        Self { places: Places::new(limit), queue: WaitQueue::new() }
+        Self { places: Places::new(limit), queue: WaitQueue::new(Waiters::new()) }
     }
 
     /// Takes a place or says `Busy`.
@@ -131,20 +131,13 @@ impl Admission {
         if self.places.enter() {
             return Ok(());
         }
-        let ended = self.queue.wait(
-            runtime,
-            until,
-            || self.places.enter_or_wait(),
-            || self.places.give_up(),
-        );
-        match ended {
-            None | Some(Ended::Woken) => Ok(()),
-            Some(Ended::Timeout) => Err(ConcurrencyError::Timeout),
-        }
+        let queue = Queue { lock: &self.queue, list: wait_queue::all };
+        let wait = Wait::new(runtime).until(until).uncancellable();
+        queue.wait(&wait, |_| self.places.enter_or_wait(), |_| self.places.give_up()).map(|_| ())
     }
 
     /// Gives a place back, to the first who waits.
-    pub(crate) fn leave(&self, runtime: &'static Runtime) {
+    pub(crate) fn leave(&self) {
         if self.places.leave() == Left::Done {
             return;
         }
@@ -153,7 +146,7 @@ impl Admission {
             self.places.hand_over().then(|| waiters.pop().expect("`waiting` counts the linked"))
         };
         if let Some(popped) = popped {
-            popped.resume(runtime);
+            popped.resume();
         }
     }
 

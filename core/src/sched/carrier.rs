@@ -89,6 +89,15 @@ pub(super) struct Own {
     pub(super) unused: u32,
 }
 
+impl Own {
+    /// The next `random`: Marsaglia, "Xorshift RNGs", 2003.
+    fn draw(&mut self) {
+        self.random ^= self.random << 13;
+        self.random ^= self.random >> 17;
+        self.random ^= self.random << 5;
+    }
+}
+
 /// An OS thread or CPU that runs virtual threads.
 #[derive(Debug)]
 #[repr(align(128))]
@@ -316,9 +325,7 @@ impl Carrier {
         let may = self.own(|own| {
             own.searching = own.searching || executor.idle.begin_search(active);
             // Xorshift (Marsaglia 2003): thieves start at different victims.
-            own.random ^= own.random << 13;
-            own.random ^= own.random >> 17;
-            own.random ^= own.random << 5;
+            own.draw();
             own.searching.then_some(own.random)
         })?;
         let count = executor.policy.max_threads;
@@ -449,11 +456,19 @@ impl Carrier {
         self.own.with_mut(|own| with(unsafe { &mut *own }))
     }
 
+    /// A number for a choice among equals. Only on the carrier's own OS thread.
+    pub(crate) fn random(&self) -> u32 {
+        self.own(|own| {
+            own.draw();
+            own.random
+        })
+    }
+
     /// Fires this carrier's deadlines that have come.
     pub(super) fn fire(&self, runtime: &'static Runtime) {
         let next = self.timers.next();
         if next != Instant::FAR {
-            timer::fire(runtime, self, runtime.platform().now());
+            timer::fire(self, runtime.platform().now());
         }
     }
 }

@@ -131,7 +131,7 @@ impl Executor {
         let submitted = record.state.submit(generation);
         if submitted != Submitted::Enqueue {
             if let Some(admission) = &self.admission {
-                admission.leave(runtime);
+                admission.leave();
             }
             let gone = submitted == Submitted::Gone;
             return if gone { Err(ConcurrencyError::Closed) } else { Ok(()) };
@@ -221,7 +221,7 @@ impl Executor {
         if let Some(admission) = &self.admission {
             // AcqRel: as in `count`.
             if record.counted.swap(false, Ordering::AcqRel) {
-                admission.leave(self.runtime);
+                admission.leave();
             }
         }
     }

@@ -27,7 +27,7 @@ pub(crate) mod carrier;
 pub mod executor;
 pub(crate) mod idle;
 pub(crate) mod injector;
-pub(crate) mod park;
+pub mod park;
 pub mod policy;
 pub(crate) mod run_queue;
 mod sleep;
@@ -67,8 +67,8 @@ pub(crate) fn current_task(runtime: &'static Runtime) -> Option<NonNull<Task>> {
 /// Queues a task that a wake has claimed.
 ///
 /// # Safety
-/// The caller has claimed `task`, a record of `runtime` that was submitted.
-pub(crate) unsafe fn schedule(_: &'static Runtime, task: NonNull<Task>) {
+/// The caller has claimed `task`, which was submitted.
+pub(crate) unsafe fn schedule(task: NonNull<Task>) {
     // SAFETY: records are never unmapped.
     let record = unsafe { task.as_ref() };
     let executor = record.executor().expect("a task that parked was submitted");

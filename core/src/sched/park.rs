@@ -6,11 +6,15 @@
 
 use core::ptr::NonNull;
 
+use crate::error::ConcurrencyError;
+use crate::prim::Ordering;
 use crate::reactor;
 use crate::runtime::Runtime;
 use crate::sched;
+use crate::sync::wait_queue::{Sleeper, Wait};
 use crate::task::header::{Request, Task};
 use crate::task::state::Heeds;
+use crate::task::{Payload, Run};
 use crate::time::Instant;
 use crate::timer::{self, alarm::Alarm};
 
@@ -35,11 +39,50 @@ impl Runtime {
         }
     }
 
+    /// The runtime of the virtual thread that calls, if one does.
+    #[must_use]
+    pub fn here() -> Option<&'static Self> {
+        let carrier = sched::here()?;
+        carrier.current().map(|_| carrier.executor.runtime)
+    }
+
+    /// Begins (1) or ends (-1) a stretch in which waits of the calling virtual thread do not heed
+    /// cancellation.
+    pub fn shield(&'static self, change: i16) {
+        if let Some(task) = sched::current_task(self) {
+            // SAFETY: it is the current task.
+            let shields = &unsafe { task.as_ref() }.shields;
+            let changed = shields.load(Ordering::Relaxed).wrapping_add_signed(change);
+            shields.store(changed, Ordering::Relaxed);
+        }
+    }
+
+    /// What the calling virtual thread runs, and the words that it was given, which are its own
+    /// since it started. None on an OS thread.
+    pub fn entry(&'static self) -> Option<(Run, *mut Payload)> {
+        let task = sched::current_task(self)?;
+        // SAFETY: it is the current task, so the entry is its own.
+        let entry = unsafe { task.as_ref() }.entry.with_mut(|entry| entry);
+        // SAFETY: the same; no reference outlasts this call.
+        Some(unsafe { &mut *entry }.running())
+    }
+
     /// Whether the calling virtual thread was asked to end.
     pub fn is_cancelled(&'static self) -> bool {
         // SAFETY: it is the current task.
         sched::current_task(self).is_some_and(|task| unsafe { task.as_ref() }.state.is_cancelled())
     }
+}
+
+/// Sleeps until `wait` is over.
+///
+/// # Errors
+/// `Cancelled`, if that ends it early.
+pub fn sleep(wait: &Wait) -> Result<(), ConcurrencyError> {
+    let sleeper = Sleeper::new(wait);
+    sleeper.sleep(wait);
+    sleeper.forget();
+    wait.check()
 }
 
 /// A park of the user's own, from its deadline to taking back what was registered for it.
@@ -49,11 +92,12 @@ impl Runtime {
 unsafe fn wait(runtime: &'static Runtime, task: NonNull<Task>, until: Instant) {
     // SAFETY: it runs here, so its record is alive.
     let record = unsafe { task.as_ref() };
-    if !record.state.end_wait(Heeds::Park) {
+    let heeds = if record.is_shielded() { Heeds::ShieldedPark } else { Heeds::Park };
+    if !record.state.end_wait(heeds) {
         // SAFETY: a record of this runtime.
         unsafe { timer::arm(runtime, task, record.state.own_ticket(), until) };
         // SAFETY: it is the current task.
-        unsafe { sched::carrier::leave(task, Request::Park(Heeds::Park)) };
+        unsafe { sched::carrier::leave(task, Request::Park(heeds)) };
     }
     let present = record.state.own_ticket();
     // SAFETY: a record of this runtime.
@@ -66,15 +110,20 @@ unsafe fn wait(runtime: &'static Runtime, task: NonNull<Task>, until: Instant) {
 ///
 /// # Safety
 /// `task` is the current task of `runtime`.
-pub(crate) unsafe fn wait_inside(runtime: &'static Runtime, task: NonNull<Task>, until: Instant) {
+pub(crate) unsafe fn wait_inside(
+    runtime: &'static Runtime,
+    task: NonNull<Task>,
+    heeds: Heeds,
+    until: Instant,
+) {
     // SAFETY: it runs here, so its record is alive.
     let state = &unsafe { task.as_ref() }.state;
     let alarm = Alarm::new(task, state.own_ticket());
     // SAFETY: disarmed below, in this frame.
     unsafe { alarm.arm(runtime, until) };
-    if !state.end_wait(Heeds::Inside) {
+    if !state.end_wait(heeds) {
         // SAFETY: it is the current task.
-        unsafe { sched::carrier::leave(task, Request::Park(Heeds::Inside)) };
+        unsafe { sched::carrier::leave(task, Request::Park(heeds)) };
     }
     alarm.disarm(runtime);
 }

@@ -169,7 +169,7 @@ impl Carrier {
         let now = runtime.platform().now();
         for carrier in runtime.carriers().filter(|carrier| !carrier.is_asleep()) {
             if carrier.timers.next() <= now {
-                timer::fire(runtime, carrier, now);
+                timer::fire(carrier, now);
             }
         }
     }

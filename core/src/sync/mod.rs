@@ -1,7 +1,29 @@
-//! Waiting for each other.
+//! Waiting for each other: the primitives, each a state and its waiters under one short lock.
 //!
-//! Everything that blocks on something other than time or a descriptor does so in a
-//! [`wait_queue::WaitQueue`]: whoever waits looks at its condition and links itself under one
-//! lock; whoever makes the condition true takes the same lock to pop. That is the whole protocol.
+//! | who waits                      | who makes it true                                       |
+//! |--------------------------------|---------------------------------------------------------|
+//! | looks at the state and links   | changes the state and pops, under the same lock; what   |
+//! | itself under one lock          | the waiter wants is handed to it, so nobody barges in   |
+//!
+//! That is the whole protocol, and all of it is in [`wait_queue`]. To write a primitive: put its
+//! state and a `Waiters` behind a `SpinLock`; decide in the closure of `Queue::wait` whether to
+//! wait; pop where the state changes, and `resume` what was popped after the unlock. First come,
+//! first served, for virtual threads and OS threads alike.
+//!
+//! All of them wait by a [`Wait`], which says how long and whether cancellation ends it: the
+//! answers are `Timeout` and `Cancelled`, and nothing is lost then. None needs a heap, and none
+//! knows what it protects: data, guards and poison are for the layer above.
 
+pub mod barrier;
+pub mod channel;
+pub mod condvar;
+pub mod event;
+pub mod mutex;
+pub mod once;
+pub mod reentrant;
+pub mod rwlock;
+pub mod select;
+pub mod semaphore;
 pub(crate) mod wait_queue;
+
+pub use crate::sync::wait_queue::Wait;

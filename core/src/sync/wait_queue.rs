@@ -1,215 +1,455 @@
 //! The one place where a virtual thread, or an OS thread, waits for another.
 //!
-//! A `Waiter` lives on the stack of who waits. It is linked, popped and looked at only under the
-//! queue's lock, and its owner leaves the frame only after it has seen, under the lock, that the
-//! waiter is not linked. So a popper may touch it while it has the lock, and no longer.
+//! Who waits has a `Sleeper` in its frame, and a `Waiter` for each list that it waits in (one, but
+//! for `select`). A list is part of what a lock protects: the condition is looked at, and the
+//! waiter linked or popped, under that lock. Whoever claims the sleeper ends the wait.
 //!
 //! | step of the one who waits        | step of the one who wakes                               |
 //! |----------------------------------|---------------------------------------------------------|
-//! | lock; look at the condition;     | make the condition true                                 |
+//! | lock; look at the condition;     | lock; make the condition true                           |
 //! | link; unlock                     |                                                         |
-//! | sleep                            | lock; pop; claim the sleeper by its ticket, or set its  |
-//! |                                  | word; unlock                                            |
+//! | sleep                            | pop; claim the sleeper; hand a value over, if there is  |
+//! |                                  | one; claim the task by its ticket; unlock               |
 //! | lock; unlink if still linked;    | enqueue the claimed task, or wake the OS thread         |
-//! | unlock                           |                                                         |
+//! | unlock; for each list            |                                                         |
 //!
-//! A virtual thread that was woken by something else in between (deadline, cancel) has ended the
-//! wait of its ticket, and the claim does nothing. An OS thread's word is set under the lock, and
-//! only its address is used afterwards, as a name (futex(2)).
+//! | `claim`  | means                             | who writes it                                 |
+//! |----------|-----------------------------------|-----------------------------------------------|
+//! | 0        | waits                             |                                               |
+//! | n + 1    | popped from list n, value and all | a popper, under the lock of that list         |
+//! | GIVEN_UP | deadline, cancel; or not needed   | its owner                                     |
+//!
+//! A popper touches sleeper and waiter under the lock only, and their owner leaves the frame only
+//! after it has had the lock of each list that it was linked in. Of an OS thread's word the
+//! address is used afterwards, as a name (futex(2)). A virtual thread that was woken by something
+//! else in between has ended the wait of its ticket, and the claim of the task does nothing.
 //!
 //! # Unsafe
-//! Invariant of `#![allow(unsafe_code)]`: linked waiters are alive, as said above.
+//! Invariant of `#![allow(unsafe_code)]`: linked waiters and their sleepers are alive, as said
+//! above.
 #![allow(unsafe_code)]
 
-use core::ptr::NonNull;
+use core::mem::offset_of;
+use core::ptr::{self, NonNull};
 
+use crate::error::ConcurrencyError;
 use crate::link::list::List;
 use crate::link::{Link, Linked};
-use crate::prim::{AtomicU32, Ordering, SpinGuard, SpinLock};
+use crate::platform::Platform;
+use crate::prim::{AtomicU32, Ordering, SpinLock};
 use crate::runtime::Runtime;
 use crate::sched::{self, park};
 use crate::task::header::Task;
-use crate::task::state::{Then, Ticket};
+use crate::task::state::{Heeds, Then, Ticket};
 use crate::time::Instant;
 
-/// Marks the list of a [`WaitQueue`].
-#[derive(Debug)]
-pub(crate) struct InWaitQueue;
-
-/// Who waits, and how to wake them.
-#[derive(Debug)]
-struct Waiter {
-    link: Link<Waiter>,
-    /// The virtual thread that waits; none for an OS thread.
-    task: Option<NonNull<Task>>,
-    ticket: Ticket,
-    /// 1 once popped; what an OS thread sleeps on.
-    woken: AtomicU32,
+/// How long the caller waits, and what may end it early. For the thread that made it, only.
+#[derive(Clone, Copy, Debug)]
+pub struct Wait {
+    task: Option<(NonNull<Task>, &'static Runtime)>,
+    platform: &'static dyn Platform,
+    until: Instant,
+    is_cancellable: bool,
 }
 
-// SAFETY: `link` is a plain field, and a waiter stays in its frame while it is linked.
-unsafe impl Linked<InWaitQueue> for Waiter {
-    fn link(node: NonNull<Self>) -> NonNull<Link<Self>> {
-        // SAFETY: `node` is a live `Waiter`, so `link` lies inside the same allocation.
-        unsafe { node.byte_add(core::mem::offset_of!(Waiter, link)) }.cast()
+impl Wait {
+    /// For ever, until cancelled. An OS thread, which cannot be cancelled, blocks by the platform
+    /// of `runtime`.
+    pub fn new(runtime: &'static Runtime) -> Self {
+        let task = sched::current_task(runtime);
+        // SAFETY: the current task's record is alive: we run on it.
+        let is_shielded = task.is_some_and(|task| unsafe { task.as_ref() }.is_shielded());
+        Self {
+            task: task.map(|task| (task, runtime)),
+            platform: runtime.platform(),
+            until: Instant::FAR,
+            is_cancellable: !is_shielded,
+        }
+    }
+
+    /// Of an OS thread, by `platform`.
+    pub fn of_thread(platform: &'static dyn Platform) -> Self {
+        Self { task: None, platform, until: Instant::FAR, is_cancellable: false }
+    }
+
+    /// Until then at the longest.
+    #[must_use]
+    pub fn until(self, until: Instant) -> Self {
+        Self { until, ..self }
+    }
+
+    /// Cancelled or not.
+    #[must_use]
+    pub fn uncancellable(self) -> Self {
+        Self { is_cancellable: false, ..self }
+    }
+
+    /// `Cancelled` if that would end the wait.
+    ///
+    /// # Errors
+    /// That one.
+    pub fn check(&self) -> Result<(), ConcurrencyError> {
+        // SAFETY: the current task's record is alive: we run on it.
+        let is_cancelled = |(task, _): (NonNull<Task>, _)| unsafe { task.as_ref() }.is_cancelled();
+        match self.is_cancellable && self.task.is_some_and(is_cancelled) {
+            true => Err(ConcurrencyError::Cancelled),
+            false => Ok(()),
+        }
+    }
+
+    /// A number for a choice among equals.
+    pub(crate) fn random(&self) -> u32 {
+        let drawn = self
+            .task
+            .and_then(|(_, runtime)| sched::with_carrier(runtime, |carrier| carrier.random()));
+        drawn.unwrap_or_else(|| self.platform.entropy() as u32)
+    }
+
+    /// Why a wait ended that nobody ended.
+    pub(crate) fn why(&self) -> ConcurrencyError {
+        self.check().err().unwrap_or(ConcurrencyError::Timeout)
     }
 }
 
-/// First in, first out.
+/// What `claim` is when its owner waits no more.
+const GIVEN_UP: u32 = u32::MAX;
+
+/// One wait. See the module's head.
 #[derive(Debug)]
-pub(crate) struct WaitQueue(SpinLock<Waiters>);
-
-/// What the lock of a [`WaitQueue`] protects.
-#[derive(Debug)]
-pub(crate) struct Waiters(List<InWaitQueue, Waiter>);
-
-// SAFETY: the pointers in the list lead to waiters, which are touched only under the lock.
-unsafe impl Send for Waiters {}
-
-/// How a wait ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Ended {
-    /// Somebody popped the waiter.
-    Woken,
-    /// The deadline passed.
-    Timeout,
+pub struct Sleeper {
+    /// What an OS thread sleeps on.
+    claim: AtomicU32,
+    /// The virtual thread that waits; none for an OS thread.
+    task: Option<NonNull<Task>>,
+    ticket: Ticket,
+    platform: &'static dyn Platform,
 }
 
-/// Someone who was popped and has to be set going, after the lock is released.
+impl Sleeper {
+    pub(crate) fn new(wait: &Wait) -> Self {
+        let task = wait.task.map(|(task, _)| task);
+        // SAFETY: the current task's record is alive: we run on it.
+        let own_ticket = |task: NonNull<Task>| unsafe { task.as_ref() }.state.own_ticket();
+        let ticket = task.map_or(Ticket::NONE, own_ticket);
+        Self { claim: AtomicU32::new(0), task, ticket, platform: wait.platform }
+    }
+
+    /// Sleeps until claimed, or `wait` ends. Only its owner.
+    pub(crate) fn sleep(&self, wait: &Wait) {
+        if wait.until == Instant::ZERO {
+            return;
+        }
+        let Some((task, runtime)) = wait.task else { return self.block(wait.until) };
+        let cancellable = wait.is_cancellable;
+        let heeds = if cancellable { Heeds::CancellableInside } else { Heeds::Inside };
+        // SAFETY: it is the current one, and stays so across the park.
+        unsafe { park::wait_inside(runtime, task, heeds, wait.until) };
+    }
+
+    /// Blocks an OS thread.
+    fn block(&self, until: Instant) {
+        let deadline = (until != Instant::FAR).then_some(until);
+        // Acquire pairs with the release in `claim`.
+        while self.claim.load(Ordering::Acquire) == 0 {
+            if deadline.is_some_and(|deadline| self.platform.now() >= deadline) {
+                return;
+            }
+            self.platform.thread_wait(&self.claim, 0, deadline);
+        }
+    }
+
+    /// Ends the wait for a popper; false if it is over.
+    fn claim(&self, tag: u32) -> bool {
+        // Release: what the popper did before is seen by the owner's acquire, here, in `block`
+        // and in `end`. Acquire, to find out: the owner may have given up.
+        let claimed = self.claim.compare_exchange(0, tag + 1, Ordering::AcqRel, Ordering::Acquire);
+        claimed.is_ok()
+    }
+
+    /// Ends the wait for its owner: from which list it was popped, or none if it was not. From
+    /// then on nobody claims it.
+    pub(crate) fn end(&self) -> Option<u32> {
+        let ended = self.claim.compare_exchange(0, GIVEN_UP, Ordering::AcqRel, Ordering::Acquire);
+        ended.err().filter(|claim| *claim != GIVEN_UP).map(|claim| claim - 1)
+    }
+
+    /// After everything is unlinked: forgets what came late. Only its owner.
+    pub(crate) fn forget(&self) {
+        if let Some(task) = self.task {
+            // Both the deadline and a popper may have come; nobody can any more.
+            // SAFETY: it runs here, so its record is alive.
+            unsafe { task.as_ref() }.state.end_inside();
+        }
+    }
+}
+
+/// Marks the list of a [`Waiters`].
+#[derive(Debug)]
+pub(crate) struct InWaiters;
+
+/// A place in one list. Stays where it is while it is linked.
+#[derive(Debug)]
+pub(crate) struct Waiter {
+    link: Link<Waiter>,
+    sleeper: *const Sleeper,
+    /// What it waits for, in the words of the list's owner; less than `u32::MAX - 1`.
+    tag: u32,
+    /// Where a popper hands over or takes, in the words of the list's owner.
+    value: *mut (),
+}
+
+// SAFETY: `link` is a plain field, and a waiter stays in its frame while it is linked.
+unsafe impl Linked<InWaiters> for Waiter {
+    fn link(node: NonNull<Self>) -> NonNull<Link<Self>> {
+        // SAFETY: `node` is a live `Waiter`, so `link` lies inside the same allocation.
+        unsafe { node.byte_add(offset_of!(Waiter, link)) }.cast()
+    }
+}
+
+impl Waiter {
+    pub(crate) fn new(sleeper: *const Sleeper, tag: u32, value: *mut ()) -> Self {
+        Self { link: Link::new(), sleeper, tag, value }
+    }
+}
+
+/// Who waits, in order; behind some lock.
+#[derive(Debug)]
+pub(crate) struct Waiters(List<InWaiters, Waiter>);
+
+// SAFETY: the pointers in the list lead to waiters, which are touched only under the lock that
+// the list is behind.
+unsafe impl Send for Waiters {}
+
+/// Someone who was popped, to be set going after the lock is released.
 #[must_use]
 #[derive(Debug)]
-pub(crate) enum Popped {
+pub(crate) struct Popped {
+    who: Who,
+    /// As the waiter had it.
+    pub tag: u32,
+    /// The same; good until the lock is released.
+    pub value: *mut (),
+}
+
+#[derive(Debug)]
+enum Who {
     /// A claimed task, to be enqueued.
     Task(NonNull<Task>),
     /// An OS thread, asleep on this word.
-    Thread(*const AtomicU32),
-    /// A task whose wait had ended already; it sees for itself that it was popped.
+    Thread(*const AtomicU32, &'static dyn Platform),
+    /// A task whose park had ended already; it sees for itself that it was popped.
     Late,
 }
 
 impl Popped {
     /// Sets them going.
-    pub(crate) fn resume(self, runtime: &'static Runtime) {
-        match self {
+    pub(crate) fn resume(self) {
+        match self.who {
             // SAFETY: a claimed task is its claimer's until it is scheduled.
-            Self::Task(task) => unsafe { sched::schedule(runtime, task) },
-            Self::Thread(word) => runtime.platform().thread_wake(word),
-            Self::Late => {}
+            Who::Task(task) => unsafe { sched::schedule(task) },
+            Who::Thread(word, platform) => platform.thread_wake(word),
+            Who::Late => {}
         }
     }
 }
 
 impl Waiters {
-    /// Pops and claims the first waiter.
-    pub(crate) fn pop(&mut self) -> Option<Popped> {
-        let waiter = self.0.pop_front()?;
-        // SAFETY: it was linked, and the lock that `self` is behind keeps its frame in place.
-        let waiter = unsafe { waiter.as_ref() };
-        // Release: what the popper did before is seen by the OS thread's acquire in `sleep`. A task
-        // reads it under the lock.
-        waiter.woken.store(1, Ordering::Release);
-        Some(match waiter.task {
-            None => Popped::Thread(&raw const waiter.woken),
-            Some(task) => {
-                // SAFETY: records are never unmapped; the ticket says whether it is still the
-                // same wait.
-                match unsafe { task.as_ref() }.state.wake_inside(waiter.ticket) {
-                    Then::Enqueue => Popped::Task(task),
-                    Then::Nothing => Popped::Late,
-                }
-            }
-        })
-    }
-}
-
-impl WaitQueue {
-    pub(crate) fn new() -> Self {
-        Self(SpinLock::new(Waiters(List::new())))
+    pub(crate) const fn new() -> Self {
+        Self(List::new())
     }
 
-    /// The lock, for whoever decides under it whether to wait or whom to wake.
-    pub(crate) fn lock(&self) -> SpinGuard<'_, Waiters> {
-        self.0.lock()
+    /// Links behind all others.
+    ///
+    /// # Safety
+    /// `waiter` and its sleeper stay where they are until `remove`, under the same lock.
+    pub(crate) unsafe fn push(&mut self, waiter: NonNull<Waiter>) {
+        // SAFETY: it is in no list yet, and stays, as the caller promises.
+        unsafe { self.0.push_back(waiter) };
     }
 
-    /// Wakes everybody.
-    pub(crate) fn wake_all(&self, runtime: &'static Runtime) {
-        loop {
-            let popped = self.lock().pop();
-            match popped {
-                Some(popped) => popped.resume(runtime),
-                None => return,
-            }
+    /// Unlinks, if nobody popped it.
+    ///
+    /// # Safety
+    /// `waiter` was pushed here, and is the caller's.
+    pub(crate) unsafe fn remove(&mut self, waiter: NonNull<Waiter>) {
+        // SAFETY: alive, and the lock around this list is held.
+        if unsafe { List::is_linked(waiter) } {
+            // SAFETY: linked, and in no other list.
+            unsafe { self.0.remove(waiter) };
         }
     }
 
-    /// Waits until popped or `until`. `waits` decides under the lock whether to wait at all; if
-    /// not, the wait has not begun and the answer is none. `gives_up` is called under the lock if
-    /// nobody popped the waiter. A cancel request does not end the wait.
-    pub(crate) fn wait(
-        &self,
-        runtime: &'static Runtime,
-        until: Instant,
-        waits: impl FnOnce() -> bool,
-        gives_up: impl FnOnce(),
-    ) -> Option<Ended> {
-        let task = sched::current_task(runtime);
-        let waiter = Waiter {
-            link: Link::new(),
-            task,
-            // SAFETY: the current task's record is alive: we run on it.
-            ticket: task.map_or(Ticket::NONE, |task| unsafe { task.as_ref() }.state.own_ticket()),
-            woken: AtomicU32::new(0),
-        };
-        let node = NonNull::from(&waiter);
-        {
-            let mut waiters = self.lock();
-            if !waits() {
+    /// Pops and claims the first who still waits.
+    pub(crate) fn pop(&mut self) -> Option<Popped> {
+        self.pop_if(|_| true)
+    }
+
+    /// Pops and claims the first who still waits, if its tag is accepted.
+    pub(crate) fn pop_if(&mut self, accept: impl Fn(u32) -> bool) -> Option<Popped> {
+        while let Some(front) = self.0.front() {
+            // SAFETY: it is linked, and the lock that `self` is behind keeps its frame in place.
+            let waiter = unsafe { front.as_ref() };
+            // SAFETY: the same.
+            let sleeper = unsafe { &*waiter.sleeper };
+            // Relaxed: a look only; `claim` decides.
+            let waits = sleeper.claim.load(Ordering::Relaxed) == 0;
+            if waits && !accept(waiter.tag) {
                 return None;
             }
-            // SAFETY: `waiter` stays in this frame until `leave` has seen it unlinked.
-            unsafe { waiters.0.push_back(node) };
-        }
-        match task {
-            Some(task) => {
-                // SAFETY: `task` is the current one, and stays so across the park.
-                unsafe { park::wait_inside(runtime, task, until) };
+            self.0.pop_front();
+            if waits && sleeper.claim(waiter.tag) {
+                return Some(Popped { who: who(sleeper), tag: waiter.tag, value: waiter.value });
             }
-            None => sleep(runtime, &waiter.woken, until),
         }
-        let ended = self.leave(node, gives_up);
-        if let Some(task) = task {
-            // Both the deadline and a popper may have come; nobody can any more.
-            // SAFETY: it runs here, so its record is alive.
-            unsafe { task.as_ref() }.state.end_inside();
-        }
-        Some(ended)
+        None
     }
 
-    /// Unlinks the waiter if nobody popped it.
-    fn leave(&self, node: NonNull<Waiter>, gives_up: impl FnOnce()) -> Ended {
-        let mut waiters = self.lock();
-        // SAFETY: the waiter is this thread's own, in the frame of `wait`.
-        let woken = unsafe { node.as_ref() }.woken.load(Ordering::Relaxed) == 1;
-        if woken {
-            return Ended::Woken;
-        }
-        // SAFETY: not popped, so still linked, in this queue, whose lock is held.
-        unsafe { waiters.0.remove(node) };
-        gives_up();
-        Ended::Timeout
+    /// Whether anybody but `own` is linked and still waits.
+    pub(crate) fn has_other(&self, own: *const Sleeper) -> bool {
+        self.0.iter().any(|waiter| {
+            // SAFETY: it is linked, and the lock that `self` is behind keeps its frame in place.
+            let waiter = unsafe { waiter.as_ref() };
+            // SAFETY: the same.
+            // Relaxed: a look only; `claim` decides.
+            !ptr::eq(waiter.sleeper, own)
+                && unsafe { &*waiter.sleeper }.claim.load(Ordering::Relaxed) == 0
+        })
+    }
+
+    /// Whether nobody is linked.
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// How many are linked. Walks.
+    pub(crate) fn count(&self) -> usize {
+        self.0.count()
     }
 }
 
-/// Blocks an OS thread until `word` is 1 or the deadline.
-fn sleep(runtime: &'static Runtime, word: &AtomicU32, until: Instant) {
-    let platform = runtime.platform();
-    let deadline = (until != Instant::FAR).then_some(until);
-    // Acquire pairs with the release in `pop`.
-    while word.load(Ordering::Acquire) == 0 {
-        if deadline.is_some_and(|deadline| platform.now() >= deadline) {
-            return;
+/// How to set a claimed sleeper going.
+fn who(sleeper: &Sleeper) -> Who {
+    let Some(task) = sleeper.task else {
+        return Who::Thread(&raw const sleeper.claim, sleeper.platform);
+    };
+    // SAFETY: records are never unmapped; the ticket says whether it is still the same wait.
+    match unsafe { task.as_ref() }.state.wake_inside(sleeper.ticket) {
+        Then::Enqueue => Who::Task(task),
+        Then::Nothing => Who::Late,
+    }
+}
+
+/// A list of waiters with nothing but a lock.
+pub(crate) type WaitQueue = SpinLock<Waiters>;
+
+/// Wakes everybody that is linked in the list now; those who link themselves meanwhile may have
+/// to wait for the next time. How many.
+pub(crate) fn wake_all<S>(lock: &SpinLock<S>, list: fn(&mut S) -> &mut Waiters) -> usize {
+    let linked = list(&mut lock.lock()).count();
+    for woken in 0..linked {
+        let popped = list(&mut lock.lock()).pop();
+        match popped {
+            Some(popped) => popped.resume(),
+            None => return woken,
         }
-        platform.thread_wait(word, 0, deadline);
+    }
+    linked
+}
+
+/// Tags for lists where waiters of one epoch are woken together.
+pub(crate) const EPOCHS: u32 = 1 << 31;
+
+/// Wakes those who linked themselves in another epoch than the present `epoch`, which their tags
+/// say: not those who come meanwhile. How many.
+pub(crate) fn wake_epoch<S>(
+    lock: &SpinLock<S>,
+    list: fn(&mut S) -> &mut Waiters,
+    epoch: u32,
+) -> usize {
+    let mut woken = 0;
+    loop {
+        let popped = list(&mut lock.lock()).pop_if(|tag| tag != epoch);
+        match popped {
+            Some(popped) => popped.resume(),
+            None => return woken,
+        }
+        woken += 1;
+    }
+}
+
+/// The whole of a `WaitQueue`, where a list is asked for.
+pub(crate) fn all(waiters: &mut Waiters) -> &mut Waiters {
+    waiters
+}
+
+/// What a [`Queue::wait`] that went well came to.
+#[must_use]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Waited {
+    /// There was nothing to wait for.
+    No,
+    /// Somebody popped the waiter.
+    Yes,
+}
+
+/// A list behind a lock, to wait in.
+#[derive(Debug)]
+pub(crate) struct Queue<'a, S> {
+    pub lock: &'a SpinLock<S>,
+    pub list: fn(&mut S) -> &mut Waiters,
+}
+
+impl<S> Queue<'_, S> {
+    /// Waits until popped. `waits` decides under the lock whether to wait at all, and with which
+    /// tag; `then` runs after it, before the sleep; `gives_up` is called under the lock if nobody
+    /// popped the waiter.
+    ///
+    /// # Errors
+    /// `Cancelled` or `Timeout`, as `wait` has it.
+    pub(crate) fn wait_and(
+        &self,
+        wait: &Wait,
+        value: *mut (),
+        waits: impl FnOnce(&mut S) -> Option<u32>,
+        then: impl FnOnce(),
+        gives_up: impl FnOnce(&mut S, u32),
+    ) -> Result<Waited, ConcurrencyError> {
+        let sleeper = Sleeper::new(wait);
+        let mut waiter = Waiter::new(&raw const sleeper, 0, value);
+        let node = NonNull::from(&mut waiter);
+        let tag = {
+            let mut state = self.lock.lock();
+            let Some(tag) = waits(&mut state) else { return Ok(Waited::No) };
+            // SAFETY: not linked yet.
+            unsafe { (*node.as_ptr()).tag = tag };
+            // SAFETY: both stay in this frame until they are unlinked below.
+            unsafe { (self.list)(&mut state).push(node) };
+            tag
+        };
+        then();
+        sleeper.sleep(wait);
+        let popped = {
+            let mut state = self.lock.lock();
+            let popped = sleeper.end().is_some();
+            if !popped {
+                // SAFETY: pushed above, in the same list.
+                unsafe { (self.list)(&mut state).remove(node) };
+                gives_up(&mut state, tag);
+            }
+            popped
+        };
+        sleeper.forget();
+        if popped { Ok(Waited::Yes) } else { Err(wait.why()) }
+    }
+
+    /// The same, with nothing to tell who pops and nothing to do in between.
+    pub(crate) fn wait(
+        &self,
+        wait: &Wait,
+        waits: impl FnOnce(&mut S) -> bool,
+        gives_up: impl FnOnce(&mut S),
+    ) -> Result<Waited, ConcurrencyError> {
+        let waits = |state: &mut S| waits(state).then_some(0);
+        self.wait_and(wait, ptr::null_mut(), waits, || {}, |state, _| gives_up(state))
     }
 }

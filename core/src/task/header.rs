@@ -14,6 +14,7 @@
 //! | `joiners`                  | under its own lock                                           |
 //! | `entry`                    | the spawner's, then the task's or its canceller's            |
 //! | `class`, `reserved`        | the owner of the record                                      |
+//! | `shields`                  | the task's own                                               |
 //!
 //! # Unsafe
 //! Invariant of `#![allow(unsafe_code)]`: the table above; links are plain fields of records that
@@ -27,24 +28,27 @@ use drift_asm::Context;
 
 use crate::link::{Link, Linked};
 use crate::platform::{Stack, StackClass};
-use crate::prim::{AtomicBool, AtomicPtr, AtomicU32, Ordering, SpinLock, UnsafeCell};
+use crate::prim::{AtomicBool, AtomicPtr, AtomicU16, AtomicU32, Ordering, SpinLock, UnsafeCell};
 use crate::reactor::slot::Watches;
 use crate::sched::executor::Executor;
-use crate::sync::wait_queue::WaitQueue;
+use crate::sync::wait_queue::{WaitQueue, Waiters};
 use crate::task::state::{Heeds, State, Ticket};
 use crate::timer::wheel::{Kind, TimerNode};
 
 /// The words of what a virtual thread runs: its captured state, or where that is.
 pub type Payload = [u64; 7];
 
+/// What runs, or drops, a payload.
+pub type Run = unsafe fn(*mut Payload);
+
 /// What a virtual thread runs. Exactly one of the two functions is called, exactly once, with the
 /// address of the record's own copy of `payload`, which does not change meanwhile.
 #[derive(Clone, Copy, Debug)]
 pub struct Entry {
     /// Runs the virtual thread, on its own stack, and drops what it captured.
-    pub run: unsafe fn(*mut Payload),
+    pub run: Run,
     /// Drops what it captured, for one that will never run; on the stack of whoever cancels.
-    pub discard: unsafe fn(*mut Payload),
+    pub discard: Run,
     /// The captured words.
     pub payload: Payload,
 }
@@ -62,12 +66,12 @@ pub(crate) enum Request {
 
 impl Entry {
     /// `discard` and what to call it with.
-    pub(crate) fn discarding(&mut self) -> (unsafe fn(*mut Payload), *mut Payload) {
+    pub(crate) fn discarding(&mut self) -> (Run, *mut Payload) {
         (self.discard, &raw mut self.payload)
     }
 
     /// `run` and what to call it with.
-    pub(crate) fn running(&mut self) -> (unsafe fn(*mut Payload), *mut Payload) {
+    pub(crate) fn running(&mut self) -> (Run, *mut Payload) {
         (self.run, &raw mut self.payload)
     }
 }
@@ -125,6 +129,8 @@ pub(crate) struct Task {
     pub reserved: UnsafeCell<u8>,
     /// Whether the task counts towards its executor's limit just now.
     pub counted: AtomicBool,
+    /// Stretches that cancellation must not disturb, one inside the other; the task's own.
+    pub shields: AtomicU16,
 }
 
 // SAFETY: shared as the table above says; each field's owner is alone with it.
@@ -160,11 +166,12 @@ impl Task {
             timer_ticket: UnsafeCell::new(Ticket::NONE),
             timer: TimerNode::new(Kind::Task),
             watches: SpinLock::new(Watches::new()),
-            joiners: WaitQueue::new(),
+            joiners: WaitQueue::new(Waiters::new()),
             entry: UnsafeCell::new(Entry { run: nothing, discard: nothing, payload: [0; 7] }),
             index,
             class: UnsafeCell::new(StackClass::M1),
             reserved: UnsafeCell::new(0),
+            shields: AtomicU16::new(0),
         }
     }
 
@@ -178,6 +185,16 @@ impl Task {
     pub(crate) fn timer_node(task: NonNull<Self>) -> NonNull<TimerNode> {
         // SAFETY: `task` is a live record, so `timer` lies inside the same allocation.
         unsafe { task.byte_add(offset_of!(Task, timer)) }.cast()
+    }
+
+    /// Whether its waits do not heed cancellation just now. Only the task itself asks.
+    pub(crate) fn is_shielded(&self) -> bool {
+        self.shields.load(Ordering::Relaxed) > 0
+    }
+
+    /// Whether somebody asked it to end.
+    pub(crate) fn is_cancelled(&self) -> bool {
+        self.state.is_cancelled()
     }
 
     /// The executor it was submitted to; none before.

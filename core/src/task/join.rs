@@ -1,7 +1,8 @@
 //! Joins: several at once, from virtual threads and OS threads alike.
 
+use crate::error::ConcurrencyError;
 use crate::runtime::Runtime;
-use crate::sync::wait_queue::Ended;
+use crate::sync::wait_queue::{self, Queue, Wait};
 use crate::task::Handle;
 use crate::task::state::Hold;
 use crate::time::Instant;
@@ -13,23 +14,35 @@ impl Runtime {
     ///
     /// When it is true, the entry has run and was dropped, its writes are visible here, and its
     /// stack is not in use any more.
-    #[allow(unsafe_code)]
     pub fn join(&'static self, handle: Handle, until: Instant) -> bool {
-        let Some((task, generation)) = self.tasks.find(handle) else { return true };
+        self.join_as(handle, &Wait::new(self).until(until).uncancellable()).is_ok()
+    }
+
+    /// The same, for a caller that may be cancelled.
+    ///
+    /// # Errors
+    /// `Closed` for a virtual thread that joins itself; `Cancelled` and `Timeout` of the caller,
+    /// if the other has not ended. The handle is then still good.
+    #[allow(unsafe_code)]
+    pub fn join_as(&'static self, handle: Handle, wait: &Wait) -> Result<(), ConcurrencyError> {
+        let Some((task, generation)) = self.tasks.find(handle) else { return Ok(()) };
         // SAFETY: records are never unmapped; each use below gives the generation.
         let record = unsafe { task.as_ref() };
         if crate::sched::current_task(self) == Some(task) {
-            return record.state.generation() != generation;
+            let is_stale = record.state.generation() != generation;
+            return if is_stale { Ok(()) } else { Err(ConcurrencyError::Closed) };
         }
-        let ended =
-            record.joiners.wait(self, until, || record.state.expect_joiner(generation), || {});
-        if ended == Some(Ended::Timeout) && !record.state.is_completed(generation) {
-            return false;
+        let joiners = Queue { lock: &record.joiners, list: wait_queue::all };
+        let waited = joiners.wait(wait, |_| record.state.expect_joiner(generation), |_| {});
+        if let Err(error) = waited
+            && !record.state.is_completed(generation)
+        {
+            return Err(error);
         }
         if record.state.release(Hold::Handle, generation) {
             self.tasks.recycle(self, task);
         }
-        true
+        Ok(())
     }
 
     /// The virtual thread that calls, if one does.

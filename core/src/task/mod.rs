@@ -25,8 +25,9 @@ use core::ptr::NonNull;
 use crate::platform::{PlatformError, StackClass};
 use crate::runtime::Runtime;
 use crate::sched;
+use crate::sync::wait_queue;
 use crate::task::header::Task;
-pub use crate::task::header::{Entry, Payload};
+pub use crate::task::header::{Entry, Payload, Run};
 use crate::task::state::{Cancelled, Hold, Then, Ticket};
 use crate::time::Instant;
 use crate::{reactor, timer};
@@ -76,7 +77,7 @@ impl Runtime {
             }
             Cancelled::Enqueue => {
                 // SAFETY: `cancel` claimed it for us.
-                unsafe { sched::schedule(self, task) };
+                unsafe { sched::schedule(task) };
                 true
             }
             Cancelled::Recorded => true,
@@ -107,7 +108,7 @@ impl Runtime {
         // SAFETY: records are never unmapped.
         if unsafe { task.as_ref() }.state.unpark(generation) == Then::Enqueue {
             // SAFETY: `unpark` claimed it for us.
-            unsafe { sched::schedule(self, task) };
+            unsafe { sched::schedule(task) };
         }
     }
 
@@ -138,7 +139,7 @@ impl Runtime {
         let state = &unsafe { task.as_ref() }.state;
         let Some(ticket) = state.ticket(generation) else { return };
         if deadline == Instant::ZERO {
-            return reactor::wake(self, task, ticket);
+            return reactor::wake(task, ticket);
         }
         // SAFETY: the same.
         unsafe { timer::arm(self, task, ticket, deadline) };
@@ -172,7 +173,7 @@ impl Runtime {
         unsafe { timer::disarm(self, task, Ticket::NONE) };
         reactor::unwatch(self, record, Ticket::NONE);
         if joined {
-            record.joiners.wake_all(self);
+            wait_queue::wake_all(&record.joiners, wait_queue::all);
         }
     }
 }

@@ -37,9 +37,9 @@
 //! (permit, woken) is used up. A late `start` of a task that was cancelled in its queue finds
 //! `Dropping` or `Completed` and only lets go.
 //!
-//! **Inside** is a wait of the runtime's own within a call (join, a place at an executor). It is
-//! part of the user's present wait: it does not change the number, and leaves permit, woken and
-//! what is registered as they are.
+//! **Inside** is a wait of the runtime's own within a call (join, a lock, a place at an executor).
+//! It is part of the user's present wait: it does not change the number, and leaves permit, woken
+//! and what is registered as they are. A cancel request ends it if the call may answer so.
 
 mod word;
 
@@ -227,7 +227,7 @@ impl State {
                 return (None, Then::Nothing);
             }
             match word.phase() {
-                Phase::Parked => (Some(word.to(Phase::Active)), Then::Enqueue),
+                Phase::Parked => (Some(word.inside_over()), Then::Enqueue),
                 _ => (Some(word.with(WOKEN_INSIDE)), Then::Nothing),
             }
         })
@@ -250,7 +250,11 @@ impl State {
                 Phase::New => discard(word),
                 Phase::Active if !word.has(STARTED) => discard(word),
                 Phase::Parked if word.has(HEEDS_CANCEL) => {
-                    (Some(word.with(CANCEL).next_wait(0)), Cancelled::Enqueue)
+                    let next = match word.has(HEEDS_PERMIT) {
+                        true => word.next_wait(0),
+                        false => word.inside_over(),
+                    };
+                    (Some(next.with(CANCEL)), Cancelled::Enqueue)
                 }
                 Phase::Active | Phase::Parked => (Some(word.with(CANCEL)), Cancelled::Recorded),
                 Phase::Dropping => (None, Cancelled::Recorded),

@@ -175,7 +175,7 @@ pub(crate) unsafe fn disarm(runtime: &'static Runtime, task: NonNull<Task>, keep
 }
 
 /// Wakes whose deadline has come in the wheel of `carrier`; whether there was any.
-pub(crate) fn fire(runtime: &'static Runtime, carrier: &Carrier, now: Instant) -> bool {
+pub(crate) fn fire(carrier: &Carrier, now: Instant) -> bool {
     let mut fired = false;
     while carrier.timers.next() <= now {
         let mut due: List<InQueue, Task> = List::new();
@@ -204,7 +204,7 @@ pub(crate) fn fire(runtime: &'static Runtime, carrier: &Carrier, now: Instant) -
         while let Some(task) = due.pop_front() {
             fired = true;
             // SAFETY: claimed above.
-            unsafe { sched::schedule(runtime, task) };
+            unsafe { sched::schedule(task) };
         }
         if left > 0 {
             break;

@@ -61,36 +61,53 @@ pub(super) const TICKET: u64 = !((1 << WAIT_SHIFT) - 1);
 pub(crate) const LAST_GENERATION: u32 = (1 << 31) - 1;
 
 /// What ends a wait; each also if it came before.
+///
+/// | heeds              | unpark, registrations | what a call waits for | cancel |
+/// |--------------------|-----------------------|-----------------------|--------|
+/// | `Park`             | yes                   |                       | yes    |
+/// | `ShieldedPark`     | yes                   |                       |        |
+/// | `Inside`           |                       | yes                   |        |
+/// | `CancellableInside`|                       | yes                   | yes    |
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Heeds {
-    /// A park of the user's own: an unpark, a registration, a cancel request.
+    /// A park of the user's own.
     Park,
-    /// A wait inside the runtime that must see its end: join, admission. Nothing else.
+    /// The same, in a stretch that cancellation must not disturb.
+    ShieldedPark,
+    /// A wait inside a call of the runtime that must see its end.
     Inside,
+    /// The same, for a call that may answer `Cancelled`.
+    CancellableInside,
 }
 
 impl Heeds {
+    const fn is_park(self) -> bool {
+        matches!(self, Self::Park | Self::ShieldedPark)
+    }
+
+    const fn cancel(self) -> bool {
+        matches!(self, Self::Park | Self::CancellableInside)
+    }
+
     /// The flags while it is parked.
     pub(super) const fn bits(self) -> u64 {
-        match self {
-            Self::Park => HEEDS_PERMIT | HEEDS_CANCEL,
-            Self::Inside => 0,
-        }
+        let permit = if self.is_park() { HEEDS_PERMIT } else { 0 };
+        let cancel = if self.cancel() { HEEDS_CANCEL } else { 0 };
+        permit | cancel
     }
 
     /// The flags that end it.
     pub(super) const fn ends(self) -> u64 {
-        match self {
-            Self::Park => WOKEN | PERMIT | CANCEL,
-            Self::Inside => WOKEN_INSIDE,
-        }
+        let cause = if self.is_park() { WOKEN | PERMIT } else { WOKEN_INSIDE };
+        let cancel = if self.cancel() { CANCEL } else { 0 };
+        cause | cancel
     }
 
     /// The word of a task that goes on after it.
     pub(super) const fn end(self, word: Word) -> Word {
-        match self {
-            Self::Park => word.next_wait(WOKEN | PERMIT),
-            Self::Inside => word.without(WOKEN_INSIDE).to(Phase::Active),
+        match self.is_park() {
+            true => word.next_wait(WOKEN | PERMIT),
+            false => word.inside_over(),
         }
     }
 }
@@ -152,6 +169,11 @@ impl Word {
 
     pub(super) const fn ticket(self) -> Ticket {
         Ticket(self.0 & TICKET)
+    }
+
+    /// The task goes on after a wait inside; the user's own wait is the same.
+    pub(super) const fn inside_over(self) -> Self {
+        self.without(WOKEN_INSIDE | HEEDS_CANCEL).to(Phase::Active)
     }
 
     /// The task goes on, and what its wait heeded is used up.

@@ -1,0 +1,72 @@
+//! A meeting of a fixed number.
+
+use core::ptr;
+
+use crate::error::ConcurrencyError;
+use crate::prim::{SpinLock, const_unless_loom};
+use crate::sync::wait_queue::{self, EPOCHS, Queue, Wait, Waited, Waiters};
+
+/// Holds everybody until as many have come as it was made for; then it starts anew.
+#[derive(Debug)]
+pub struct Barrier {
+    parties: u32,
+    state: SpinLock<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    arrived: u32,
+    /// Meetings so far, modulo `EPOCHS`.
+    meeting: u32,
+    waiters: Waiters,
+}
+
+fn waiters(state: &mut State) -> &mut Waiters {
+    &mut state.waiters
+}
+
+impl Barrier {
+    const_unless_loom! {
+        /// For so many; 0 is 1.
+        pub fn new(parties: u32) -> Self {
+            let state = State { arrived: 0, meeting: 0, waiters: Waiters::new() };
+            Self { parties, state: SpinLock::new(state) }
+        }
+    }
+
+    /// Waits for the others; true for one of each meeting, the last to come.
+    ///
+    /// # Errors
+    /// `Cancelled` or `Timeout`, as `wait` has it, if the meeting did not take place: the others
+    /// then wait for somebody else.
+    pub fn wait(&self, wait: &Wait) -> Result<bool, ConcurrencyError> {
+        let queue = Queue { lock: &self.state, list: waiters };
+        let mut next = 0;
+        let mut met = false;
+        let waits = |state: &mut State| {
+            state.arrived += 1;
+            if state.arrived < self.parties {
+                return Some(state.meeting);
+            }
+            state.arrived = 0;
+            state.meeting = (state.meeting + 1) % EPOCHS;
+            next = state.meeting;
+            None
+        };
+        let gives_up = |state: &mut State, meeting| {
+            // The last may have come, and not have got as far as to pop this one.
+            met = state.meeting != meeting;
+            state.arrived -= u32::from(!met);
+        };
+        let waited = queue.wait_and(wait, ptr::null_mut(), waits, || {}, gives_up);
+        match waited {
+            Ok(Waited::No) => {
+                wait_queue::wake_epoch(&self.state, waiters, next);
+                Ok(true)
+            }
+            Ok(Waited::Yes) => Ok(false),
+            Err(_) if met => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+}

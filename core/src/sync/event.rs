@@ -1,0 +1,77 @@
+//! Something that happens, and has happened until it is reset.
+
+use core::ptr;
+
+use crate::error::ConcurrencyError;
+use crate::prim::{SpinLock, const_unless_loom};
+use crate::sync::wait_queue::{self, EPOCHS, Queue, Wait, Waiters};
+
+/// A flag to wait for.
+#[derive(Debug)]
+pub struct Event(SpinLock<State>);
+
+#[derive(Debug)]
+struct State {
+    is_set: bool,
+    /// How often it was set, modulo `EPOCHS`.
+    times: u32,
+    waiters: Waiters,
+}
+
+fn waiters(state: &mut State) -> &mut Waiters {
+    &mut state.waiters
+}
+
+impl Event {
+    const_unless_loom! {
+        /// Not set.
+        pub fn new() -> Self {
+            Self(SpinLock::new(State { is_set: false, times: 0, waiters: Waiters::new() }))
+        }
+    }
+
+    /// Sets it and lets all who wait go on.
+    pub fn set(&self) {
+        let times = {
+            let mut state = self.0.lock();
+            if core::mem::replace(&mut state.is_set, true) {
+                return;
+            }
+            state.times = (state.times + 1) % EPOCHS;
+            state.times
+        };
+        wait_queue::wake_epoch(&self.0, waiters, times);
+    }
+
+    /// Unsets it: who comes from now on waits.
+    pub fn reset(&self) {
+        self.0.lock().is_set = false;
+    }
+
+    /// Whether it is set.
+    pub fn is_set(&self) -> bool {
+        self.0.lock().is_set
+    }
+
+    /// Waits until it is set.
+    ///
+    /// # Errors
+    /// `Cancelled` or `Timeout`, as `wait` has it, if it was not set meanwhile.
+    pub fn wait(&self, wait: &Wait) -> Result<(), ConcurrencyError> {
+        let queue = Queue { lock: &self.0, list: waiters };
+        let mut was_set = false;
+        let waits = |state: &mut State| (!state.is_set).then_some(state.times);
+        let gives_up = |state: &mut State, times| was_set = state.times != times;
+        let waited = queue.wait_and(wait, ptr::null_mut(), waits, || {}, gives_up);
+        match waited {
+            Err(error) if !was_set => Err(error),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Default for Event {
+    fn default() -> Self {
+        Self::new()
+    }
+}

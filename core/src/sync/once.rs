@@ -1,0 +1,103 @@
+//! Something that is done once, by whoever comes first.
+//!
+//! | event        | phase     | becomes   | then                                  |
+//! |--------------|-----------|-----------|---------------------------------------|
+//! | begin        | New       | Running   | the caller does it, then `finish`     |
+//! | begin        | Running   | unchanged | waits for `finish`, and begins anew   |
+//! | begin        | Done      | unchanged | `Done`                                |
+//! | begin        | Poisoned  | unchanged | `Poisoned`, or the caller does it     |
+//! | finish       | Running   | Done, or  | all who wait look again               |
+//! |              |           | Poisoned  |                                       |
+
+use crate::error::ConcurrencyError;
+use crate::prim::{AtomicBool, Ordering, SpinLock, const_unless_loom};
+use crate::sync::wait_queue::{self, Queue, Wait, Waited, Waiters};
+
+/// Whether something was done, and who does it.
+#[derive(Debug)]
+pub struct Once {
+    is_done: AtomicBool,
+    state: SpinLock<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    phase: Phase,
+    waiters: Waiters,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    New,
+    Running,
+    Done,
+    Poisoned,
+}
+
+/// What the caller of [`Once::begin`] must do.
+#[must_use]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Begun {
+    /// It, and then `finish`.
+    Run,
+    /// Nothing: it is done.
+    Done,
+    /// Who did it failed.
+    Poisoned,
+}
+
+impl Once {
+    const_unless_loom! {
+        /// Not done.
+        pub fn new() -> Self {
+            let state = State { phase: Phase::New, waiters: Waiters::new() };
+            Self { is_done: AtomicBool::new(false), state: SpinLock::new(state) }
+        }
+    }
+
+    /// Whether it is done, and what was written by it visible.
+    pub fn is_done(&self) -> bool {
+        // Acquire pairs with the release in `finish`.
+        self.is_done.load(Ordering::Acquire)
+    }
+
+    /// Waits until it is done or the caller's to do; `again` also when it was poisoned.
+    ///
+    /// # Errors
+    /// `Cancelled` or `Timeout`, as `wait` has it, while somebody else does it.
+    pub fn begin(&self, again: bool, wait: &Wait) -> Result<Begun, ConcurrencyError> {
+        let queue = Queue { lock: &self.state, list: |state: &mut State| &mut state.waiters };
+        loop {
+            let mut begun = Begun::Done;
+            let waits = |state: &mut State| {
+                begun = match state.phase {
+                    Phase::Running => return true,
+                    Phase::Done => Begun::Done,
+                    Phase::Poisoned if !again => Begun::Poisoned,
+                    Phase::New | Phase::Poisoned => Begun::Run,
+                };
+                if begun == Begun::Run {
+                    state.phase = Phase::Running;
+                }
+                false
+            };
+            if queue.wait(wait, waits, |_| {})? == Waited::No {
+                return Ok(begun);
+            }
+        }
+    }
+
+    /// After `Run`: it is done, or could not be.
+    pub fn finish(&self, done: bool) {
+        // Release publishes what was done; pairs with the acquire in `is_done`.
+        self.is_done.store(done, Ordering::Release);
+        self.state.lock().phase = if done { Phase::Done } else { Phase::Poisoned };
+        wait_queue::wake_all(&self.state, |state| &mut state.waiters);
+    }
+}
+
+impl Default for Once {
+    fn default() -> Self {
+        Self::new()
+    }
+}

@@ -1,0 +1,138 @@
+//! Many readers or one writer, in the order in which they came.
+//!
+//! | event       | readers, writer, waiters | becomes                                           |
+//! |-------------|--------------------------|---------------------------------------------------|
+//! | read        | no writer, nobody waits  | readers + 1                                       |
+//! | write       | nobody, nobody waits     | writer                                            |
+//! | either      | else                     | linked; nobody overtakes it                       |
+//! | unlock      | any                      | one less; then as many of the first who wait as   |
+//! |             |                          | may have it together                              |
+//! | gives up    | linked                   | the same: readers may have waited behind a writer |
+
+use core::ptr;
+
+use crate::error::ConcurrencyError;
+use crate::prim::{SpinLock, const_unless_loom};
+use crate::sync::wait_queue::{Popped, Queue, Wait, Waiters};
+
+const READ: u32 = 0;
+const WRITE: u32 = 1;
+
+/// A lock without data, to be shared or not.
+#[derive(Debug)]
+pub struct RwLock(SpinLock<State>);
+
+#[derive(Debug)]
+struct State {
+    readers: u32,
+    writer: bool,
+    waiters: Waiters,
+}
+
+impl State {
+    fn is_open(&self, how: u32) -> bool {
+        !self.writer && (how == READ || self.readers == 0)
+    }
+
+    fn take(&mut self, how: u32) {
+        match how {
+            READ => self.readers += 1,
+            _ => self.writer = true,
+        }
+    }
+
+    /// Takes it if it may be had at once.
+    fn enter(&mut self, how: u32) -> bool {
+        let open = self.is_open(how) && self.waiters.is_empty();
+        if open {
+            self.take(how);
+        }
+        open
+    }
+
+    /// Hands it to the first who waits, if it may be had.
+    fn hand_over(&mut self) -> Option<Popped> {
+        let Self { readers, writer, waiters } = self;
+        let popped = waiters.pop_if(|how| !*writer && (how == READ || *readers == 0))?;
+        self.take(popped.tag);
+        Some(popped)
+    }
+}
+
+impl RwLock {
+    const_unless_loom! {
+        /// Free.
+        pub fn new() -> Self {
+            Self(SpinLock::new(State { readers: 0, writer: false, waiters: Waiters::new() }))
+        }
+    }
+
+    /// Shares it if there is no writer and nobody waits.
+    pub fn try_read(&self) -> bool {
+        self.0.lock().enter(READ)
+    }
+
+    /// Takes it if nobody has it.
+    pub fn try_write(&self) -> bool {
+        self.0.lock().enter(WRITE)
+    }
+
+    /// Waits for a share.
+    ///
+    /// # Errors
+    /// `Cancelled` or `Timeout`, as `wait` has it; only if it had to wait.
+    pub fn read(&self, wait: &Wait) -> Result<(), ConcurrencyError> {
+        self.wait(READ, wait)
+    }
+
+    /// Waits for the whole.
+    ///
+    /// # Errors
+    /// As for `read`.
+    pub fn write(&self, wait: &Wait) -> Result<(), ConcurrencyError> {
+        self.wait(WRITE, wait)
+    }
+
+    /// Gives one share back; false if there is none.
+    pub fn unlock_read(&self) -> bool {
+        let mut state = self.0.lock();
+        let was_read = state.readers > 0;
+        state.readers -= u32::from(was_read);
+        drop(state);
+        self.hand_over();
+        was_read
+    }
+
+    /// Gives the whole back; false if nobody has it.
+    pub fn unlock_write(&self) -> bool {
+        let was_written = core::mem::replace(&mut self.0.lock().writer, false);
+        self.hand_over();
+        was_written
+    }
+
+    fn wait(&self, how: u32, wait: &Wait) -> Result<(), ConcurrencyError> {
+        let queue = Queue { lock: &self.0, list: |state: &mut State| &mut state.waiters };
+        let waits = |state: &mut State| (!state.enter(how)).then_some(how);
+        let waited = queue.wait_and(wait, ptr::null_mut(), waits, || {}, |_, _| {});
+        if waited.is_err() {
+            self.hand_over();
+        }
+        waited.map(|_| ())
+    }
+
+    fn hand_over(&self) {
+        loop {
+            let popped = self.0.lock().hand_over();
+            match popped {
+                Some(popped) => popped.resume(),
+                None => return,
+            }
+        }
+    }
+}
+
+impl Default for RwLock {
+    fn default() -> Self {
+        Self::new()
+    }
+}
