@@ -10,7 +10,8 @@
 //!
 //! Reading order: [`platform`] and [`time`]; `task` (the state word, the record, handles, joins);
 //! [`sched`] (carriers, queues, sleeping, executors); `timer` and `reactor` (deadlines and
-//! readiness as wakes); `sync` (the wait queue and the primitives on it); `link` (intrusive lists); [`runtime`].
+//! readiness as wakes); `sync` (the wait queue and the primitives on it); `link` (intrusive
+//! lists); [`runtime`].
 //!
 //! # Unsafe
 //! The files that need it say so under this heading, each with its invariant: `link`, `link/list`,

@@ -6,8 +6,7 @@ use drift_core::prim::{AtomicI64, Ordering};
 use drift_core::sched::policy::{ExecutorPolicy, Saturation};
 use drift_core::task::Handle;
 use drift_core::time::MILLISECOND;
-
-use crate::process::{self, DEFAULT_EXECUTOR};
+use drift_pal::process;
 
 /// At the queue limit, `drift_exec_submit` waits, in first-come order.
 pub const DRIFT_SATURATION_BLOCK: i64 = 0;
@@ -31,7 +30,7 @@ static OVERRIDE: AtomicI64 = AtomicI64::new(-1);
 #[unsafe(no_mangle)]
 #[allow(unsafe_code)]
 pub extern "C" fn drift_exec_default_get() -> i64 {
-    match DEFAULT_EXECUTOR.load(Ordering::Relaxed) {
+    match process::default_executor() {
         0 => process::runtime()
             .map_or(0, |runtime| runtime.executor_handle(runtime.default_executor())),
         set => set,
@@ -44,7 +43,7 @@ pub extern "C" fn drift_exec_default_get() -> i64 {
 #[unsafe(no_mangle)]
 #[allow(unsafe_code)]
 pub extern "C" fn drift_exec_default_set(exec: i64) {
-    DEFAULT_EXECUTOR.store(exec, Ordering::Relaxed);
+    process::set_default_executor(exec);
 }
 
 /// Makes an executor. Its carriers start as work comes.
@@ -82,7 +81,7 @@ pub extern "C" fn drift_exec_create(
             _ => Saturation::ReturnBusy,
         },
     };
-    let Some(runtime) = process::runtime() else { return 0 };
+    let Ok(runtime) = process::runtime() else { return 0 };
     runtime.create_executor(policy).map_or(0, |executor| runtime.executor_handle(executor))
 }
 
@@ -105,7 +104,7 @@ pub extern "C" fn drift_exec_submit(exec: i64, vt: i64) -> i64 {
     if forced >= 0 {
         return forced;
     }
-    let Some(runtime) = process::runtime() else { return DRIFT_SUBMIT_FAILED };
+    let Ok(runtime) = process::runtime() else { return DRIFT_SUBMIT_FAILED };
     let exec = if exec == 0 { drift_exec_default_get() } else { exec };
     let Some(executor) = runtime.find_executor(exec) else { return DRIFT_SUBMIT_FAILED };
     match executor.submit(Handle(vt)) {

@@ -11,10 +11,10 @@
 //! - `errno` is not touched: system calls do not go through the C library.
 //! - Milliseconds exist only here; `time` says what they mean.
 //!
-//! One file for each family of functions; `process` keeps the one runtime of the process.
+//! One file for each family of functions; the one runtime of the process is `drift_pal`'s.
 //!
 //! # Unsafe
-//! `panic`, `process`, `testing`, `thread`; and the attribute `no_mangle` of every exported
+//! `panic`, `testing`, `thread`; and the attribute `no_mangle` of every exported
 //! function (exported names are unique: `symbols.txt`).
 #![no_std]
 #![deny(unsafe_code)]
@@ -25,7 +25,6 @@ extern crate std;
 pub mod exec;
 #[cfg(panic = "abort")]
 mod panic;
-mod process;
 pub mod reactor;
 pub mod testing;
 pub mod thread;

@@ -3,8 +3,9 @@
 use drift_core::platform::{Interest, Source};
 use drift_core::task::Handle;
 use drift_core::time::Instant;
+use drift_pal::process;
 
-use crate::{process, time};
+use crate::time;
 
 /// Wait until readable; equals `EPOLLIN`.
 pub const DRIFT_INTEREST_READ: i64 = 1;
@@ -43,7 +44,7 @@ pub extern "C" fn drift_reactor_default_set(reactor: i64) {
 #[unsafe(no_mangle)]
 #[allow(unsafe_code)]
 pub extern "C" fn drift_reactor_register_io(fd: i64, interest: i64, vt: i64, deadline_ms: i64) {
-    let Some(runtime) = process::runtime() else { return };
+    let Ok(runtime) = process::runtime() else { return };
     // No such descriptor: a number that cannot be armed, which wakes.
     let source = Source(u32::try_from(fd).unwrap_or(u32::MAX));
     let interest = match interest & (DRIFT_INTEREST_READ | DRIFT_INTEREST_WRITE) {
@@ -61,7 +62,7 @@ pub extern "C" fn drift_reactor_register_io(fd: i64, interest: i64, vt: i64, dea
 #[unsafe(no_mangle)]
 #[allow(unsafe_code)]
 pub extern "C" fn drift_reactor_register_timer(deadline_ms: i64, vt: i64) {
-    let Some(runtime) = process::runtime() else { return };
+    let Ok(runtime) = process::runtime() else { return };
     let deadline = match deadline_ms {
         ..=0 => Instant::ZERO,
         ms => time::instant(runtime.platform(), ms),

@@ -11,8 +11,9 @@ use drift_core::platform::{Platform, StackClass};
 use drift_core::prim::AtomicU32;
 use drift_core::task::{Entry, Handle, Payload};
 use drift_core::time::{Instant, MILLISECOND};
+use drift_pal::process;
 
-use crate::{process, time};
+use crate::time;
 
 /// The object of a callback lies in `inline_storage` of the runtime's copy.
 pub const DRIFT_IFACE_INLINE: u8 = 1;
@@ -123,6 +124,7 @@ pub unsafe extern "C" fn drift_thread_spawn(callback: *const DriftIface, exec: i
     // of its own.
     let payload = unsafe { *callback.cast::<Payload>() };
     process::runtime()
+        .ok()
         .and_then(|runtime| runtime.spawn(Entry { run, discard, payload }, CLASS).ok())
         .map_or(0, |handle| handle.0)
 }
@@ -135,7 +137,7 @@ pub unsafe extern "C" fn drift_thread_spawn(callback: *const DriftIface, exec: i
 #[unsafe(no_mangle)]
 pub extern "C" fn drift_thread_join(vt: i64) {
     if vt != 0
-        && let Some(runtime) = process::runtime()
+        && let Ok(runtime) = process::runtime()
     {
         runtime.join(Handle(vt), Instant::FAR);
     }
@@ -154,7 +156,7 @@ pub extern "C" fn drift_thread_join_timeout(vt: i64, timeout_ms: i64) -> i64 {
     if timeout_ms <= 0 {
         return 1;
     }
-    let Some(runtime) = process::runtime() else { return 0 };
+    let Ok(runtime) = process::runtime() else { return 0 };
     let until = runtime.platform().now() + (timeout_ms as u64).saturating_mul(MILLISECOND);
     if runtime.join(Handle(vt), until) {
         return 0;
@@ -182,7 +184,7 @@ pub extern "C" fn drift_thread_is_completed(vt: i64) -> i64 {
 /// C: `int64_t drift_thread_cancel(int64_t vt);`
 #[unsafe(no_mangle)]
 pub extern "C" fn drift_thread_cancel(vt: i64) -> i64 {
-    let cancelled = vt != 0 && process::runtime().is_some_and(|runtime| runtime.cancel(Handle(vt)));
+    let cancelled = vt != 0 && process::runtime().is_ok_and(|runtime| runtime.cancel(Handle(vt)));
     i64::from(!cancelled)
 }
 
@@ -193,7 +195,7 @@ pub extern "C" fn drift_thread_cancel(vt: i64) -> i64 {
 #[unsafe(no_mangle)]
 pub extern "C" fn drift_thread_drop(vt: i64) {
     if vt != 0
-        && let Some(runtime) = process::runtime()
+        && let Ok(runtime) = process::runtime()
     {
         runtime.abandon(Handle(vt));
     }
@@ -204,7 +206,7 @@ pub extern "C" fn drift_thread_drop(vt: i64) {
 /// C: `int64_t drift_thread_current(void);`
 #[unsafe(no_mangle)]
 pub extern "C" fn drift_thread_current() -> i64 {
-    process::runtime().and_then(|runtime| runtime.current()).map_or(0, |handle| handle.0)
+    process::runtime().ok().and_then(|runtime| runtime.current()).map_or(0, |handle| handle.0)
 }
 
 /// Parks the calling virtual thread until an unpark, a registration or a cancel request; at once
@@ -215,7 +217,7 @@ pub extern "C" fn drift_thread_current() -> i64 {
 #[unsafe(no_mangle)]
 pub extern "C" fn drift_thread_park(reason: i64) {
     let _ = reason;
-    if let Some(runtime) = process::runtime()
+    if let Ok(runtime) = process::runtime()
         && !runtime.park(Instant::FAR)
     {
         runtime.platform().thread_yield();
@@ -232,7 +234,7 @@ pub extern "C" fn drift_thread_park_until(deadline_ms: i64) {
     if deadline_ms <= 0 {
         return;
     }
-    let Some(runtime) = process::runtime() else { return };
+    let Ok(runtime) = process::runtime() else { return };
     let until = time::instant(runtime.platform(), deadline_ms);
     if !runtime.park(until) {
         sleep(runtime.platform(), until);
@@ -254,7 +256,7 @@ fn sleep(platform: &dyn Platform, until: Instant) {
 #[unsafe(no_mangle)]
 pub extern "C" fn drift_thread_unpark(vt: i64) {
     if vt != 0
-        && let Some(runtime) = process::runtime()
+        && let Ok(runtime) = process::runtime()
     {
         runtime.unpark(Handle(vt));
     }
@@ -266,7 +268,7 @@ pub extern "C" fn drift_thread_unpark(vt: i64) {
 /// C: `void drift_thread_yield(void);`
 #[unsafe(no_mangle)]
 pub extern "C" fn drift_thread_yield() {
-    if let Some(runtime) = process::runtime() {
+    if let Ok(runtime) = process::runtime() {
         runtime.yield_now();
     }
 }

@@ -7,8 +7,7 @@
 
 use drift_core::platform::Platform;
 use drift_core::time::{Instant, MILLISECOND};
-
-use crate::process;
+use drift_pal::process;
 
 /// What `drift_time_now_ms` counts from: 2^40 ms before its first possible value. Values below it
 /// are durations, values from it on are points in time.

@@ -71,3 +71,4 @@ const _: unsafe fn(usize, usize) = stack::give_back;
 const _: fn(&'static Carrier) -> Answer<()> = thread::start;
 const _: fn() = thread::yield_now;
 const _: fn() -> ThreadWords = thread::words;
+const _: fn(fn()) = thread::after_fork;

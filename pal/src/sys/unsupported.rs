@@ -120,6 +120,8 @@ pub(crate) mod thread {
 
     pub(crate) fn yield_now() {}
 
+    pub(crate) fn after_fork(_: fn()) {}
+
     pub(crate) fn words() -> ThreadWords {
         ThreadWords::NONE
     }

@@ -14,6 +14,7 @@ use core::num::NonZeroU64;
 use core::ptr;
 
 use drift_core::platform::{PlatformError, ThreadWords, UnwindGlobals};
+use drift_core::prim::{AtomicPtr, Ordering};
 use drift_core::sched::Carrier;
 use rustix::thread::{sched_yield, set_current_timer_slack, set_name};
 
@@ -124,4 +125,24 @@ pub(crate) fn words() -> ThreadWords {
     // SAFETY: no argument, no failure; the Linux Standard Base, section 13.
     let errno = unsafe { libc::__errno_location() };
     ThreadWords { errno, unwind }
+}
+
+/// What [`after_fork`] was given.
+static AFTER_FORK: AtomicPtr<()> = AtomicPtr::new(ptr::null_mut());
+
+/// Calls `then` in every child that this process forks, in its one thread. `then` may only do
+/// what a signal handler may. See pthread_atfork(3). Once.
+pub(crate) fn after_fork(then: fn()) {
+    // Relaxed: a forked child has one thread, which has what its parent wrote.
+    AFTER_FORK.store(then as *mut (), Ordering::Relaxed);
+    // SAFETY: the C library calls it without arguments. It refuses only without memory, and then
+    // only forked children suffer.
+    unsafe { libc::pthread_atfork(None, None, Some(in_child)) };
+}
+
+unsafe extern "C" fn in_child() {
+    let then = AFTER_FORK.load(Ordering::Relaxed);
+    // SAFETY: `after_fork` is the only writer, and stores a `fn()`.
+    let then = unsafe { core::mem::transmute::<*mut (), fn()>(then) };
+    then();
 }

@@ -15,26 +15,43 @@
 
 use core::ptr;
 
+use drift_core::platform::PlatformError;
 use drift_core::prim::{AtomicBool, AtomicI64, AtomicPtr, AtomicU8, Ordering};
 use drift_core::runtime::Runtime;
-use drift_pal::Host;
+
+use crate::Host;
+use crate::sys::thread;
 
 static RUNTIME: AtomicPtr<Runtime> = AtomicPtr::new(ptr::null_mut());
 static BIRTH: AtomicU8 = AtomicU8::new(0);
 static FORK_WATCHED: AtomicBool = AtomicBool::new(false);
 
-/// What `drift_exec_default_set` stored; 0 for the runtime's own.
-pub(crate) static DEFAULT_EXECUTOR: AtomicI64 = AtomicI64::new(0);
+/// The handle of the executor that virtual threads go to when none is named; 0 for the runtime's
+/// own.
+static DEFAULT_EXECUTOR: AtomicI64 = AtomicI64::new(0);
 
 const MAKING: *mut Runtime = ptr::without_provenance_mut(align_of::<Runtime>());
 
-/// The runtime; none if the machine refuses what it needs (memory, descriptors).
-pub(crate) fn runtime() -> Option<&'static Runtime> {
+/// The handle that was set last; 0 for the runtime's own.
+pub fn default_executor() -> i64 {
+    DEFAULT_EXECUTOR.load(Ordering::Relaxed)
+}
+
+/// Sets it, unchecked.
+pub fn set_default_executor(handle: i64) {
+    DEFAULT_EXECUTOR.store(handle, Ordering::Relaxed);
+}
+
+/// The runtime.
+///
+/// # Errors
+/// What the machine refuses that it needs: memory, descriptors.
+pub fn runtime() -> Result<&'static Runtime, PlatformError> {
     loop {
         // Acquire pairs with the release in `make`.
         let runtime = RUNTIME.load(Ordering::Acquire);
         if runtime == MAKING {
-            rustix::thread::sched_yield();
+            thread::yield_now();
         } else if runtime.is_null() {
             let free = RUNTIME.compare_exchange(
                 ptr::null_mut(),
@@ -47,27 +64,26 @@ pub(crate) fn runtime() -> Option<&'static Runtime> {
             }
         } else {
             // SAFETY: neither null nor `MAKING`, so a runtime, which lives for ever.
-            return Some(unsafe { &*runtime });
+            return Ok(unsafe { &*runtime });
         }
     }
 }
 
 #[cold]
-fn make() -> Option<&'static Runtime> {
+fn make() -> Result<&'static Runtime, PlatformError> {
     if !FORK_WATCHED.swap(true, Ordering::Relaxed) {
-        // SAFETY: `after_fork` only stores, which is allowed in a forked child. It fails only
-        // without memory, and then only forked children suffer.
-        unsafe { libc::pthread_atfork(None, None, Some(after_fork)) };
+        thread::after_fork(forget);
     }
     let birth = BIRTH.load(Ordering::Relaxed);
-    let made = Host::new().and_then(|host| Runtime::new(host, birth)).ok();
+    let made = Host::new().and_then(|host| Runtime::new(host, birth));
     let runtime = made.map_or(ptr::null_mut(), |runtime| ptr::from_ref(runtime).cast_mut());
     // Release publishes the runtime; pairs with the acquire in `runtime`.
     RUNTIME.store(runtime, Ordering::Release);
     made
 }
 
-unsafe extern "C" fn after_fork() {
+/// In the child of a fork: only stores, as is allowed there.
+fn forget() {
     drift_asm::slot::set(ptr::null_mut());
     DEFAULT_EXECUTOR.store(0, Ordering::Relaxed);
     BIRTH.fetch_add(1, Ordering::Relaxed);
