@@ -36,20 +36,20 @@ pub trait Buffer {
     /// Room that was made outside the lock, or is not needed any more and freed outside.
     type Room;
 
-    /// Puts `item` in, into `room` if it needs some.
+    /// Puts `item` in; takes `room` if it needs some.
     ///
     /// # Errors
-    /// The item, if there is no room for it.
+    /// The item, if it is full, or needs room and was given none.
     fn push(&mut self, item: Self::Item, room: &mut Option<Self::Room>) -> Result<(), Self::Item>;
 
     /// Takes the first out, and room that is not needed any more.
     fn pop(&mut self) -> Option<(Self::Item, Option<Self::Room>)>;
 
-    /// More room, without the lock; none if a full buffer stays full.
-    fn more() -> Option<Self::Room>;
+    /// Makes room, without the lock.
+    fn more() -> Self::Room;
 
-    /// Whether a push would not be refused.
-    fn has_room(&self) -> bool;
+    /// Whether it takes another item, given room.
+    fn is_full(&self) -> bool;
 
     /// How many it has.
     fn len(&self) -> usize;
@@ -89,6 +89,8 @@ enum Seen<T> {
     /// Done; somebody has to be set going, and room freed, after the unlock.
     Done(T, Option<Popped>),
     Closed,
+    /// The buffer needs room, to be made without the lock.
+    Grows,
     /// It has to wait.
     Waits,
 }
@@ -111,7 +113,7 @@ impl<B: Buffer> State<B> {
             Ok(()) => Seen::Done((), None),
             Err(own) => {
                 *item = Some(own);
-                Seen::Waits
+                if self.buffer.is_full() { Seen::Waits } else { Seen::Grows }
             }
         }
     }
@@ -180,7 +182,7 @@ impl<B: Buffer> Channel<B> {
         match self.send_now(&mut item) {
             Seen::Done((), _) => Ok(()),
             Seen::Closed => refused(item, ConcurrencyError::Closed),
-            Seen::Waits => refused(item, ConcurrencyError::Busy),
+            Seen::Grows | Seen::Waits => refused(item, ConcurrencyError::Busy),
         }
     }
 
@@ -191,24 +193,29 @@ impl<B: Buffer> Channel<B> {
     pub fn send(&self, item: B::Item, wait: &Wait) -> Result<(), Refused<B::Item>> {
         let mut item = Some(item);
         let queue = Queue { lock: &self.0, list: senders };
-        let sent = match self.send_now(&mut item) {
-            Seen::Done((), _) => return Ok(()),
-            Seen::Closed => Err(ConcurrencyError::Closed),
-            Seen::Waits => {
-                let place = &raw mut item;
-                let mut receiver = None;
-                let waits = |state: &mut State<B>| {
-                    // SAFETY: the place is this call's own while it is not linked.
-                    match state.send(unsafe { &mut *place }, &mut None) {
-                        Seen::Done((), popped) => receiver = popped,
-                        Seen::Closed => {}
-                        Seen::Waits => return Some(0),
-                    }
-                    None
-                };
-                let waited = queue.wait_and(wait, place.cast(), waits, || {}, |_, _| {});
-                resume(receiver);
-                waited.map(|_| ())
+        let sent = loop {
+            match self.send_now(&mut item) {
+                Seen::Done((), _) => return Ok(()),
+                Seen::Closed => break Err(ConcurrencyError::Closed),
+                Seen::Grows | Seen::Waits => {}
+            }
+            let place = &raw mut item;
+            let mut grows = false;
+            let mut receiver = None;
+            let waits = |state: &mut State<B>| {
+                // SAFETY: the place is this call's own while it is not linked.
+                match state.send(unsafe { &mut *place }, &mut None) {
+                    Seen::Done((), popped) => receiver = popped,
+                    Seen::Closed => {}
+                    Seen::Grows => grows = true,
+                    Seen::Waits => return Some(0),
+                }
+                None
+            };
+            let waited = queue.wait_and(wait, place.cast(), waits, || {}, |_, _| {});
+            resume(receiver);
+            if !grows {
+                break waited.map(|_| ());
             }
         };
         match (item, sent) {
@@ -227,7 +234,7 @@ impl<B: Buffer> Channel<B> {
         match self.receive_now() {
             Seen::Done(item, _) => Ok(item),
             Seen::Closed => Err(ConcurrencyError::Closed),
-            Seen::Waits => Err(ConcurrencyError::Busy),
+            Seen::Grows | Seen::Waits => Err(ConcurrencyError::Busy),
         }
     }
 
@@ -239,7 +246,7 @@ impl<B: Buffer> Channel<B> {
         match self.receive_now() {
             Seen::Done(item, _) => return Ok(item),
             Seen::Closed => return Err(ConcurrencyError::Closed),
-            Seen::Waits => {}
+            Seen::Grows | Seen::Waits => {}
         }
         let mut item: Option<B::Item> = None;
         let place = &raw mut item;
@@ -252,7 +259,7 @@ impl<B: Buffer> Channel<B> {
                     unsafe { *place = Some(own) };
                     sender = popped;
                 }
-                Seen::Closed => {}
+                Seen::Closed | Seen::Grows => {}
                 Seen::Waits => return Some(0),
             }
             None
@@ -303,12 +310,8 @@ impl<B: Buffer> Channel<B> {
                     resume(popped);
                     return Seen::Done((), None);
                 }
-                Seen::Closed => return Seen::Closed,
-                Seen::Waits => {}
-            }
-            room = B::more();
-            if room.is_none() {
-                return Seen::Waits;
+                Seen::Grows => room = Some(B::more()),
+                other => return other,
             }
         }
     }
@@ -379,7 +382,7 @@ impl<B: Buffer> Arm for Receive<'_, B> {
         match self.channel.receive_now() {
             Seen::Done(item, _) => self.item = Some(item),
             Seen::Closed => {}
-            Seen::Waits => return false,
+            Seen::Grows | Seen::Waits => return false,
         }
         true
     }
@@ -409,7 +412,7 @@ impl<B: Buffer> Arm for Send<'_, B> {
 
     unsafe fn link(&mut self, sleeper: *const Sleeper, tag: u32) -> Link {
         let mut state = self.channel.lock();
-        if state.buffer.has_room() || state.receivers.has_other(sleeper) || state.is_closed {
+        if !state.buffer.is_full() || state.receivers.has_other(sleeper) || state.is_closed {
             return Link::Ready;
         }
         self.waiter = Waiter::new(sleeper, tag, (&raw mut self.item).cast());
