@@ -1,0 +1,235 @@
+//! Executors: carriers, a queue and a policy.
+
+use drift_core::error::ConcurrencyError as CoreError;
+use drift_core::platform::StackClass;
+use drift_core::runtime::{ExecutorError, Runtime};
+use drift_core::sched::policy;
+use drift_core::task::Handle;
+
+use crate::error::{ConcurrencyError, Error};
+use crate::runtime::{runtime, try_runtime};
+use crate::time::Duration;
+
+/// What an executor does with a virtual thread that comes when it is at its queue limit.
+///
+/// # Source
+/// Drift's `std.concurrent.Saturation`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Saturation {
+    /// Lets the spawner wait, in first-come order: a virtual thread parks, an OS thread blocks.
+    Block,
+    /// Refuses with `Busy`.
+    ReturnBusy,
+}
+
+/// How many carriers an executor has, and how many virtual threads it takes.
+///
+/// # Source
+/// Drift's `std.concurrent.ExecutorPolicy` and its builder, with the same defaults.
+///
+/// # Examples
+/// ```
+/// use drift::{Duration, Executor, ExecutorPolicy, Saturation};
+///
+/// let policy = ExecutorPolicy::new()
+///     .min_threads(2)
+///     .max_threads(4)
+///     .queue_limit(1000)
+///     .timeout(Duration::from_millis(50))
+///     .on_saturation(Saturation::Block)
+///     .stack_size(64 << 10);
+/// let executor = Executor::new(policy).unwrap();
+/// # let _ = executor;
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub struct ExecutorPolicy {
+    min_threads: u32,
+    max_threads: u32,
+    queue_limit: u32,
+    timeout: Duration,
+    saturation: Saturation,
+    stack: Option<usize>,
+    migrates: bool,
+}
+
+impl ExecutorPolicy {
+    /// One carrier, no limit, no time-out, `ReturnBusy`.
+    pub const fn new() -> Self {
+        Self {
+            min_threads: 1,
+            max_threads: 1,
+            queue_limit: 0,
+            timeout: Duration::ZERO,
+            saturation: Saturation::ReturnBusy,
+            stack: None,
+            migrates: false,
+        }
+    }
+
+    /// Carriers that stay; as many at most as `max_threads`, which is raised to it.
+    pub const fn min_threads(mut self, threads: u32) -> Self {
+        self.min_threads = threads;
+        if self.max_threads < threads {
+            self.max_threads = threads;
+        }
+        self
+    }
+
+    /// Carriers at most. They start as work comes.
+    pub const fn max_threads(mut self, threads: u32) -> Self {
+        self.max_threads = threads;
+        self
+    }
+
+    /// Ready and running virtual threads at most when one is spawned; 0 for no limit.
+    pub const fn queue_limit(mut self, virtual_threads: u32) -> Self {
+        self.queue_limit = virtual_threads;
+        self
+    }
+
+    /// How long a spawn waits for a place, with `Block`; zero for no bound.
+    pub fn timeout(mut self, timeout: impl Into<Duration>) -> Self {
+        self.timeout = timeout.into();
+        self
+    }
+
+    /// What happens at the limit.
+    pub const fn on_saturation(mut self, saturation: Saturation) -> Self {
+        self.saturation = saturation;
+        self
+    }
+
+    /// Bytes of stack of its virtual threads, as [`Builder::stack_size`](crate::Builder::stack_size).
+    pub const fn stack_size(mut self, bytes: usize) -> Self {
+        self.stack = Some(bytes);
+        self
+    }
+
+    fn core(&self) -> Result<policy::ExecutorPolicy, ConcurrencyError> {
+        Ok(policy::ExecutorPolicy {
+            min_threads: self.min_threads,
+            max_threads: self.max_threads,
+            queue_limit: self.queue_limit,
+            timeout: self.timeout.nanoseconds()?,
+            saturation: match self.saturation {
+                Saturation::Block => policy::Saturation::Block,
+                Saturation::ReturnBusy => policy::Saturation::ReturnBusy,
+            },
+        })
+    }
+}
+
+impl Default for ExecutorPolicy {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// An executor, by name: copies name the same one.
+///
+/// # Source
+/// Drift's `std.concurrent.Executor`.
+///
+/// # Examples
+/// ```
+/// use drift::{Executor, ExecutorPolicy};
+///
+/// let executor = Executor::new(ExecutorPolicy::new().max_threads(2)).unwrap();
+/// let thread = drift::spawn_on(&executor, || "done").unwrap();
+/// assert_eq!(thread.join(), Ok("done"));
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Executor {
+    handle: i64,
+}
+
+/// How an executor ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shutdown {
+    /// What it has taken runs to its end.
+    Drain,
+    /// What it has taken is cancelled.
+    Cancel,
+}
+
+/// What a shutdown came to, in virtual threads that the executor had when it began.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ShutdownReport {
+    /// Ended by themselves.
+    pub completed: usize,
+    /// Ended after they were cancelled.
+    pub cancelled: usize,
+    /// Still there at the deadline.
+    pub timed_out: usize,
+}
+
+impl Executor {
+    /// A new executor. Its carriers start as work comes.
+    ///
+    /// # Errors
+    /// `Failed(Policy)` names the field that makes no sense; `Failed(Platform)` if there are too
+    /// many carriers; `Failed(InvalidDuration)`.
+    ///
+    /// # Source
+    /// Drift's `std.concurrent.Executor.build`.
+    pub fn new(policy: ExecutorPolicy) -> Result<Self, ConcurrencyError> {
+        let runtime = try_runtime()?;
+        match runtime.create_executor(policy.core()?) {
+            Ok(executor) => Ok(Self { handle: runtime.executor_handle(executor) }),
+            Err(ExecutorError::Policy(error)) => Err(Error::Policy(error).into()),
+            Err(ExecutorError::Platform(error)) => Err(error.into()),
+        }
+    }
+
+    /// The default executor: what was set last, or else the runtime's own, with one carrier.
+    ///
+    /// # Source
+    /// Drift's `std.concurrent.default_executor`.
+    ///
+    /// # Examples
+    /// ```
+    /// let default = drift::Executor::default_get();
+    /// assert_eq!(drift::spawn_on(&default, || 1).unwrap().join(), Ok(1));
+    /// ```
+    #[must_use]
+    pub fn default_get() -> Self {
+        Self::default_of(runtime())
+    }
+
+    /// Makes `self` the default executor of the process: what [`spawn`](crate::spawn()) means.
+    ///
+    /// # Source
+    /// Drift's `std.concurrent.set_default_executor`.
+    ///
+    /// # Examples
+    /// ```
+    /// use drift::{Executor, ExecutorPolicy};
+    ///
+    /// let before = Executor::default_get();
+    /// Executor::new(ExecutorPolicy::new().max_threads(2)).unwrap().default_set();
+    /// drift::spawn(|| "on the new one").join().unwrap();
+    /// before.default_set();
+    /// ```
+    pub fn default_set(self) {
+        drift_pal::process::set_default_executor(self.handle);
+    }
+
+    /// That of the process, for its runtime; a world of its own has its own.
+    pub(super) fn default_of(runtime: &'static Runtime) -> Self {
+        let set = drift_pal::process::default_executor();
+        let handle = match runtime.find_executor(set) {
+            Some(_) => set,
+            None => runtime.executor_handle(runtime.default_executor()),
+        };
+        Self { handle }
+    }
+
+    pub(super) fn stack_class(self, _runtime: &'static Runtime) -> Option<StackClass> {
+        None
+    }
+
+    pub(super) fn submit(self, runtime: &'static Runtime, handle: Handle) -> Result<(), CoreError> {
+        runtime.find_executor(self.handle).ok_or(CoreError::Closed)?.submit(handle)
+    }
+}
