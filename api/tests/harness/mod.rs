@@ -4,6 +4,8 @@
 //! set to the executor with as many carriers as its name says. A case that does not end is named
 //! and ends the process; panics on purpose, which say so, are not printed.
 
+#![allow(dead_code)] // each test uses some of it
+
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Barrier, Mutex, mpsc};
@@ -45,7 +47,10 @@ pub fn policy() -> ExecutorPolicy {
 }
 
 /// The main function of a test.
-pub fn main(counts: &[u32], cases: &[Case]) -> ExitCode {
+pub fn main<F>(counts: &[u32], cases: &[(&'static str, F)]) -> ExitCode
+where
+    F: Fn() + Copy + Send + 'static,
+{
     let mut arguments = Arguments::from_args();
     arguments.test_threads = Some(1);
     hush();
