@@ -209,6 +209,7 @@ fn submit_failed(error: drift_core::error::ConcurrencyError) -> Error {
         Core::Busy => 1,
         Core::Timeout => 2,
         Core::Failed(PlatformError::Code(code)) => 3 + i64::from(code),
-        _ => 3,
+        Core::Failed(other) => return Error::Platform(other),
+        Core::Closed | Core::Cancelled => 3,
     })
 }
