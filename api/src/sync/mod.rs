@@ -26,6 +26,7 @@ mod rwlock;
 #[doc(hidden)]
 pub mod select;
 mod semaphore;
+mod unwind;
 
 pub use self::barrier::Barrier;
 pub use self::channel::{Receiver, SendError, Sender, bounded, unbounded};
