@@ -94,7 +94,8 @@ fn watch(name: &str) {
 fn hush() {
     let before = panic::take_hook();
     panic::set_hook(Box::new(move |info| {
-        if !info.payload_as_str().is_some_and(|message| message.contains(PURPOSE)) {
+        let said = info.payload_as_str().is_some_and(|message| message.contains(PURPOSE));
+        if !said && !info.payload().is::<Bomb>() {
             before(info);
         }
     }));
@@ -138,4 +139,70 @@ impl Drop for Occupied {
             thread.join().unwrap();
         }
     }
+}
+
+/// How many there are, and how many there were.
+#[derive(Clone, Default)]
+pub struct Tally(Arc<(AtomicU64, AtomicU64)>);
+
+impl Tally {
+    /// One more.
+    pub fn one(&self) -> Counted {
+        self.0.0.fetch_add(1, Ordering::Relaxed);
+        Counted(self.clone())
+    }
+
+    pub fn made(&self) -> u64 {
+        self.0.0.load(Ordering::Relaxed)
+    }
+
+    pub fn dropped(&self) -> u64 {
+        self.0.1.load(Ordering::Relaxed)
+    }
+
+    /// Waits until all are gone; the harness has an eye on the time.
+    pub fn settle(&self) {
+        while self.dropped() < self.made() {
+            drift::sleep(drift::Duration::from_millis(1)).unwrap();
+        }
+        assert_eq!(self.dropped(), self.made(), "dropped twice");
+    }
+}
+
+/// One of a tally.
+pub struct Counted(Tally);
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.0.1.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// Panics when it is dropped.
+pub struct Bomb;
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        if !thread::panicking() {
+            panic!("a bomb, {PURPOSE}");
+        }
+    }
+}
+
+/// Calls what it has when it is dropped.
+pub struct OnDrop<F: FnOnce()>(pub Option<F>);
+
+impl<F: FnOnce()> Drop for OnDrop<F> {
+    fn drop(&mut self) {
+        (self.0.take().unwrap())();
+    }
+}
+
+/// Calls `f` while the caller unwinds.
+pub fn unwinding(f: impl FnOnce()) {
+    let thrown = panic::catch_unwind(panic::AssertUnwindSafe(|| {
+        let _calls = OnDrop(Some(f));
+        panic!("{PURPOSE}");
+    }));
+    assert!(thrown.is_err() && !thread::panicking());
 }
