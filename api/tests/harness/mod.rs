@@ -94,8 +94,11 @@ fn watch(name: &str) {
 fn hush() {
     let before = panic::take_hook();
     panic::set_hook(Box::new(move |info| {
-        let said = info.payload_as_str().is_some_and(|message| message.contains(PURPOSE));
-        if !said && !info.payload().is::<Bomb>() {
+        let payload = info.payload();
+        let text = payload.downcast_ref::<&str>().copied();
+        let text = text.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
+        let said = text.is_some_and(|message| message.contains(PURPOSE));
+        if !said && !payload.is::<Bomb>() {
             before(info);
         }
     }));

@@ -71,6 +71,9 @@ pub fn word(outcome: &Outcome) -> Word {
     }
 }
 
+/// Given the virtual thread that waits; none for an OS thread.
+type Satisfy = Box<dyn Fn(Option<&Thread>) + Send + Sync>;
+
 /// Something to wait for, and everything that ends the wait.
 pub struct Subject {
     /// The call, without a limit.
@@ -79,7 +82,7 @@ pub struct Subject {
     pub timed: Option<Box<dyn Fn(Duration) -> Outcome + Send + Sync>>,
     pub timed_gives: Word,
     /// Lets one wait go on, whether it has begun or not.
-    pub satisfy: Box<dyn Fn(Option<&Thread>) + Send + Sync>,
+    pub satisfy: Satisfy,
     pub close: Option<Box<dyn Fn() + Send + Sync>>,
     /// Who has it panics; then waits answer so.
     pub panic: Option<(Box<dyn Fn() + Send + Sync>, Word)>,
