@@ -86,7 +86,7 @@ macro_rules! select {
      $limit:expr; $else:expr) => {{
         $(let mut $name = $arm;)*
         // A body may leave by `return`, `break` or `continue`.
-        #[allow(unreachable_code)]
+        #[allow(unreachable_code, clippy::diverging_sub_expression)]
         let selected = match $crate::sync::select::select(&mut [$(&mut $name.0),*], $limit) {
             ::core::result::Result::Err(error) => ::core::result::Result::Err(error),
             ::core::result::Result::Ok(::core::option::Option::None) => $else,
