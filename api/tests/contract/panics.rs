@@ -64,9 +64,26 @@ fn run_panics_with_the_same_payload() {
     assert_eq!(*ran.unwrap_err().downcast::<u8>().unwrap(), 5);
 }
 
+/// Its handle is gone before it ends.
+fn unread<T: Send + 'static>(f: impl FnOnce() -> T + Send + 'static) {
+    let gate = Arc::new(Event::new());
+    let waits = gate.clone();
+    let thread = spawn(move || {
+        waits.wait().unwrap();
+        f()
+    });
+    drop(thread);
+    gate.set();
+}
+
 fn destructors_of_results_may_panic() {
-    // Nobody reads it.
-    drop(spawn(|| Bomb));
+    // Nobody reads it: dropped by the virtual thread, or by whoever drops the handle later.
+    unread(|| Bomb);
+    let thread = spawn(|| Bomb);
+    while !thread.is_completed() {
+        yield_now();
+    }
+    assert!(panic::catch_unwind(AssertUnwindSafe(|| drop(thread))).is_err());
     // Its reader has it, and drops it.
     let joined = spawn(|| Bomb).join();
     assert!(panic::catch_unwind(AssertUnwindSafe(|| drop(joined))).is_err());
@@ -95,7 +112,7 @@ fn destructors_of_payloads_may_panic() {
         }
     }
     // The destructor of the result throws something whose destructor throws.
-    drop(spawn(|| Throws));
+    unread(|| Throws);
     let (throws, occupied) = (Throws, Occupied::default());
     let thread = spawn(move || drop(throws));
     thread.cancel();

@@ -2,10 +2,13 @@
 
 use std::sync::Arc;
 
+use drift::concurrent::Completed;
 use drift::sync::Event;
-use drift::{Duration, VirtualThread, spawn};
+use drift::{ConcurrencyError, Duration, FutureGroup, VirtualThread, spawn, spawn_future};
 
-use crate::harness::{Case, Counted, Occupied, Tally};
+use crate::harness::{Case, Counted, Occupied, PURPOSE, Tally};
+
+const CANCELLED: ConcurrencyError = ConcurrencyError::Cancelled;
 
 pub const CASES: &[Case] = cases![
     dropped_once_in_any_order,
@@ -13,6 +16,9 @@ pub const CASES: &[Case] = cases![
     dropped_once_by_a_group,
     dropped_once_if_refused,
     a_handle_that_is_dropped_detaches,
+    groups_hear_of_those_that_never_ran,
+    groups_tell_in_the_order_of_the_ends,
+    groups_fail_with_the_worst,
 ];
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -128,6 +134,68 @@ fn dropped_once_if_refused() {
     let capture = captures.one();
     assert!(drift::spawn_on(&executor, move || drop(capture)).is_err());
     assert_eq!(captures.dropped(), 1, "before the error is told");
+}
+
+fn groups_hear_of_those_that_never_ran() {
+    let _occupied = Occupied::default();
+    let mut group = FutureGroup::new();
+    let future = spawn_future(|| 1);
+    future.cancel();
+    group.add(future);
+    assert_eq!(group.join_any(), Err(CANCELLED));
+    let late = spawn(|| 2);
+    let cancelled = late.thread().clone();
+    group.add(late.into());
+    assert_eq!(group.select(), Ok(Completed { index: 0, result: Err(CANCELLED) }));
+    // The other one waits for a carrier: nobody can cancel it but a drop, which detaches.
+    let short = Duration::from_millis(1);
+    assert_eq!(group.join_any_timeout(short), Err(ConcurrencyError::Timeout));
+    drop((group, cancelled));
+
+    let (joined, joiner) = (spawn_future(|| 3), FutureGroup::<u8>::new());
+    joined.cancel();
+    assert_eq!((joined.join(), joiner.is_empty()), (Err(CANCELLED), true));
+    assert_eq!(FutureGroup::<u8>::new().join_any(), Err(ConcurrencyError::Closed));
+}
+
+fn groups_tell_in_the_order_of_the_ends() {
+    let gates: Vec<_> = (0..4).map(|_| Arc::new(Event::new())).collect();
+    let mut group = FutureGroup::new();
+    for (n, gate) in gates.iter().enumerate() {
+        let gate = gate.clone();
+        assert_eq!(group.add(spawn_future(move || gate.wait().map(|()| n).unwrap())), n);
+    }
+    for (left, n) in [2, 0, 3, 1].into_iter().enumerate() {
+        gates[n].set();
+        assert_eq!(group.join_any(), Ok(&n));
+        assert_eq!(group.select(), Ok(Completed { index: n, result: Ok(n) }));
+        assert_eq!(group.len(), 3 - left);
+    }
+    assert_eq!(group.select(), Err(ConcurrencyError::Closed));
+    assert_eq!(group.join_all(), Ok(vec![]));
+}
+
+fn groups_fail_with_the_worst() {
+    let mut group = FutureGroup::new();
+    let cancelled = {
+        let _occupied = Occupied::default();
+        let future = spawn_future(|| 1);
+        future.cancel();
+        future
+    };
+    group.add(cancelled);
+    group.add(spawn_future(|| 2));
+    group.add(spawn_future(|| panic!("{PURPOSE}")));
+    let ended = Tally::default();
+    let late = ended.clone();
+    group.add(spawn_future(move || {
+        let _one = late.one();
+        drift::sleep(Duration::from_millis(3)).map_or(0, |()| 3)
+    }));
+    let failed = group.join_all();
+    let is_panic = matches!(failed, Err(ConcurrencyError::Failed(drift::Error::Panic(_))));
+    assert!(is_panic, "{failed:?}");
+    assert_eq!((ended.made(), ended.dropped()), (1, 1), "all have ended");
 }
 
 fn a_handle_that_is_dropped_detaches() {
