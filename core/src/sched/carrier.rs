@@ -321,7 +321,7 @@ impl Carrier {
             own.random ^= own.random << 5;
             own.searching.then_some(own.random)
         })?;
-        let count = executor.policy.max_threads;
+        let count = executor.max_threads;
         let start = may % count;
         (0..count).find_map(|step| {
             let index = u32::from(executor.first) + (start + step) % count;

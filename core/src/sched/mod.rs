@@ -30,7 +30,9 @@ pub(crate) mod injector;
 pub(crate) mod park;
 pub mod policy;
 pub(crate) mod run_queue;
+pub mod shutdown;
 mod sleep;
+pub(crate) mod stage;
 mod words;
 
 use core::ptr::{self, NonNull};

@@ -9,7 +9,8 @@ use crate::runtime::Runtime;
 use crate::sched::carrier::{Carrier, Turn};
 use crate::sched::executor::{IDLE_LOOKS, Look, STUCK_AFTER};
 use crate::sched::idle::{Lookout, QUIET_TICKS, Role, TICK};
-use crate::time::Instant;
+use crate::sched::shutdown::Survey;
+use crate::time::{Instant, MILLISECOND};
 use crate::timer;
 
 impl Carrier {
@@ -39,27 +40,47 @@ impl Carrier {
         if !self.queue.is_empty() || !executor.injector.is_empty() {
             return Turn::Worked;
         }
-        let unused = self.own(|own| own.unused);
-        if self.may_end() && unused > IDLE_LOOKS && self.is_timeless() {
-            // Counted out first: who pushes from now on does not rely on this carrier, and the
-            // look sees who did before.
-            executor.active.fetch_sub(1, Ordering::SeqCst);
-            self.stop_search();
-            if executor.has_work() {
-                executor.active.fetch_add(1, Ordering::SeqCst);
-                return Turn::Worked;
+        if let Some(generation) = executor.life.closed() {
+            match executor.survey(generation) {
+                Survey::Over => executor.end(generation),
+                Survey::Alive(_) => {}
+                Survey::Undecided => {
+                    return Turn::Idle { until: executor.runtime.platform().now() + MILLISECOND };
+                }
             }
-            self.stop_running();
-            self.empty_caches();
-            executor.runtime.hand_on();
-            return Turn::Done;
+        }
+        let unused = self.own(|own| own.unused);
+        let is_ending = executor.life.is_ending();
+        if is_ending || (self.may_end() && unused > IDLE_LOOKS && self.is_timeless()) {
+            return self.end(is_ending);
         }
         Turn::Idle { until: Instant::FAR }
     }
 
+    /// The last turn, unless somebody relies on this carrier.
+    fn end(&'static self, with_executor: bool) -> Turn {
+        let executor = self.executor;
+        // Counted out first: who pushes from now on does not rely on this carrier, and the
+        // look sees who did before.
+        executor.active.fetch_sub(1, Ordering::SeqCst);
+        self.stop_search();
+        if executor.has_work() {
+            executor.active.fetch_add(1, Ordering::SeqCst);
+            return Turn::Worked;
+        }
+        self.stop_running();
+        self.empty_caches();
+        self.own(|own| (own.unused, own.quiet) = (0, 0));
+        if with_executor {
+            timer::evacuate(executor.runtime, self);
+        }
+        executor.runtime.hand_on();
+        Turn::Done
+    }
+
     /// Whether this is one of the carriers above `min_threads`.
     pub(crate) fn may_end(&self) -> bool {
-        u32::from(self.id().0 - self.executor.first) >= self.executor.policy.min_threads
+        u32::from(self.id().0 - self.executor.first) >= self.executor.terms.min_threads()
     }
 
     fn stop_search(&'static self) {
@@ -200,6 +221,9 @@ impl Carrier {
             let until = platform.now() + STUCK_AFTER;
             while platform.now() < until {
                 platform.carrier_sleep(self.id(), Some(until), None);
+                if executor.life.is_ending() {
+                    return false;
+                }
             }
             match executor.look(&mut progress) {
                 Look::Stuck => {
