@@ -9,5 +9,7 @@
 
 #[path = "executors/shutdown.rs"]
 mod shutdown;
+#[path = "executors/stay.rs"]
+mod stay;
 #[path = "executors/world.rs"]
 mod world;

@@ -257,6 +257,8 @@ impl Executor {
                 // SAFETY: the carrier of this OS thread; the task is the caller's.
                 unsafe { carrier.push(task) };
             }
+            // SAFETY: the caller has claimed it.
+            _ if unsafe { self.send_home(task, None) } => {}
             _ => {
                 // SAFETY: the task is the caller's, so it is in no queue.
                 unsafe { self.injector.push(task) };

@@ -37,7 +37,7 @@ impl Carrier {
     pub(super) fn idle_turn(&'static self) -> Turn {
         let executor = self.executor;
         self.fire(executor.runtime);
-        if !self.queue.is_empty() || !executor.injector.is_empty() {
+        if !self.queue.is_empty() || !executor.injector.is_empty() || !self.keeps_none() {
             return Turn::Worked;
         }
         if let Some(generation) = executor.life.closed() {
@@ -51,7 +51,8 @@ impl Carrier {
         }
         let unused = self.own(|own| own.unused);
         let is_ending = executor.life.is_ending();
-        if is_ending || (self.may_end() && unused > IDLE_LOOKS && self.is_timeless()) {
+        let is_needed = !self.may_end() || unused <= IDLE_LOOKS || !self.is_homeless();
+        if is_ending || (!is_needed && self.is_timeless()) {
             return self.end(is_ending);
         }
         Turn::Idle { until: Instant::FAR }
@@ -111,7 +112,7 @@ impl Carrier {
         let until = hint.min(self.plan(polls, deputizes));
         self.sleeping_until.store(until.0, Ordering::SeqCst);
         let is_missed = !polls && !deputizes && runtime.lookout.poller.is_free();
-        if !executor.has_work() && !is_missed {
+        if !executor.has_work() && self.inbox.is_empty() && !is_missed {
             let until = (until != Instant::FAR).then_some(until);
             runtime.platform().carrier_sleep(self.id(), until, polls.then_some(&mut *events));
         }
@@ -163,8 +164,8 @@ impl Carrier {
     }
 
     /// Whether it serves its own deadlines just now, by sleeping until the next.
-    fn is_asleep(&self) -> bool {
-        // SeqCst: the look of `hand_on`; pairs with the store in `sleep`.
+    pub(super) fn is_asleep(&self) -> bool {
+        // SeqCst: the look of `hand_on` and of `wake_home`; pairs with the store in `sleep`.
         self.asleep.load(Ordering::SeqCst)
     }
 

@@ -14,6 +14,7 @@
 //! | `joiners`                  | under its own lock                                           |
 //! | `entry`                    | the spawner's, then the task's or its canceller's            |
 //! | `class`, `reserved`        | the owner of the record                                      |
+//! | `home`                     | written by the carrier that starts it, if it has to stay     |
 //!
 //! # Unsafe
 //! Invariant of `#![allow(unsafe_code)]`: the table above; links are plain fields of records that
@@ -27,7 +28,7 @@ use drift_asm::Context;
 
 use crate::link::{Link, Linked};
 use crate::platform::{Stack, StackClass};
-use crate::prim::{AtomicBool, AtomicPtr, AtomicU32, Ordering, SpinLock, UnsafeCell};
+use crate::prim::{AtomicBool, AtomicPtr, AtomicU16, AtomicU32, Ordering, SpinLock, UnsafeCell};
 use crate::reactor::slot::Watches;
 use crate::sched::executor::Executor;
 use crate::sync::wait_queue::WaitQueue;
@@ -120,6 +121,8 @@ pub(crate) struct Task {
     pub joiners: WaitQueue,
     pub entry: UnsafeCell<Entry>,
     pub index: u32,
+    /// The number of the carrier that it must run on, once it has started.
+    pub home: AtomicU16,
     pub class: UnsafeCell<StackClass>,
     /// Classes of stacks reserved for this record, a bit each; kept for its next lives.
     pub reserved: UnsafeCell<u8>,
@@ -163,6 +166,7 @@ impl Task {
             joiners: WaitQueue::new(),
             entry: UnsafeCell::new(Entry { run: nothing, discard: nothing, payload: [0; 7] }),
             index,
+            home: AtomicU16::new(0),
             class: UnsafeCell::new(StackClass::M1),
             reserved: UnsafeCell::new(0),
         }
