@@ -179,7 +179,7 @@ impl Runtime {
     pub fn find_executor(&'static self, handle: i64) -> Option<ExecutorRef> {
         let (index, generation) = slab::unpack(Kind::Executor, self.birth, handle)?;
         let executor = self.executor(index)?;
-        (1..=executor.life.generation())
+        (1..=executor.lives.generation())
             .contains(&generation)
             .then_some(ExecutorRef { executor, generation })
     }

@@ -5,7 +5,7 @@
 //! | `world.rs`    | a runtime of a test's own; closures as virtual threads; counting carriers |
 //! | `shutdown.rs` | drain, cancel, deadline; who waits, who submits; threads and places       |
 //! | `stay.rs`     | virtual threads that do not migrate                                       |
-#![cfg(all(target_os = "linux", not(loom)))]
+#![cfg(not(loom))]
 
 #[path = "executors/shutdown.rs"]
 mod shutdown;

@@ -25,7 +25,7 @@ use crate::sched::admission::Admission;
 use crate::sched::idle::{Idle, TICK};
 use crate::sched::injector::Injector;
 use crate::sched::policy::{ExecutorPolicy, Saturation, Terms};
-use crate::sched::stage::Life as Lives;
+use crate::sched::stage::Lives;
 use crate::sched::{self, Carrier};
 use crate::task::Handle;
 use crate::task::header::{InQueue, Task};
@@ -56,7 +56,7 @@ pub(crate) struct Executor {
     pub(crate) max_threads: u32,
     pub(crate) first: u16,
     pub(crate) terms: Terms,
-    pub(crate) life: Lives,
+    pub(crate) lives: Lives,
     /// How far the records were searched for live tasks of a closed life; see `survey`.
     pub(super) surveyed: AtomicU64,
     pub(crate) injector: Injector<InQueue, Task>,
@@ -160,18 +160,18 @@ impl ExecutorRef {
     /// Whether it was not shut down.
     #[must_use]
     pub fn is_open(self) -> bool {
-        self.executor.life.is_open(self.generation)
+        self.executor.lives.is_open(self.generation)
     }
 
     /// Its policy; none if it was shut down, and its place has been given out again.
     #[must_use]
     pub fn policy(self) -> Option<ExecutorPolicy> {
-        let Executor { terms, admission, max_threads, life, .. } = self.executor;
+        let Executor { terms, admission, max_threads, lives, .. } = self.executor;
         let policy = terms.policy(*max_threads, admission.limit());
         // Acquire, before the look: if a field was written for the next life, its number is seen;
         // pairs with the release in `renew`.
         fence(Ordering::Acquire);
-        (life.generation() == self.generation).then_some(policy)
+        (lives.generation() == self.generation).then_some(policy)
     }
 }
 
@@ -212,7 +212,7 @@ impl Executor {
             max_threads: policy.max_threads,
             first,
             terms: Terms::new(policy),
-            life: Lives::new(),
+            lives: Lives::new(),
             surveyed: AtomicU64::new(0),
             injector: Injector::new(),
             idle: Idle::new(),
@@ -227,12 +227,12 @@ impl Executor {
         if self.max_threads != policy.max_threads {
             return None;
         }
-        let generation = self.life.take()?;
+        let generation = self.lives.take()?;
         // Release pairs with the acquire in `ExecutorRef::policy`.
         fence(Ordering::Release);
         self.terms.set(policy);
         self.admission.set_limit(policy.queue_limit);
-        self.life.open(generation);
+        self.lives.open(generation);
         Some(ExecutorRef { executor: self, generation })
     }
 
@@ -332,7 +332,7 @@ impl Executor {
                 on if on == Life::On as u8 => return Ok(()),
                 off if off == Life::Off as u8 => match self.start(first, false) {
                     Some(started) => return started.map_err(ConcurrencyError::Failed),
-                    None if self.life.is_ending() => return Err(ConcurrencyError::Closed),
+                    None if self.lives.is_ending() => return Err(ConcurrencyError::Closed),
                     None => continue,
                 },
                 _ => self.runtime.platform().thread_yield(),
@@ -356,7 +356,7 @@ impl Executor {
             Ordering::Relaxed,
         )
         .ok()?;
-        if self.life.is_ending() {
+        if self.lives.is_ending() {
             life.store(Life::Off as u8, Ordering::Release);
             return None;
         }
@@ -379,7 +379,7 @@ impl Executor {
     pub(crate) fn grow(&'static self) {
         let active = self.active.load(Ordering::SeqCst);
         let standby = active >= self.terms.min_threads();
-        if active >= self.max_threads || self.life.is_ending() {
+        if active >= self.max_threads || self.lives.is_ending() {
             return;
         }
         // SeqCst: one standby at a time; a push, then this, against `standby` off, then a look.

@@ -27,6 +27,14 @@ impl Carrier {
             }
         }
         if executor.keeps_home() {
+            // Those that stay may keep this carrier busy for ever; others must not wait for that
+            // in the queue of a carrier that is blocked.
+            if tick.is_multiple_of(SERVE_EVERY)
+                && self.queue.is_empty()
+                && let Some(task) = self.rob(tick)
+            {
+                return Some(task);
+            }
             return self.next_in_turn(tick).or_else(|| self.steal());
         }
         self.next_in_queue().or_else(|| self.take_share()).or_else(|| self.steal())
@@ -78,8 +86,14 @@ impl Carrier {
             own.random ^= own.random << 5;
             own.searching.then_some(own.random)
         })?;
+        self.rob(may)
+    }
+
+    /// Half of the first run queue that has anything, from carrier number `start` on.
+    fn rob(&'static self, start: u32) -> Option<NonNull<Task>> {
+        let executor = self.executor;
         let count = executor.max_threads;
-        let start = may % count;
+        let start = start % count;
         (0..count).find_map(|step| {
             let index = u32::from(executor.first) + (start + step) % count;
             let victim = executor.runtime.carrier(index as usize);

@@ -112,13 +112,13 @@ impl Runtime {
         if executor.index == DEFAULT {
             return Err(ShutdownError::Default);
         }
-        if executor.life.generation() != generation {
+        if executor.lives.generation() != generation {
             return Ok(ShutdownReport::default());
         }
         if current_carrier(self).is_some_and(|here| core::ptr::eq(here.executor, executor)) {
             return Err(ShutdownError::Own);
         }
-        executor.life.close(generation);
+        executor.lives.close(generation);
         executor.admission.close(self);
         let mut report = executor.last_call(generation, how);
         if executor.wait_for_all(generation, until) {
@@ -174,7 +174,7 @@ impl Executor {
 
     /// Whoever finds that none is alive tells the carriers.
     pub(super) fn end(&'static self, generation: u32) {
-        if self.life.end(generation) {
+        if self.lives.end(generation) {
             for carrier in self.carriers() {
                 self.runtime.platform().carrier_wake(carrier.id());
             }
@@ -183,7 +183,7 @@ impl Executor {
 
     /// Somebody who is not one of the carriers has ended a task.
     pub(crate) fn tell_end(&'static self) {
-        if self.life.closed().is_some() {
+        if self.lives.closed().is_some() {
             self.runtime.platform().carrier_wake(self.runtime.carrier(self.first.into()).id());
         }
     }
@@ -192,7 +192,7 @@ impl Executor {
     fn for_all_alive(&'static self, generation: u32, mut with: impl FnMut(Handle)) {
         let mut patience = Patience::new(self.runtime);
         for index in 0..self.runtime.tasks.used() {
-            if !self.life.is(generation, Stage::Closed) {
+            if !self.lives.is(generation, Stage::Closed) {
                 return;
             }
             loop {
@@ -231,7 +231,7 @@ impl Executor {
     fn wait_for_all(&'static self, generation: u32, until: Instant) -> bool {
         let mut patience = Patience::new(self.runtime);
         loop {
-            if !self.life.is(generation, Stage::Closed) {
+            if !self.lives.is(generation, Stage::Closed) {
                 return true;
             }
             let waited = match self.survey(generation) {
@@ -263,8 +263,8 @@ impl Executor {
     /// Waits until the carriers are gone, or until whoever waits for them has seen that.
     fn finish(&'static self, generation: u32) {
         let mut patience = Patience::new(self.runtime);
-        while !self.life.claim(generation) {
-            let others = self.life.is(generation, Stage::Joining);
+        while !self.lives.claim(generation) {
+            let others = self.lives.is(generation, Stage::Joining);
             if !others {
                 return;
             }
@@ -278,16 +278,16 @@ impl Executor {
             self.runtime.platform().carrier_join(carrier.id());
             timer::evacuate(self.runtime, carrier);
         }
-        self.life.free(generation);
+        self.lives.free(generation);
     }
 
     /// Finishes what a shutdown left behind at its deadline, if the carriers have ended since.
     pub(crate) fn finish_if_left(&'static self) {
-        let generation = self.life.generation();
+        let generation = self.lives.generation();
         let is_off = |carrier: &crate::sched::Carrier| {
             carrier.life.load(Ordering::SeqCst) == Life::Off as u8
         };
-        if self.life.is(generation, Stage::Ending) && self.carriers().all(is_off) {
+        if self.lives.is(generation, Stage::Ending) && self.carriers().all(is_off) {
             self.finish(generation);
         }
     }

@@ -40,7 +40,7 @@ impl Carrier {
         if !self.queue.is_empty() || !executor.injector.is_empty() || !self.keeps_none() {
             return Turn::Worked;
         }
-        if let Some(generation) = executor.life.closed() {
+        if let Some(generation) = executor.lives.closed() {
             match executor.survey(generation) {
                 Survey::Over => executor.end(generation),
                 Survey::Alive(_) => {}
@@ -50,7 +50,7 @@ impl Carrier {
             }
         }
         let unused = self.own(|own| own.unused);
-        let is_ending = executor.life.is_ending();
+        let is_ending = executor.lives.is_ending();
         let is_needed = !self.may_end() || unused <= IDLE_LOOKS || !self.is_homeless();
         if is_ending || (!is_needed && self.is_timeless()) {
             return self.end(is_ending);
@@ -222,7 +222,7 @@ impl Carrier {
             let until = platform.now() + STUCK_AFTER;
             while platform.now() < until {
                 platform.carrier_sleep(self.id(), Some(until), None);
-                if executor.life.is_ending() {
+                if executor.lives.is_ending() {
                     return false;
                 }
             }

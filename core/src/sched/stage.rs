@@ -57,11 +57,11 @@ const fn word(generation: u32, stage: Stage) -> u64 {
     (generation as u64) << SHIFT | stage as u64
 }
 
-/// The word of one executor.
+/// The word of one executor's place.
 #[derive(Debug)]
-pub(crate) struct Life(AtomicU64);
+pub(crate) struct Lives(AtomicU64);
 
-impl Life {
+impl Lives {
     /// The first life, open.
     pub(crate) fn new() -> Self {
         Self(AtomicU64::new(word(1, Stage::Open)))

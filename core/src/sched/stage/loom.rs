@@ -3,13 +3,13 @@
 use loom::sync::Arc;
 use loom::thread;
 
-use super::Life;
+use super::Lives;
 use crate::prim::{AtomicBool, AtomicU8, Ordering};
 use crate::task::state::{State, Submitted, Unsubmitted};
 
 /// As `ExecutorRef::submit` and `Executor::survey` treat them.
 struct Model {
-    life: Life,
+    life: Lives,
     state: State,
     generation: u32,
     /// The record's `executor` is written.
@@ -23,7 +23,7 @@ impl Model {
         let state = State::free();
         let generation = state.open();
         Arc::new(Self {
-            life: Life::new(),
+            life: Lives::new(),
             state,
             generation,
             written: AtomicBool::new(false),

@@ -1,7 +1,7 @@
-use super::{Life, Stage};
+use super::{Lives, Stage};
 
-fn ended() -> Life {
-    let life = Life::new();
+fn ended() -> Lives {
+    let life = Lives::new();
     assert!(life.close(1) && life.end(1) && life.claim(1));
     life.free(1);
     life
@@ -9,7 +9,7 @@ fn ended() -> Life {
 
 #[test]
 fn a_life_goes_one_way() {
-    let life = Life::new();
+    let life = Lives::new();
     assert!(life.is_open(1) && !life.is_ending());
     assert!(!life.end(1), "it is open");
     assert!(life.close(1) && !life.close(1));
