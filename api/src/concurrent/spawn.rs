@@ -276,7 +276,7 @@ impl Builder {
 }
 
 /// The smallest that has as many bytes.
-fn stack_class(bytes: usize) -> Result<StackClass, Error> {
+pub(super) fn stack_class(bytes: usize) -> Result<StackClass, Error> {
     let class = StackClass::ALL.into_iter().find(|class| class.bytes() >= bytes);
     class.ok_or(Error::Platform(PlatformError::Limit {
         what: "bytes of a virtual thread's stack (Builder::stack_size)",
