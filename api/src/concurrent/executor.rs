@@ -14,7 +14,7 @@ use drift_core::task::Handle;
 
 use super::spawn::stack_class;
 use crate::error::{ConcurrencyError, Error};
-use crate::runtime::{may_wait, runtime, try_runtime};
+use crate::runtime::{may_wait, runtime, try_runtime, wait};
 use crate::time::{Duration, Instant};
 
 /// What an executor does with a virtual thread that comes when it is at its queue limit.
@@ -295,6 +295,8 @@ impl Executor {
     }
 
     pub(super) fn submit(self, runtime: &'static Runtime, handle: Handle) -> Result<(), CoreError> {
-        runtime.find_executor(self.handle).ok_or(CoreError::Closed)?.submit(handle)
+        let executor = runtime.find_executor(self.handle).ok_or(CoreError::Closed)?;
+        // One that may not wait is told that it would have to.
+        executor.submit_as(handle, || wait().map_err(|_| CoreError::Busy))
     }
 }

@@ -19,9 +19,7 @@
 
 use crate::error::ConcurrencyError;
 use crate::prim::{AtomicU32, AtomicU64, Ordering};
-use crate::runtime::Runtime;
 use crate::sync::wait_queue::{self, Queue, Wait, WaitQueue, Waiters};
-use crate::time::Instant;
 
 const ONE: u64 = 1;
 const WAITING: u64 = 1 << 32;
@@ -136,19 +134,18 @@ impl Admission {
         if self.places.enter() { Ok(()) } else { Err(ConcurrencyError::Busy) }
     }
 
-    /// Takes a place, waiting for it in first-come order until `until`. Whoever waits, or would,
+    /// Takes a place, waiting for it in first-come order as `wait` says. Whoever waits, or would,
     /// when the executor is closed has a place, too, and must look whether it `is_open`.
     pub(crate) fn enter_blocking(
         &self,
-        runtime: &'static Runtime,
-        until: Instant,
+        wait: impl FnOnce() -> Result<Wait, ConcurrencyError>,
         is_open: impl Fn() -> bool,
     ) -> Result<(), ConcurrencyError> {
         if self.places.enter() {
             return Ok(());
         }
         let queue = Queue { lock: &self.queue, list: wait_queue::all };
-        let wait = Wait::new(runtime).until(until).uncancellable();
+        let wait = wait()?;
         let waits = |_: &mut Waiters| {
             // Under the lock that `close` takes: it finds who waits, or who waits finds it.
             if is_open() {

@@ -27,6 +27,7 @@ use crate::sched::injector::Injector;
 use crate::sched::policy::{ExecutorPolicy, Saturation, Terms};
 use crate::sched::stage::Lives;
 use crate::sched::{self, Carrier};
+use crate::sync::wait_queue::Wait;
 use crate::task::Handle;
 use crate::task::header::{InQueue, Task};
 use crate::task::state::{Hold, Submitted, Unsubmitted};
@@ -94,6 +95,19 @@ impl ExecutorRef {
     /// the queue limit, as the policy says; `Failed` if there is no carrier and none can be
     /// started. The virtual thread is then as it was.
     pub fn submit(self, handle: Handle) -> Result<(), ConcurrencyError> {
+        self.submit_as(handle, || Ok(Wait::new(self.executor.runtime).uncancellable()))
+    }
+
+    /// The same, for a caller that may be cancelled while it waits for a place; `wait` is asked
+    /// only if it has to.
+    ///
+    /// # Errors
+    /// As [`submit`](Self::submit); `Cancelled`; and those of `wait`.
+    pub fn submit_as(
+        self,
+        handle: Handle,
+        wait: impl FnOnce() -> Result<Wait, ConcurrencyError>,
+    ) -> Result<(), ConcurrencyError> {
         let executor = self.executor;
         let runtime = executor.runtime;
         let (task, generation) = runtime.tasks.find(handle).ok_or(ConcurrencyError::Closed)?;
@@ -108,7 +122,7 @@ impl ExecutorRef {
         executor.ensure_carrier()?;
         let limited = executor.admission.limit() != 0;
         if limited {
-            self.enter()?;
+            self.enter(wait)?;
         }
         let submitted = record.state.submit(generation);
         if submitted != Submitted::Enqueue {
@@ -138,7 +152,10 @@ impl ExecutorRef {
     }
 
     /// Takes a place, as the policy says.
-    fn enter(self) -> Result<(), ConcurrencyError> {
+    fn enter(
+        self,
+        wait: impl FnOnce() -> Result<Wait, ConcurrencyError>,
+    ) -> Result<(), ConcurrencyError> {
         let Executor { runtime, admission, terms, .. } = self.executor;
         match terms.saturation() {
             Saturation::ReturnBusy => admission.enter(),
@@ -147,7 +164,8 @@ impl ExecutorRef {
                     0 => Instant::FAR,
                     timeout => runtime.platform().now() + timeout,
                 };
-                admission.enter_blocking(runtime, until, || self.is_open())?;
+                let wait = || wait().map(|wait| wait.until(until));
+                admission.enter_blocking(wait, || self.is_open())?;
                 if !self.is_open() {
                     admission.leave();
                     return Err(ConcurrencyError::Closed);
