@@ -1,5 +1,6 @@
 //! `cargo xtask`: everything that is done to this workspace, with no tool to install.
 
+mod archive;
 mod ci;
 mod cross;
 mod demo;

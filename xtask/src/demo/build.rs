@@ -38,7 +38,7 @@ pub fn programs(archive: Option<&Path>) -> Result<Programs> {
     Ok(programs)
 }
 
-/// `cargo build --release -p drift-ffi`; cargo itself says where the archive went.
+/// [`archive::BUILD`]; cargo itself says where the archive went.
 fn archive(root: &Path) -> Result<PathBuf> {
     println!("building the archive");
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
