@@ -67,8 +67,9 @@ const _: fn(&stack::Guards) -> Option<usize> = stack::Guards::limit;
 const _: unsafe fn(&stack::Guards, usize) -> Answer<()> = stack::Guards::install;
 const _: unsafe fn(usize, usize) = stack::give_back;
 
-/// OS threads.
-const _: fn(&'static Carrier) -> Answer<()> = thread::start;
+/// OS threads. Zeros are a seat that no thread ever had.
+const _: fn(&'static Carrier, &'static thread::Seat) -> Answer<()> = thread::start;
+const _: fn(&thread::Seat) = thread::join;
 const _: fn() = thread::yield_now;
 const _: fn() -> ThreadWords = thread::words;
 const _: fn(fn()) = thread::after_fork;

@@ -114,9 +114,14 @@ pub(crate) mod thread {
     use drift_core::platform::{PlatformError, ThreadWords};
     use drift_core::sched::Carrier;
 
-    pub(crate) fn start(_: &'static Carrier) -> Result<(), PlatformError> {
+    /// Never used.
+    pub(crate) struct Seat;
+
+    pub(crate) fn start(_: &'static Carrier, _: &'static Seat) -> Result<(), PlatformError> {
         Err(PlatformError::Unsupported)
     }
+
+    pub(crate) fn join(_: &Seat) {}
 
     pub(crate) fn yield_now() {}
 

@@ -1,0 +1,302 @@
+//! Executors: carriers, a queue and a policy.
+//!
+//! # Unsafe
+//! Invariant of `#![allow(unsafe_code)]`: only declares an unsafe function, whose caller vouches
+//! for what runs on the executor.
+#![allow(unsafe_code)]
+
+use drift_core::error::ConcurrencyError as CoreError;
+use drift_core::platform::StackClass;
+use drift_core::runtime::{ExecutorError, Runtime};
+use drift_core::sched::policy;
+use drift_core::sched::shutdown::{self, ShutdownError};
+use drift_core::task::Handle;
+
+use super::spawn::stack_class;
+use crate::error::{ConcurrencyError, Error};
+use crate::runtime::{may_wait, runtime, try_runtime, wait};
+use crate::time::{Duration, Instant};
+
+/// What an executor does with a virtual thread that comes when it is at its queue limit.
+///
+/// # Source
+/// Drift's `std.concurrent.Saturation`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Saturation {
+    /// Lets the spawner wait, in first-come order: a virtual thread parks, an OS thread blocks.
+    Block,
+    /// Refuses with `Busy`.
+    ReturnBusy,
+}
+
+/// How many carriers an executor has, and how many virtual threads it takes.
+///
+/// # Source
+/// Drift's `std.concurrent.ExecutorPolicy` and its builder, with the same defaults.
+///
+/// # Examples
+/// ```
+/// use drift::{Duration, Executor, ExecutorPolicy, Saturation};
+///
+/// let policy = ExecutorPolicy::new()
+///     .min_threads(2)
+///     .max_threads(4)
+///     .queue_limit(1000)
+///     .timeout(Duration::from_millis(50))
+///     .on_saturation(Saturation::Block)
+///     .stack_size(64 << 10);
+/// let executor = Executor::new(policy).unwrap();
+/// # let _ = executor;
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub struct ExecutorPolicy {
+    min_threads: u32,
+    max_threads: u32,
+    queue_limit: u32,
+    timeout: Duration,
+    saturation: Saturation,
+    stack: Option<usize>,
+    migrates: bool,
+}
+
+impl ExecutorPolicy {
+    /// One carrier, no limit, no time-out, `ReturnBusy`.
+    pub const fn new() -> Self {
+        Self {
+            min_threads: 1,
+            max_threads: 1,
+            queue_limit: 0,
+            timeout: Duration::ZERO,
+            saturation: Saturation::ReturnBusy,
+            stack: None,
+            migrates: false,
+        }
+    }
+
+    /// Carriers that stay; as many at most as `max_threads`, which is raised to it.
+    pub const fn min_threads(mut self, threads: u32) -> Self {
+        self.min_threads = threads;
+        if self.max_threads < threads {
+            self.max_threads = threads;
+        }
+        self
+    }
+
+    /// Carriers at most. They start as work comes.
+    pub const fn max_threads(mut self, threads: u32) -> Self {
+        self.max_threads = threads;
+        self
+    }
+
+    /// Ready and running virtual threads at most when one is spawned; 0 for no limit.
+    pub const fn queue_limit(mut self, virtual_threads: u32) -> Self {
+        self.queue_limit = virtual_threads;
+        self
+    }
+
+    /// How long a spawn waits for a place, with `Block`; zero for no bound.
+    pub fn timeout(mut self, timeout: impl Into<Duration>) -> Self {
+        self.timeout = timeout.into();
+        self
+    }
+
+    /// What happens at the limit.
+    pub const fn on_saturation(mut self, saturation: Saturation) -> Self {
+        self.saturation = saturation;
+        self
+    }
+
+    /// Bytes of stack of its virtual threads: [`Builder::stack_size`](crate::Builder::stack_size).
+    pub const fn stack_size(mut self, bytes: usize) -> Self {
+        self.stack = Some(bytes);
+        self
+    }
+
+    /// Lets a virtual thread that was parked go on on any of the carriers. Without it, a virtual
+    /// thread that has started stays on its carrier, as code with thread-locals needs; those that
+    /// have not started go wherever there is time, all the same.
+    ///
+    /// # Safety
+    /// Nothing that runs on the executor keeps across a call that may park what belongs to its OS
+    /// thread: a guard of a `std` lock, an `Rc` out of a `thread_local!`, a reference into one.
+    pub const unsafe fn migrating(mut self) -> Self {
+        self.migrates = true;
+        self
+    }
+
+    fn core(&self) -> Result<policy::ExecutorPolicy, ConcurrencyError> {
+        Ok(policy::ExecutorPolicy {
+            min_threads: self.min_threads,
+            max_threads: self.max_threads,
+            queue_limit: self.queue_limit,
+            timeout: self.timeout.nanoseconds()?,
+            saturation: match self.saturation {
+                Saturation::Block => policy::Saturation::Block,
+                Saturation::ReturnBusy => policy::Saturation::ReturnBusy,
+            },
+            stack: self.stack.map(stack_class).transpose()?,
+            migrates: self.migrates,
+        })
+    }
+}
+
+impl Default for ExecutorPolicy {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// An executor, by name: copies name the same one.
+///
+/// # Source
+/// Drift's `std.concurrent.Executor`.
+///
+/// # Examples
+/// ```
+/// use drift::{Executor, ExecutorPolicy};
+///
+/// let executor = Executor::new(ExecutorPolicy::new().max_threads(2)).unwrap();
+/// let thread = drift::spawn_on(&executor, || "done").unwrap();
+/// assert_eq!(thread.join(), Ok("done"));
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Executor {
+    handle: i64,
+}
+
+/// How an executor ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shutdown {
+    /// What it has taken runs to its end.
+    Drain,
+    /// What it has taken is cancelled.
+    Cancel,
+}
+
+/// What a shutdown came to, in virtual threads that the executor had when it began.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ShutdownReport {
+    /// Ended by themselves.
+    pub completed: usize,
+    /// Ended after they were cancelled.
+    pub cancelled: usize,
+    /// Still there at the deadline.
+    pub timed_out: usize,
+}
+
+impl Executor {
+    /// A new executor. Its carriers start as work comes.
+    ///
+    /// # Errors
+    /// `Failed(Policy)` names the field that makes no sense; `Failed(Platform)` if there are too
+    /// many carriers; `Failed(InvalidDuration)`.
+    ///
+    /// # Source
+    /// Drift's `std.concurrent.Executor.build`.
+    pub fn new(policy: ExecutorPolicy) -> Result<Self, ConcurrencyError> {
+        let runtime = try_runtime()?;
+        match runtime.create_executor(policy.core()?) {
+            Ok(executor) => Ok(Self { handle: runtime.executor_handle(executor) }),
+            Err(ExecutorError::Policy(error)) => Err(Error::Policy(error).into()),
+            Err(ExecutorError::Platform(error)) => Err(error.into()),
+        }
+    }
+
+    /// The default executor: what was set last, or else the runtime's own, with one carrier.
+    ///
+    /// # Source
+    /// Drift's `std.concurrent.default_executor`.
+    ///
+    /// # Examples
+    /// ```
+    /// let default = drift::Executor::default_get();
+    /// assert_eq!(drift::spawn_on(&default, || 1).unwrap().join(), Ok(1));
+    /// ```
+    #[must_use]
+    pub fn default_get() -> Self {
+        Self::default_of(runtime())
+    }
+
+    /// Makes `self` the default executor of the process: what [`spawn`](crate::spawn()) means.
+    ///
+    /// # Source
+    /// Drift's `std.concurrent.set_default_executor`.
+    ///
+    /// # Examples
+    /// ```
+    /// use drift::{Executor, ExecutorPolicy};
+    ///
+    /// let before = Executor::default_get();
+    /// Executor::new(ExecutorPolicy::new().max_threads(2)).unwrap().default_set();
+    /// drift::spawn(|| "on the new one").join().unwrap();
+    /// before.default_set();
+    /// ```
+    pub fn default_set(self) {
+        drift_pal::process::set_default_executor(self.handle);
+    }
+
+    /// That of the process, for its runtime; a world of its own has its own.
+    pub(super) fn default_of(runtime: &'static Runtime) -> Self {
+        let set = drift_pal::process::default_executor();
+        let handle = match runtime.find_executor(set) {
+            Some(_) => set,
+            None => runtime.executor_handle(runtime.default_executor()),
+        };
+        Self { handle }
+    }
+
+    /// Ends the executor: it takes no virtual threads from now on, those that it has end by
+    /// themselves or are cancelled, and then its carriers end. Waits for that until `deadline`;
+    /// afterwards their OS threads are gone. What is still there at the deadline goes on, and the
+    /// carriers end with the last of it. A second shutdown finishes the job, or finds nothing to
+    /// do.
+    ///
+    /// # Errors
+    /// `Failed(InUse)` for the runtime's own default executor, and from a virtual thread of this
+    /// one, which would wait for itself; then nothing was done.
+    ///
+    /// # Source
+    /// Beyond Drift's `std.concurrent`; `java.util.concurrent.ExecutorService`.
+    ///
+    /// # Examples
+    /// ```
+    /// use drift::{Duration, Executor, ExecutorPolicy, Instant, Shutdown};
+    ///
+    /// let executor = Executor::new(ExecutorPolicy::new()).unwrap();
+    /// let sleeper = drift::spawn_on(&executor, || drift::sleep(Duration::from_secs(60))).unwrap();
+    /// let deadline = Instant::now() + Duration::from_secs(10);
+    /// let report = executor.shutdown(Shutdown::Cancel, deadline).unwrap();
+    /// assert_eq!((report.cancelled, report.timed_out), (1, 0));
+    /// assert!(sleeper.is_completed());
+    /// assert!(drift::spawn_on(&executor, || ()).is_err());
+    /// ```
+    pub fn shutdown(
+        &self,
+        how: Shutdown,
+        deadline: Instant,
+    ) -> Result<ShutdownReport, ConcurrencyError> {
+        may_wait()?;
+        let how = match how {
+            Shutdown::Drain => shutdown::Shutdown::Drain,
+            Shutdown::Cancel => shutdown::Shutdown::Cancel,
+        };
+        match runtime().shutdown(self.handle, how, deadline.core()) {
+            Ok(shutdown::ShutdownReport { completed, cancelled, timed_out }) => {
+                Ok(ShutdownReport { completed, cancelled, timed_out })
+            }
+            Err(ShutdownError::Default | ShutdownError::Own) => Err(Error::InUse.into()),
+            Err(ShutdownError::Unknown) => Err(ConcurrencyError::Closed),
+        }
+    }
+
+    pub(super) fn stack_class(self, runtime: &'static Runtime) -> Option<StackClass> {
+        runtime.find_executor(self.handle)?.policy()?.stack
+    }
+
+    pub(super) fn submit(self, runtime: &'static Runtime, handle: Handle) -> Result<(), CoreError> {
+        let executor = runtime.find_executor(self.handle).ok_or(CoreError::Closed)?;
+        // One that may not wait is told that it would have to.
+        executor.submit_as(handle, || wait().map_err(|_| CoreError::Busy))
+    }
+}

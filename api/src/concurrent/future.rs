@@ -1,0 +1,310 @@
+//! Futures, as Drift calls a spawned result, and groups of them.
+
+use std::collections::VecDeque;
+use std::fmt;
+
+use super::executor::Executor;
+use super::packet::Watcher;
+use super::spawn::{VirtualThread, spawn, spawn_on};
+use crate::error::ConcurrencyError;
+use crate::sync::channel::{Receiver, Sender, unbounded};
+use crate::time::Duration;
+
+/// A value that a virtual thread computes.
+///
+/// # Source
+/// Drift's `std.concurrent.Future`.
+///
+/// # Examples
+/// ```
+/// let answer = drift::spawn_future(|| 42);
+/// assert_eq!(answer.join(), Ok(42));
+/// ```
+#[derive(Debug)]
+#[must_use = "dropping it detaches the virtual thread"]
+pub struct Future<T>(VirtualThread<T>);
+
+impl<T> Future<T> {
+    /// As [`VirtualThread::join`].
+    ///
+    /// # Errors
+    /// As [`VirtualThread::join`].
+    pub fn join(&self) -> Result<T, ConcurrencyError> {
+        self.0.join()
+    }
+
+    /// As [`VirtualThread::join_timeout`].
+    ///
+    /// # Errors
+    /// As [`VirtualThread::join_timeout`].
+    pub fn join_timeout(&self, timeout: impl Into<Duration>) -> Result<T, ConcurrencyError> {
+        self.0.join_timeout(timeout)
+    }
+
+    /// As [`VirtualThread::cancel`].
+    pub fn cancel(&self) {
+        self.0.cancel();
+    }
+
+    /// As [`VirtualThread::is_completed`].
+    #[must_use]
+    pub fn is_completed(&self) -> bool {
+        self.0.is_completed()
+    }
+}
+
+impl<T> From<VirtualThread<T>> for Future<T> {
+    fn from(thread: VirtualThread<T>) -> Self {
+        Self(thread)
+    }
+}
+
+/// As [`spawn()`], for a value that is wanted later.
+///
+/// # Source
+/// Drift's `std.concurrent.spawn_future`.
+///
+/// # Examples
+/// ```
+/// let later = drift::spawn_future(|| "computed meanwhile");
+/// assert_eq!(later.join(), Ok("computed meanwhile"));
+/// ```
+pub fn spawn_future<F, T>(f: F) -> Future<T>
+where
+    F: FnOnce() -> T + Send + 'static,
+    T: Send + 'static,
+{
+    Future(spawn(f))
+}
+
+/// As [`spawn_on`], for a value that is wanted later.
+///
+/// # Errors
+/// As [`spawn_on`].
+///
+/// # Source
+/// Drift's `std.concurrent.spawn_future_on`.
+///
+/// # Examples
+/// ```
+/// let executor = drift::Executor::default_get();
+/// let later = drift::spawn_future_on(&executor, || 3).unwrap();
+/// assert_eq!(later.join(), Ok(3));
+/// ```
+pub fn spawn_future_on<F, T>(executor: &Executor, f: F) -> Result<Future<T>, ConcurrencyError>
+where
+    F: FnOnce() -> T + Send + 'static,
+    T: Send + 'static,
+{
+    spawn_on(executor, f).map(Future)
+}
+
+/// What a member of a group came to.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Completed<T> {
+    /// The number that [`FutureGroup::add`] gave.
+    pub index: usize,
+    /// As [`Future::join`].
+    pub result: Result<T, ConcurrencyError>,
+}
+
+/// Futures that are waited for together. Dropping it detaches them.
+///
+/// # Source
+/// Drift's `std.concurrent.FutureGroup`; `select` and completion order are beyond it.
+///
+/// # Examples
+/// ```
+/// use drift::{Duration, FutureGroup, sleep, spawn_future};
+///
+/// let mut group = FutureGroup::new();
+/// for n in [3u64, 1, 2] {
+///     group.add(spawn_future(move || {
+///         sleep(Duration::from_millis(20 * n as i64)).unwrap();
+///         n
+///     }));
+/// }
+/// assert_eq!(group.join_any(), Ok(&1)); // does not consume
+/// assert_eq!(group.join_all(), Ok(vec![3, 1, 2])); // in the order of `add`
+/// ```
+pub struct FutureGroup<T> {
+    members: Vec<Member<T>>,
+    /// Of those that have ended and were not selected, in the order in which they ended.
+    ended: VecDeque<usize>,
+    /// How many were not selected.
+    left: usize,
+    /// Ends that were not looked at yet.
+    tells: Sender<usize>,
+    told: Receiver<usize>,
+}
+
+enum Member<T> {
+    Waits(Future<T>),
+    Ended(Result<T, ConcurrencyError>),
+    Selected,
+}
+
+impl<T> FutureGroup<T> {
+    /// An empty group.
+    #[must_use]
+    pub fn new() -> Self {
+        let (tells, told) = unbounded();
+        Self { members: Vec::new(), ended: VecDeque::new(), left: 0, tells, told }
+    }
+
+    /// Adds one more; its number, which counts from 0.
+    pub fn add(&mut self, future: Future<T>) -> usize {
+        let index = self.members.len();
+        match future.0.refusal() {
+            Some(_) => self.tells.try_send(index).expect("the group has the receiver"),
+            None => {
+                let watcher = Watcher { group: self.tells.clone(), index };
+                future.0.results().about().watch(watcher);
+            }
+        }
+        self.members.push(Member::Waits(future));
+        self.left += 1;
+        index
+    }
+
+    /// Members that were not selected.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.left
+    }
+
+    /// Whether all were selected, or none was added.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.left == 0
+    }
+
+    /// Waits for all; their values, in the order of [`add`](Self::add), but for those that were
+    /// selected.
+    ///
+    /// # Errors
+    /// That of the member that failed worst, after all have ended; `Cancelled` if the caller was.
+    ///
+    /// # Source
+    /// Drift's `FutureGroup.join_all`.
+    pub fn join_all(mut self) -> Result<Vec<T>, ConcurrencyError> {
+        let mut values = Vec::with_capacity(self.left);
+        let mut failed: Option<ConcurrencyError> = None;
+        for member in &mut self.members {
+            let result = match std::mem::replace(member, Member::Selected) {
+                Member::Waits(future) => future.join(),
+                Member::Ended(result) => result,
+                Member::Selected => continue,
+            };
+            match (result, failed.take()) {
+                (Ok(value), None) => values.push(value),
+                (Ok(_), before) => failed = before,
+                (Err(error), None) => failed = Some(error),
+                (Err(error), Some(before)) => failed = Some(before.or(error)),
+            }
+        }
+        failed.map_or(Ok(values), Err)
+    }
+
+    /// Waits for the first to end; its value, which stays in the group. The same one, until it is
+    /// selected.
+    ///
+    /// # Errors
+    /// That member's; `Closed` if there is none; `Cancelled` if the caller was.
+    ///
+    /// # Source
+    /// Drift's `FutureGroup.join_any`.
+    pub fn join_any(&mut self) -> Result<&T, ConcurrencyError> {
+        self.first_as(Receiver::recv)
+    }
+
+    /// The same, for at most `timeout`.
+    ///
+    /// # Errors
+    /// As [`join_any`](Self::join_any), and `Timeout`; `Failed(InvalidDuration)`.
+    pub fn join_any_timeout(
+        &mut self,
+        timeout: impl Into<Duration>,
+    ) -> Result<&T, ConcurrencyError> {
+        let timeout = timeout.into();
+        self.first_as(|told| told.recv_timeout(timeout))
+    }
+
+    /// Waits for the next to end and takes it out.
+    ///
+    /// # Errors
+    /// `Closed` if there is none; `Cancelled` if the caller was. A member's own error is in
+    /// [`Completed::result`].
+    ///
+    /// # Source
+    /// Beyond Drift's `std.concurrent`; Go's `select`.
+    pub fn select(&mut self) -> Result<Completed<T>, ConcurrencyError> {
+        let index = self.next_as(Receiver::recv)?;
+        self.ended.pop_front();
+        self.left -= 1;
+        match std::mem::replace(&mut self.members[index], Member::Selected) {
+            Member::Ended(result) => Ok(Completed { index, result }),
+            _ => unreachable!("it is among the ended"),
+        }
+    }
+
+    /// All members, in the order in which they end. Stops early if the caller is cancelled.
+    ///
+    /// ```
+    /// use drift::{Duration, FutureGroup, sleep, spawn_future};
+    ///
+    /// let mut group = FutureGroup::new();
+    /// for n in [3, 1, 2] {
+    ///     group.add(spawn_future(move || sleep(Duration::from_millis(20 * n)).map(|()| n)));
+    /// }
+    /// let order: Vec<_> = group.completions().map(|ended| ended.index).collect();
+    /// assert_eq!(order, [1, 2, 0]);
+    /// ```
+    pub fn completions(&mut self) -> impl Iterator<Item = Completed<T>> {
+        std::iter::from_fn(|| self.select().ok())
+    }
+
+    fn first_as(
+        &mut self,
+        how: impl Fn(&Receiver<usize>) -> Result<usize, ConcurrencyError>,
+    ) -> Result<&T, ConcurrencyError> {
+        let index = self.next_as(how)?;
+        match &self.members[index] {
+            Member::Ended(result) => result.as_ref().map_err(Clone::clone),
+            _ => unreachable!("it is among the ended"),
+        }
+    }
+
+    /// The first of those that have ended; waits for one if there is none.
+    fn next_as(
+        &mut self,
+        how: impl Fn(&Receiver<usize>) -> Result<usize, ConcurrencyError>,
+    ) -> Result<usize, ConcurrencyError> {
+        if let Some(index) = self.ended.front() {
+            return Ok(*index);
+        }
+        if self.left == 0 {
+            return Err(ConcurrencyError::Closed);
+        }
+        let index = how(&self.told)?;
+        if let Member::Waits(future) = &self.members[index] {
+            // It was told at the end of its closure: what is left of it cannot wait.
+            let result = future.0.join_to_the_end();
+            self.members[index] = Member::Ended(result);
+        }
+        self.ended.push_back(index);
+        Ok(index)
+    }
+}
+
+impl<T> Default for FutureGroup<T> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<T> fmt::Debug for FutureGroup<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FutureGroup").field("left", &self.left).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,268 @@
+//! What a virtual thread runs and leaves behind: one allocation, shared with its handle.
+//!
+//! | `Slot`    | who writes it                              | then                                |
+//! |-----------|--------------------------------------------|-------------------------------------|
+//! | Closure   | the spawner                                |                                     |
+//! | Running   | the virtual thread, when it starts         |                                     |
+//! | Done      | the virtual thread; or a canceller, before | the first join takes the outcome;   |
+//! |           | the start: `Cancelled`                     | if none does, the last owner drops  |
+//! | Taken     | that join                                  | later joins are `Closed`            |
+//!
+//! The virtual thread owns one reference, in its payload: until its end, or until it is discarded.
+//! The payload is how the panic hook and `current` find the packet of whoever runs here.
+//!
+//! # Unsafe
+//! Invariant of `#![allow(unsafe_code)]`: the payload of a virtual thread whose entry runs `run`
+//! begins with what `Arc::into_raw` gave, and stays so until `run` or `discard` takes it back, and
+//! zeroes it.
+#![allow(unsafe_code)]
+
+use std::any::Any;
+use std::panic::{self, AssertUnwindSafe, PanicHookInfo};
+use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError};
+
+use drift_core::runtime::Runtime;
+use drift_core::task::{Entry, Payload};
+
+use crate::error::{ConcurrencyError, Error, Panic};
+use crate::sync::channel::Sender;
+
+/// The payload of a panic.
+pub(super) type Thrown = Box<dyn Any + Send>;
+
+/// How a closure ended.
+pub(super) enum Outcome<T> {
+    Value(T),
+    Panicked(Panic, Thrown),
+    Cancelled,
+}
+
+enum Slot<F, T> {
+    Closure(F),
+    Running,
+    Done(Outcome<T>),
+    Taken,
+}
+
+/// Who is told of the end: a group, and its number there.
+pub(super) struct Watcher {
+    pub group: Sender<usize>,
+    pub index: usize,
+}
+
+/// What everybody may know of a virtual thread.
+pub(super) struct About {
+    pub name: Option<Arc<str>>,
+    /// Where it panics, from the hook to the end of the unwinding.
+    panic: Mutex<Option<Box<Panic>>>,
+    end: Mutex<End>,
+}
+
+enum End {
+    ToCome(Option<Watcher>),
+    Over,
+}
+
+impl About {
+    /// Tells `watcher` of the end, at once if that has come.
+    pub(super) fn watch(&self, watcher: Watcher) {
+        let mut end = lock(&self.end);
+        match &mut *end {
+            End::ToCome(place) => *place = Some(watcher),
+            End::Over => {
+                drop(end);
+                watcher.tell();
+            }
+        }
+    }
+
+    fn tell(&self) {
+        let end = std::mem::replace(&mut *lock(&self.end), End::Over);
+        if let End::ToCome(Some(watcher)) = end {
+            watcher.tell();
+        }
+    }
+}
+
+impl Watcher {
+    fn tell(self) {
+        // The group may be gone.
+        let _ = self.group.try_send(self.index);
+    }
+}
+
+/// The closure of a virtual thread, and then what it came to.
+struct Packet<F, T> {
+    about: About,
+    slot: Mutex<Slot<F, T>>,
+}
+
+/// A packet, as the virtual thread sees it.
+pub(super) trait Body: Send + Sync {
+    fn run(&self);
+    fn discard(&self);
+    fn about(&self) -> &About;
+}
+
+/// A packet, as its handle sees it.
+pub(super) trait Results<T>: Body {
+    /// The outcome, once. `VtResultNotAvailable` before there is one.
+    fn take(&self) -> Result<Outcome<T>, ConcurrencyError>;
+}
+
+/// Nothing of the user's runs under these locks.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl<F, T> Packet<F, T> {
+    fn replace(&self, next: Slot<F, T>) -> Slot<F, T> {
+        std::mem::replace(&mut lock(&self.slot), next)
+    }
+}
+
+impl<F: FnOnce() -> T + Send, T: Send> Body for Packet<F, T> {
+    fn run(&self) {
+        let Slot::Closure(closure) = self.replace(Slot::Running) else {
+            unreachable!("a virtual thread is started once")
+        };
+        let outcome = match panic::catch_unwind(AssertUnwindSafe(closure)) {
+            Ok(value) => Outcome::Value(value),
+            Err(thrown) => Outcome::Panicked(panic_of(&*thrown), thrown),
+        };
+        self.replace(Slot::Done(outcome));
+        self.about.tell();
+    }
+
+    fn discard(&self) {
+        let closure = self.replace(Slot::Done(Outcome::Cancelled));
+        // A destructor of what the closure captured may panic; whoever cancels has not done it.
+        let _ = panic::catch_unwind(AssertUnwindSafe(|| drop(closure)));
+        self.about.tell();
+    }
+
+    fn about(&self) -> &About {
+        &self.about
+    }
+}
+
+impl<F: FnOnce() -> T + Send, T: Send> Results<T> for Packet<F, T> {
+    fn take(&self) -> Result<Outcome<T>, ConcurrencyError> {
+        let mut slot = lock(&self.slot);
+        match &*slot {
+            Slot::Closure(_) | Slot::Running => Err(Error::VtResultNotAvailable.into()),
+            Slot::Taken => Err(ConcurrencyError::Closed),
+            Slot::Done(_) => match std::mem::replace(&mut *slot, Slot::Taken) {
+                Slot::Done(outcome) => Ok(outcome),
+                _ => unreachable!("just seen"),
+            },
+        }
+    }
+}
+
+/// Packs `closure`.
+pub(super) fn pack<'a, F, T>(closure: F, name: Option<Arc<str>>) -> Arc<dyn Results<T> + 'a>
+where
+    F: FnOnce() -> T + Send + 'a,
+    T: Send + 'a,
+{
+    static HOOK: Once = Once::new();
+    HOOK.call_once(|| {
+        let before = panic::take_hook();
+        panic::set_hook(Box::new(move |info| {
+            note(info);
+            before(info);
+        }));
+    });
+    let about = About { name, panic: Mutex::new(None), end: Mutex::new(End::ToCome(None)) };
+    Arc::new(Packet { about, slot: Mutex::new(Slot::Closure(closure)) })
+}
+
+type Raw = *const (dyn Body + 'static);
+
+/// What the virtual thread of `body` runs. The entry owns it.
+///
+/// # Safety
+/// What `body` borrows outlives the virtual thread.
+pub(super) unsafe fn entry<'a>(body: Arc<dyn Body + 'a>) -> Entry {
+    let raw = Arc::into_raw(body);
+    // SAFETY: the same type but for a lifetime, which the caller vouches for.
+    let raw: Raw = unsafe { std::mem::transmute::<*const (dyn Body + 'a), Raw>(raw) };
+    let mut payload: Payload = [0; 7];
+    // SAFETY: a pointer of two words, into an array of seven.
+    unsafe { payload.as_mut_ptr().cast::<Raw>().write(raw) };
+    Entry { run, discard, payload }
+}
+
+/// # Safety
+/// `payload` is one that `entry` has filled.
+unsafe fn read(payload: *mut Payload) -> Raw {
+    // SAFETY: as the caller says.
+    unsafe { payload.cast::<Raw>().read() }
+}
+
+/// On the virtual thread, once.
+unsafe fn run(payload: *mut Payload) {
+    // SAFETY: `entry` has filled it.
+    let raw = unsafe { read(payload) };
+    // SAFETY: the reference in the payload is still counted.
+    unsafe { &*raw }.run();
+    // SAFETY: the payload is the virtual thread's own. From here on `here` finds no packet.
+    unsafe { (*payload)[0] = 0 };
+    // SAFETY: `raw` came from `into_raw`, and nobody else takes it back: it has run.
+    let body = unsafe { Arc::from_raw(raw) };
+    // A result that nobody reads is dropped here; its destructor may panic.
+    let _ = panic::catch_unwind(AssertUnwindSafe(|| drop(body)));
+}
+
+/// For one that will never run.
+unsafe fn discard(payload: *mut Payload) {
+    // SAFETY: `entry` has filled it.
+    let raw = unsafe { read(payload) };
+    // SAFETY: `raw` came from `into_raw`, and nobody else takes it back: it never runs.
+    let body = unsafe { Arc::from_raw(raw) };
+    body.discard();
+}
+
+/// The packet of the virtual thread that runs here, if it is one of ours and has not ended.
+pub(super) fn here(runtime: &'static Runtime) -> Option<Arc<dyn Body>> {
+    let (runs, payload) = runtime.entry()?;
+    if !std::ptr::fn_addr_eq(runs, run as drift_core::task::Run) {
+        return None;
+    }
+    // SAFETY: the payload of whoever runs here.
+    if unsafe { (*payload)[0] } == 0 {
+        return None;
+    }
+    // SAFETY: an entry that runs `run` was filled by `entry`.
+    let raw = unsafe { read(payload) };
+    // SAFETY: the virtual thread owns one reference until its end.
+    unsafe { Arc::increment_strong_count(raw) };
+    // SAFETY: the one that was just added.
+    Some(unsafe { Arc::from_raw(raw) })
+}
+
+/// What is known of a panic that was just caught on the virtual thread that runs here; elsewhere
+/// its message.
+pub(super) fn panic_of(thrown: &(dyn Any + Send)) -> Panic {
+    let message = message(thrown);
+    let body = Runtime::here().and_then(here);
+    let seen = body.and_then(|body| lock(&body.about().panic).clone());
+    // Another one, if the hook did not see this: it was resumed, or the hook replaced.
+    let seen = seen.filter(|seen| seen.message == message);
+    seen.map_or(Panic { message, location: None }, |seen| *seen)
+}
+
+/// The hook: keeps where the virtual thread panics.
+fn note(info: &PanicHookInfo<'_>) {
+    let Some(body) = Runtime::here().and_then(here) else { return };
+    let message = message(info.payload());
+    let location = info.location().map(ToString::to_string);
+    *lock(&body.about().panic) = Some(Box::new(Panic { message, location }));
+}
+
+fn message(thrown: &(dyn Any + Send)) -> String {
+    let text = thrown.downcast_ref::<&str>().map(ToString::to_string);
+    let text = text.or_else(|| thrown.downcast_ref::<String>().cloned());
+    text.unwrap_or_else(|| "a payload that is no string".to_owned())
+}

@@ -1,0 +1,368 @@
+//! Scopes: virtual threads that borrow, and end before the scope does.
+//!
+//! | event                          | the other children | the scope                            |
+//! |--------------------------------|--------------------|--------------------------------------|
+//! | a child panics, or fails       | are cancelled      | has its error                        |
+//! | the body panics                | are cancelled      | panics, after they have ended        |
+//! | the scope's caller is cancelled| are cancelled      | has `Cancelled`                      |
+//! | the scope's time runs out      | are cancelled      | has `Timeout`                        |
+//!
+//! Then the scope waits for all of them, whatever happens to its caller.
+//!
+//! # Unsafe
+//! Invariant of `#![allow(unsafe_code)]`: children and what they leave behind may borrow for
+//! `'scope`, because `scope` returns only after every child has ended.
+#![allow(unsafe_code)]
+
+use std::error;
+use std::fmt;
+use std::marker::PhantomData;
+use std::panic::{self, AssertUnwindSafe};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use drift_core::runtime::Runtime;
+use drift_core::sync::Wait;
+use drift_core::task::Handle;
+
+use super::executor::Executor;
+use super::packet;
+use super::spawn::{Builder, VirtualThread};
+use crate::error::{ConcurrencyError, Error};
+use crate::runtime::{runtime, wait, wait_for, wait_to_the_end};
+use crate::time::Duration;
+
+/// Where virtual threads are spawned that may borrow. See [`scope`].
+#[derive(Debug)]
+pub struct Scope<'scope, 'env: 'scope> {
+    runtime: &'static Runtime,
+    state: Mutex<State>,
+    scope: PhantomData<&'scope mut &'scope ()>,
+    env: PhantomData<&'env mut &'env ()>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// Those that may not have ended.
+    children: Vec<Handle>,
+    /// In the order in which they came.
+    errors: Vec<ConcurrencyError>,
+    is_cancelled: bool,
+    /// When `children` is next looked through for those that have ended.
+    prune_at: usize,
+}
+
+/// A child of a scope, and its result.
+///
+/// # Source
+/// Beyond Drift's `std.concurrent`; [`std::thread::ScopedJoinHandle`].
+///
+/// # Examples
+/// ```
+/// let word = String::from("borrowed");
+/// let length = drift::scope(|s| s.spawn(|| word.len()).join().unwrap());
+/// assert_eq!(length.unwrap(), 8);
+/// ```
+#[derive(Debug)]
+pub struct ScopedVirtualThread<'scope, T> {
+    thread: VirtualThread<Result<T, ConcurrencyError>>,
+    scope: PhantomData<&'scope ()>,
+}
+
+/// Why a scope failed: the errors of its children, in the order in which they came.
+///
+/// # Examples
+/// ```
+/// let failed = drift::scope(|s| {
+///     s.spawn(|| panic!("no luck"));
+/// });
+/// let error = failed.unwrap_err();
+/// assert_eq!(error.errors().len(), 1);
+/// assert!(error.cause().to_string().contains("no luck"));
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+pub struct ScopeError {
+    errors: Vec<ConcurrencyError>,
+}
+
+impl ScopeError {
+    /// The first, which cancelled the rest.
+    #[must_use]
+    pub fn cause(&self) -> &ConcurrencyError {
+        &self.errors[0]
+    }
+
+    /// All; never none.
+    #[must_use]
+    pub fn errors(&self) -> &[ConcurrencyError] {
+        &self.errors
+    }
+}
+
+impl fmt::Display for ScopeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.errors.len() {
+            1 => write!(f, "a scope failed: {}", self.cause()),
+            n => write!(f, "a scope failed with {n} errors, first: {}", self.cause()),
+        }
+    }
+}
+
+impl error::Error for ScopeError {
+    fn source(&self) -> Option<&(dyn error::Error + 'static)> {
+        Some(self.cause())
+    }
+}
+
+/// The cause.
+impl From<ScopeError> for ConcurrencyError {
+    fn from(mut error: ScopeError) -> Self {
+        error.errors.swap_remove(0)
+    }
+}
+
+impl<'scope, 'env> Scope<'scope, 'env> {
+    /// Runs `f` on a virtual thread of the default executor. It fails if it panics.
+    pub fn spawn<F, T>(&'scope self, f: F) -> ScopedVirtualThread<'scope, T>
+    where
+        F: FnOnce() -> T + Send + 'scope,
+        T: Send + 'scope,
+    {
+        self.start(None, move || Ok(f()))
+    }
+
+    /// Runs `f` on a virtual thread of `executor`. It fails if it panics.
+    pub fn spawn_on<F, T>(&'scope self, executor: &Executor, f: F) -> ScopedVirtualThread<'scope, T>
+    where
+        F: FnOnce() -> T + Send + 'scope,
+        T: Send + 'scope,
+    {
+        self.start(Some(executor), move || Ok(f()))
+    }
+
+    /// Runs `f` on a virtual thread of the default executor. It fails if it panics, or with the
+    /// error that `f` returns; a `Cancelled` of one that was cancelled is no failure.
+    ///
+    /// ```
+    /// let numbers = ["4", "x"];
+    /// let sum = drift::scope(|s| {
+    ///     for text in &numbers {
+    ///         s.spawn_fallible(move || text.parse::<i32>());
+    ///     }
+    /// });
+    /// assert!(sum.unwrap_err().cause().to_string().contains("invalid digit"));
+    /// ```
+    pub fn spawn_fallible<F, T, E>(&'scope self, f: F) -> ScopedVirtualThread<'scope, T>
+    where
+        F: FnOnce() -> Result<T, E> + Send + 'scope,
+        T: Send + 'scope,
+        E: Into<Box<dyn error::Error + Send + Sync>>,
+    {
+        self.start(None, move || f().map_err(|error| as_ours(error.into())))
+    }
+
+    /// Asks all children to end; those that are spawned from now on never start.
+    pub fn cancel(&self) {
+        let children = {
+            let mut state = self.state();
+            state.is_cancelled = true;
+            state.children.clone()
+        };
+        for child in children {
+            self.runtime.cancel(child);
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn start<F, T>(&'scope self, on: Option<&Executor>, f: F) -> ScopedVirtualThread<'scope, T>
+    where
+        F: FnOnce() -> Result<T, ConcurrencyError> + Send + 'scope,
+        T: Send + 'scope,
+    {
+        let child = move || {
+            let result = match panic::catch_unwind(AssertUnwindSafe(f)) {
+                Ok(result) => result,
+                Err(thrown) => {
+                    self.fail(Error::Panic(packet::panic_of(&*thrown)).into());
+                    panic::resume_unwind(thrown);
+                }
+            };
+            if let Err(error) = &result
+                && !(*error == ConcurrencyError::Cancelled && super::is_cancelled())
+            {
+                self.fail(error.clone());
+            }
+            result
+        };
+        // SAFETY: `scope` waits for it, and so for everything that borrows; the handle lives
+        // for `'scope` at most.
+        let thread = unsafe { Builder::new().start(on, child) };
+        match thread.refusal() {
+            Some(error) => self.fail(error.clone()),
+            None => self.adopt(thread.handle()),
+        }
+        ScopedVirtualThread { thread, scope: PhantomData }
+    }
+
+    fn adopt(&self, child: Handle) {
+        let is_cancelled = {
+            let mut state = self.state();
+            if state.children.len() >= state.prune_at {
+                state.children.retain(|child| !self.runtime.is_completed(*child));
+                state.prune_at = (2 * state.children.len()).max(64);
+            }
+            state.children.push(child);
+            state.is_cancelled
+        };
+        if is_cancelled {
+            self.runtime.cancel(child);
+        }
+    }
+
+    fn fail(&self, error: ConcurrencyError) {
+        self.state().errors.push(error);
+        self.cancel();
+    }
+
+    /// Waits for all children, also for those that children spawn meanwhile.
+    fn finish(&self, mut how: Wait) {
+        loop {
+            // It stays among the children until it has ended, to be cancelled with them.
+            let Some(child) = self.state().children.last().copied() else { return };
+            match self.runtime.join_as(child, &how) {
+                Ok(()) => self.state().children.retain(|other| *other != child),
+                Err(error) => {
+                    how = wait_to_the_end();
+                    self.fail(error.into());
+                }
+            }
+        }
+    }
+}
+
+/// A child's error, without a second wrapping.
+fn as_ours(error: Box<dyn error::Error + Send + Sync>) -> ConcurrencyError {
+    match error.downcast::<ConcurrencyError>() {
+        Ok(own) => *own,
+        Err(other) => Error::Other(Arc::from(other)).into(),
+    }
+}
+
+impl<T> ScopedVirtualThread<'_, T> {
+    /// As [`VirtualThread::join`].
+    ///
+    /// # Errors
+    /// As [`VirtualThread::join`], and what a fallible child returned.
+    pub fn join(&self) -> Result<T, ConcurrencyError> {
+        self.thread.join()?
+    }
+
+    /// As [`VirtualThread::join_timeout`].
+    ///
+    /// # Errors
+    /// As [`VirtualThread::join_timeout`], and what a fallible child returned.
+    pub fn join_timeout(&self, timeout: impl Into<Duration>) -> Result<T, ConcurrencyError> {
+        self.thread.join_timeout(timeout)?
+    }
+
+    /// As [`VirtualThread::cancel`]; not a failure of the scope.
+    pub fn cancel(&self) {
+        self.thread.cancel();
+    }
+
+    /// As [`VirtualThread::is_completed`].
+    #[must_use]
+    pub fn is_completed(&self) -> bool {
+        self.thread.is_completed()
+    }
+
+    /// As [`VirtualThread::thread`].
+    #[must_use]
+    pub fn thread(&self) -> &super::Thread {
+        self.thread.thread()
+    }
+}
+
+/// Runs `f`, which may spawn virtual threads that borrow what outlives the scope, and waits until
+/// all of them have ended. If one fails, the others are cancelled.
+///
+/// # Errors
+/// All errors together, if a child failed or the caller was cancelled while it waited for them.
+/// `Failed(Unwinding)` on a virtual thread that unwinds: then `f` was not run.
+///
+/// # Panics
+/// As `f` does, after the children were cancelled and have ended.
+///
+/// # Source
+/// Drift's plan of structured cancellation with error aggregation; [`std::thread::scope`].
+///
+/// # Examples
+/// ```
+/// let words = ["one", "two", "three"];
+/// let lengths = drift::scope(|s| {
+///     let children: Vec<_> = words.iter().map(|word| s.spawn(|| word.len())).collect();
+///     children.iter().map(|child| child.join().unwrap()).sum::<usize>()
+/// });
+/// assert_eq!(lengths.unwrap(), 11);
+/// ```
+pub fn scope<'env, F, T>(f: F) -> Result<T, ScopeError>
+where
+    F: for<'scope> FnOnce(&'scope Scope<'scope, 'env>) -> T,
+{
+    let wait = wait().map_err(|error| ScopeError { errors: vec![error] })?;
+    run(f, wait)
+}
+
+/// As [`scope`], and cancels the children when `timeout` is over.
+///
+/// # Errors
+/// As [`scope`]; `Timeout` is the cause if the time ran out first. At once, without running `f`,
+/// if it is zero; `Failed(InvalidDuration)` if it is negative.
+///
+/// # Panics
+/// As [`scope`].
+///
+/// # Source
+/// As [`scope`].
+///
+/// # Examples
+/// ```
+/// use drift::{ConcurrencyError, Duration, scope_timeout, sleep};
+///
+/// let late = scope_timeout(Duration::from_millis(2), |s| {
+///     s.spawn(|| sleep(Duration::from_secs(60)));
+/// });
+/// assert_eq!(late.unwrap_err().cause(), &ConcurrencyError::Timeout);
+/// ```
+pub fn scope_timeout<'env, F, T>(timeout: impl Into<Duration>, f: F) -> Result<T, ScopeError>
+where
+    F: for<'scope> FnOnce(&'scope Scope<'scope, 'env>) -> T,
+{
+    let wait = wait_for(timeout.into()).and_then(|wait| wait.ok_or(ConcurrencyError::Timeout));
+    run(f, wait.map_err(|error| ScopeError { errors: vec![error] })?)
+}
+
+fn run<'env, F, T>(f: F, wait: Wait) -> Result<T, ScopeError>
+where
+    F: for<'scope> FnOnce(&'scope Scope<'scope, 'env>) -> T,
+{
+    let scope = Scope {
+        runtime: runtime(),
+        state: Mutex::new(State::default()),
+        scope: PhantomData,
+        env: PhantomData,
+    };
+    let ended = panic::catch_unwind(AssertUnwindSafe(|| f(&scope)));
+    if ended.is_err() {
+        scope.cancel();
+    }
+    scope.finish(wait);
+    let errors = std::mem::take(&mut scope.state().errors);
+    match ended {
+        Err(thrown) => panic::resume_unwind(thrown),
+        Ok(value) if errors.is_empty() => Ok(value),
+        Ok(_) => Err(ScopeError { errors }),
+    }
+}

@@ -1,0 +1,376 @@
+//! Spawning and joining.
+//!
+//! # Unsafe
+//! Invariant of `#![allow(unsafe_code)]`: what a virtual thread borrows outlives it: nothing for
+//! those that may be detached; `run` and scopes wait for theirs.
+#![allow(unsafe_code)]
+
+use std::fmt;
+use std::panic;
+use std::sync::Arc;
+
+use drift_core::platform::{PlatformError, StackClass};
+use drift_core::runtime::Runtime;
+use drift_core::sync::Wait;
+use drift_core::task::Handle;
+
+use super::executor::Executor;
+use super::packet::{self, Outcome, Results};
+use super::submit_failed;
+use super::thread::Thread;
+use crate::error::{ConcurrencyError, Error};
+use crate::runtime::{runtime, wait, wait_for, wait_to_the_end};
+use crate::time::Duration;
+
+/// The stack of a virtual thread, if nobody says otherwise.
+const STACK: StackClass = StackClass::K256;
+
+/// A virtual thread that was spawned, and its result. Dropping it detaches: the virtual thread
+/// goes on, and its result is dropped when it ends.
+///
+/// # Source
+/// Drift's `std.concurrent.VirtualThread`.
+///
+/// # Examples
+/// ```
+/// let thread = drift::spawn(|| 6 * 7);
+/// assert_eq!(thread.join(), Ok(42));
+/// ```
+#[must_use = "dropping it detaches the virtual thread"]
+pub struct VirtualThread<T> {
+    results: Arc<dyn Results<T>>,
+    thread: Thread,
+    runtime: &'static Runtime,
+    /// 0 if there is no virtual thread to wait for.
+    handle: Handle,
+    /// Why there is none.
+    refused: Option<ConcurrencyError>,
+}
+
+impl<T> VirtualThread<T> {
+    /// Waits until it has ended, and takes its result.
+    ///
+    /// # Errors
+    /// `Failed(Panic)` if it panicked; `Failed(ExecSubmitFailed)` if the executor did not take it;
+    /// `Cancelled` if it was cancelled before it started, or the calling virtual thread is
+    /// cancelled (then it can be joined again); `Closed` if it was joined before, or is the
+    /// caller itself.
+    ///
+    /// # Source
+    /// Drift's `VirtualThread.join`.
+    pub fn join(&self) -> Result<T, ConcurrencyError> {
+        self.join_as(wait)
+    }
+
+    /// The same, for at most `timeout`.
+    ///
+    /// # Errors
+    /// As [`join`](Self::join), and `Timeout`: then it can be joined again. With zero, `Timeout`
+    /// unless it has ended. `Failed(InvalidDuration)` for a negative one.
+    ///
+    /// # Source
+    /// Drift's `VirtualThread.join_timeout`.
+    pub fn join_timeout(&self, timeout: impl Into<Duration>) -> Result<T, ConcurrencyError> {
+        match wait_for(timeout.into())? {
+            Some(wait) => self.join_as(|| Ok(wait)),
+            None if self.is_completed() => self.take(),
+            None => Err(ConcurrencyError::Timeout),
+        }
+    }
+
+    /// Asks it to end. One that has not started never will; in any other, what waits answers
+    /// `Cancelled` from now on, until it ends by itself. Asking twice, or too late, changes
+    /// nothing.
+    ///
+    /// # Source
+    /// Drift's `VirtualThread.cancel`.
+    pub fn cancel(&self) {
+        self.runtime.cancel(self.handle);
+    }
+
+    /// Whether it has ended, and everything that it did is visible.
+    ///
+    /// # Source
+    /// Drift's `VirtualThread.is_completed`.
+    #[must_use]
+    pub fn is_completed(&self) -> bool {
+        self.refused.is_some() || self.runtime.is_completed(self.handle)
+    }
+
+    /// To unpark it, and its name.
+    #[must_use]
+    pub fn thread(&self) -> &Thread {
+        &self.thread
+    }
+
+    /// Joins; `how` is asked only if there is something to wait for.
+    fn join_as(
+        &self,
+        how: impl FnOnce() -> Result<Wait, ConcurrencyError>,
+    ) -> Result<T, ConcurrencyError> {
+        if !self.is_completed() {
+            self.runtime.join_as(self.handle, &how()?)?;
+        }
+        self.take()
+    }
+
+    /// Waits for its end, whatever happens.
+    pub(super) fn wait_for_end(&self) {
+        let ended = self.runtime.join_as(self.handle, &wait_to_the_end());
+        ended.expect("nothing but the end ends this wait");
+    }
+
+    /// The result of one that has ended.
+    fn take(&self) -> Result<T, ConcurrencyError> {
+        if let Some(error) = &self.refused {
+            return Err(error.clone());
+        }
+        // Gives the record back; it has ended, so this does not wait.
+        self.runtime.join(self.handle, drift_core::time::Instant::ZERO);
+        match self.results.take()? {
+            Outcome::Value(value) => Ok(value),
+            Outcome::Panicked(panic, _) => Err(Error::Panic(panic).into()),
+            Outcome::Cancelled => Err(ConcurrencyError::Cancelled),
+        }
+    }
+
+    /// As `join`, whatever happens to the caller.
+    pub(super) fn join_to_the_end(&self) -> Result<T, ConcurrencyError> {
+        self.join_as(|| Ok(wait_to_the_end()))
+    }
+
+    pub(super) fn results(&self) -> &Arc<dyn Results<T>> {
+        &self.results
+    }
+
+    pub(super) fn handle(&self) -> Handle {
+        self.handle
+    }
+
+    pub(super) fn refusal(&self) -> Option<&ConcurrencyError> {
+        self.refused.as_ref()
+    }
+}
+
+impl<T> Drop for VirtualThread<T> {
+    fn drop(&mut self) {
+        self.runtime.abandon(self.handle);
+    }
+}
+
+impl<T> fmt::Debug for VirtualThread<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("VirtualThread")
+            .field("thread", &self.thread)
+            .field("is_completed", &self.is_completed())
+            .finish_non_exhaustive()
+    }
+}
+
+/// What a new virtual thread is given.
+///
+/// # Source
+/// Beyond Drift's `std.concurrent`; [`std::thread::Builder`].
+///
+/// # Examples
+/// ```
+/// let thread = drift::Builder::new().name("deep").stack_size(1 << 20).spawn(|| {
+///     drift::current().and_then(|thread| thread.name().map(str::to_owned))
+/// });
+/// assert_eq!(thread.join(), Ok(Some("deep".to_owned())));
+/// ```
+#[derive(Clone, Debug, Default)]
+#[must_use]
+pub struct Builder {
+    name: Option<String>,
+    stack: Option<usize>,
+}
+
+impl Builder {
+    /// No name, and the executor's stack size, or else 256 KiB.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// A name, for [`Thread::name`].
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.name = Some(name.into());
+        self
+    }
+
+    /// Bytes of stack, rounded up to 64 KiB, 256 KiB, 1 MiB or 8 MiB; what is not touched costs
+    /// address space only. A virtual thread that runs out of its stack ends the process, with a
+    /// line that names it.
+    pub fn stack_size(mut self, bytes: usize) -> Self {
+        self.stack = Some(bytes);
+        self
+    }
+
+    /// As [`spawn()`].
+    pub fn spawn<F, T>(self, f: F) -> VirtualThread<T>
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        // SAFETY: nothing is borrowed.
+        unsafe { self.start(None, f) }
+    }
+
+    /// As [`spawn_on`].
+    ///
+    /// # Errors
+    /// As [`spawn_on`].
+    pub fn spawn_on<F, T>(
+        self,
+        executor: &Executor,
+        f: F,
+    ) -> Result<VirtualThread<T>, ConcurrencyError>
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        // SAFETY: nothing is borrowed.
+        accepted(unsafe { self.start(Some(executor), f) })
+    }
+
+    /// Spawns and submits, to the default executor if none is named.
+    ///
+    /// # Safety
+    /// What `f` and its result borrow outlives the virtual thread, and the packet: the caller
+    /// waits for the end and drops the handle before that.
+    pub(super) unsafe fn start<'a, F, T>(self, on: Option<&Executor>, f: F) -> VirtualThread<T>
+    where
+        F: FnOnce() -> T + Send + 'a,
+        T: Send + 'a,
+    {
+        let runtime = runtime();
+        let packed: Arc<dyn Results<T> + 'a> = packet::pack(f, self.name.map(Arc::from));
+        let body = packed.clone();
+        // SAFETY: the same type but for a lifetime, which the caller vouches for.
+        let results =
+            unsafe { std::mem::transmute::<Arc<dyn Results<T> + 'a>, Arc<dyn Results<T>>>(packed) };
+        let executor = on.copied().unwrap_or_else(|| Executor::default_of(runtime));
+        let class = self.stack.map(stack_class).transpose();
+        let class = class.map(|class| class.or(executor.stack_class(runtime)).unwrap_or(STACK));
+        // SAFETY: as the caller says.
+        let entry = unsafe { packet::entry(body) };
+        let spawned = class.and_then(|class| Ok(runtime.spawn(entry, class)?));
+        let (handle, refused) = match spawned {
+            Err(error) => {
+                let mut payload = entry.payload;
+                // SAFETY: the runtime did not take it, and nobody else has it.
+                unsafe { (entry.discard)(&raw mut payload) };
+                (Handle(0), Some(error.into()))
+            }
+            Ok(handle) => match executor.submit(runtime, handle) {
+                Ok(()) => (handle, None),
+                Err(error) => {
+                    runtime.abandon(handle);
+                    (Handle(0), Some(submit_failed(error)))
+                }
+            },
+        };
+        let thread = Thread::new(runtime, handle, results.about().name.clone());
+        VirtualThread { results, thread, runtime, handle, refused }
+    }
+}
+
+/// The smallest that has as many bytes.
+pub(super) fn stack_class(bytes: usize) -> Result<StackClass, Error> {
+    let class = StackClass::ALL.into_iter().find(|class| class.bytes() >= bytes);
+    class.ok_or(Error::Platform(PlatformError::Limit {
+        what: "bytes of a virtual thread's stack (Builder::stack_size)",
+        limit: StackClass::M8.bytes(),
+    }))
+}
+
+/// An executor that was named answers at once, in its own words.
+fn accepted<T>(thread: VirtualThread<T>) -> Result<VirtualThread<T>, ConcurrencyError> {
+    match &thread.refused {
+        None => Ok(thread),
+        Some(ConcurrencyError::Failed(Error::ExecSubmitFailed(1))) => Err(ConcurrencyError::Busy),
+        Some(ConcurrencyError::Failed(Error::ExecSubmitFailed(2))) => {
+            Err(ConcurrencyError::Timeout)
+        }
+        Some(ConcurrencyError::Failed(Error::ExecSubmitFailed(3))) => Err(ConcurrencyError::Closed),
+        Some(error) => Err(error.clone()),
+    }
+}
+
+/// Runs `f` on a virtual thread of the default executor. Never fails itself: what went wrong is
+/// told at the join.
+///
+/// # Source
+/// Drift's `std.concurrent.spawn`.
+///
+/// # Examples
+/// ```
+/// let threads: Vec<_> = (0..4).map(|n| drift::spawn(move || n * n)).collect();
+/// let squares: Result<Vec<_>, _> = threads.iter().map(|thread| thread.join()).collect();
+/// assert_eq!(squares.unwrap(), [0, 1, 4, 9]);
+/// ```
+pub fn spawn<F, T>(f: F) -> VirtualThread<T>
+where
+    F: FnOnce() -> T + Send + 'static,
+    T: Send + 'static,
+{
+    Builder::new().spawn(f)
+}
+
+/// Runs `f` on a virtual thread of `executor`.
+///
+/// # Errors
+/// `Busy` if the executor is at its queue limit, `Timeout` if it waited in vain for a place,
+/// `Closed` if it was shut down, `Failed` if there is no thread or memory for it. Then `f` is
+/// dropped, and was not run.
+///
+/// # Source
+/// Drift's `std.concurrent.spawn_on`.
+///
+/// # Examples
+/// ```
+/// use drift::{Executor, ExecutorPolicy};
+///
+/// let two = Executor::new(ExecutorPolicy::new().max_threads(2)).unwrap();
+/// let thread = drift::spawn_on(&two, || 1 + 1).unwrap();
+/// assert_eq!(thread.join(), Ok(2));
+/// ```
+pub fn spawn_on<F, T>(executor: &Executor, f: F) -> Result<VirtualThread<T>, ConcurrencyError>
+where
+    F: FnOnce() -> T + Send + 'static,
+    T: Send + 'static,
+{
+    Builder::new().spawn_on(executor, f)
+}
+
+/// Runs `f` on a virtual thread and waits for it: the way in, from `main`. Virtual threads that it
+/// leaves behind end with the process.
+///
+/// # Panics
+/// As `f` does, with the same payload. If there is no memory or OS thread to begin with.
+///
+/// # Source
+/// Beyond Drift, whose `main` runs on a plain thread.
+///
+/// # Examples
+/// ```
+/// let here = drift::run(|| drift::current().is_some());
+/// assert!(here);
+/// ```
+pub fn run<F, T>(f: F) -> T
+where
+    F: FnOnce() -> T + Send,
+    T: Send,
+{
+    // SAFETY: waited for below, and the handle is dropped within this call.
+    let root = unsafe { Builder::new().name("main").start(None, f) };
+    if let Some(error) = &root.refused {
+        panic!("the root virtual thread cannot start: {error}");
+    }
+    root.wait_for_end();
+    match root.results.take() {
+        Ok(Outcome::Value(value)) => value,
+        Ok(Outcome::Panicked(_, thrown)) => panic::resume_unwind(thrown),
+        Ok(Outcome::Cancelled) | Err(_) => unreachable!("nobody else has its handle"),
+    }
+}

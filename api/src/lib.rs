@@ -1,0 +1,51 @@
+//! Virtual threads for Rust: plain blocking code, a million at once.
+//!
+//! ```
+//! use drift::{sleep, spawn, Duration};
+//!
+//! let sum = drift::run(|| {
+//!     let threads: Vec<_> = (0..1000u64)
+//!         .map(|n| {
+//!             spawn(move || {
+//!                 sleep(Duration::from_millis(5)).unwrap(); // parks; costs no OS thread
+//!                 n
+//!             })
+//!         })
+//!         .collect();
+//!     threads.iter().map(|thread| thread.join().unwrap()).sum::<u64>()
+//! });
+//! assert_eq!(sum, 499_500);
+//! ```
+//!
+//! | module          | what                                                                     |
+//! |-----------------|--------------------------------------------------------------------------|
+//! | [`concurrent`]  | virtual threads, scopes, futures, executors; also at the root            |
+//! | [`sync`]        | locks, channels, [`select!`]: they park, and serve OS threads too        |
+//! | [`net`]         | TCP, UDP and Unix sockets that park                                      |
+//! | [`io`]          | waiting for any other descriptor                                         |
+//!
+//! Every call that waits may answer [`ConcurrencyError::Cancelled`], if the virtual thread that
+//! calls was cancelled, and has a form with a time-out. All of them work on plain OS threads,
+//! which they block.
+//!
+//! # Unsafe
+//! `concurrent/executor`, `concurrent/packet`, `concurrent/scope`, `concurrent/spawn`,
+//! `sync/channel/segments`, `sync/mutex`, `sync/reentrant`, `sync/rwlock`.
+#![deny(unsafe_code)]
+
+pub mod concurrent;
+mod error;
+mod runtime;
+pub mod sync;
+mod time;
+
+pub use drift_macros::main;
+
+pub use crate::concurrent::{
+    Builder, Executor, ExecutorPolicy, Future, FutureGroup, Saturation, Scope, ScopeError,
+    ScopedVirtualThread, Shutdown, ShutdownReport, Thread, VirtualThread, current, is_cancelled,
+    park, park_until, run, scope, scope_timeout, sleep, sleep_until, spawn, spawn_future,
+    spawn_future_on, spawn_on, uncancellable, yield_now,
+};
+pub use crate::error::{ConcurrencyError, Error, Panic};
+pub use crate::time::{Duration, Instant};

@@ -1,0 +1,66 @@
+//! The runtime that a call means, and how long it may wait.
+
+use drift_core::platform::PlatformError;
+use drift_core::runtime::Runtime;
+use drift_core::sync::Wait;
+use drift_core::time::Instant;
+
+use crate::error::{ConcurrencyError, Error};
+use crate::time::Duration;
+
+/// That of the virtual thread that calls; elsewhere the process's, which the first call makes.
+pub(crate) fn try_runtime() -> Result<&'static Runtime, PlatformError> {
+    Runtime::here().map_or_else(drift_pal::process::runtime, Ok)
+}
+
+/// The same, for calls that have nobody to tell.
+///
+/// # Panics
+/// If the machine refuses what the process's runtime needs.
+pub(crate) fn runtime() -> &'static Runtime {
+    try_runtime().unwrap_or_else(|error| panic!("the drift runtime cannot start: {error}"))
+}
+
+/// Whether the caller may wait at all.
+///
+/// # Errors
+/// `Failed(Unwinding)` on a virtual thread that unwinds: std counts panics for each OS thread, so
+/// it must neither leave its carrier now nor let another virtual thread run there.
+pub(crate) fn may_wait() -> Result<(), ConcurrencyError> {
+    match std::thread::panicking() && Runtime::here().is_some() {
+        true => Err(Error::Unwinding.into()),
+        false => Ok(()),
+    }
+}
+
+/// To wait for ever.
+///
+/// # Errors
+/// As [`may_wait`].
+pub(crate) fn wait() -> Result<Wait, ConcurrencyError> {
+    may_wait()?;
+    Ok(Wait::new(try_runtime()?))
+}
+
+/// To wait for `timeout`; none if that is over at once.
+///
+/// # Errors
+/// The same, and `Failed(InvalidDuration)`.
+pub(crate) fn wait_for(timeout: Duration) -> Result<Option<Wait>, ConcurrencyError> {
+    let span = timeout.nanoseconds()?;
+    if span == 0 {
+        return Ok(None);
+    }
+    let wait = wait()?;
+    Ok(Some(wait.until(runtime().platform().now() + span)))
+}
+
+/// To wait until `deadline`.
+pub(crate) fn wait_until(deadline: Instant) -> Result<Wait, ConcurrencyError> {
+    wait().map(|wait| wait.until(deadline))
+}
+
+/// To wait until it is done, cancelled or not, unwinding or not; for what ends by itself soon.
+pub(crate) fn wait_to_the_end() -> Wait {
+    Wait::new(runtime()).uncancellable()
+}

@@ -1,0 +1,355 @@
+//! Channels: values from any number of senders to any number of receivers, in order.
+//!
+//! | made by          | a send waits                               | like                       |
+//! |------------------|--------------------------------------------|----------------------------|
+//! | [`unbounded`]    | never                                      | `std::sync::mpsc::channel` |
+//! | [`bounded`]`(n)` | while `n` values wait to be received       | Go's `make(chan T, n)`     |
+//! | [`bounded`]`(0)` | until a receiver has the value             | Go's `make(chan T)`        |
+//!
+//! A channel closes from either end: by `close`, or when the last sender or the last receiver is
+//! dropped. Then sends answer `Closed`; receives too, after what was sent before.
+
+mod segments;
+
+use std::error;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use drift_core::error::ConcurrencyError as CoreError;
+use drift_core::sync::Wait;
+use drift_core::sync::channel::{Channel, Refused};
+
+use self::segments::Segments;
+use crate::error::ConcurrencyError;
+use crate::runtime::{wait, wait_for};
+use crate::time::Duration;
+
+/// What a channel keeps its values in.
+#[doc(hidden)]
+pub use self::segments::Segments as Queue;
+
+type Core<T> = Channel<Segments<T>>;
+
+struct Shared<T> {
+    channel: Core<T>,
+    senders: AtomicUsize,
+    receivers: AtomicUsize,
+}
+
+/// The end that values go into. Clones send to the same channel.
+///
+/// # Source
+/// Beyond Drift's `std.concurrent`; [`std::sync::mpsc`], Go's channels.
+///
+/// # Examples
+/// ```
+/// use drift::sync::bounded;
+///
+/// let (sender, receiver) = bounded(1);
+/// drift::spawn(move || sender.send("hello"));
+/// assert_eq!(receiver.recv(), Ok("hello"));
+/// ```
+pub struct Sender<T>(Arc<Shared<T>>);
+
+/// The end that values come out of. Clones share them: each value goes to one.
+///
+/// # Source
+/// As [`Sender`].
+///
+/// # Examples
+/// ```
+/// use drift::ConcurrencyError;
+/// use drift::sync::unbounded;
+///
+/// let (sender, receiver) = unbounded();
+/// for n in 0..3 {
+///     sender.send(n).unwrap();
+/// }
+/// drop(sender); // closes it
+/// assert_eq!(receiver.iter().collect::<Vec<_>>(), [0, 1, 2]);
+/// assert_eq!(receiver.recv(), Err(ConcurrencyError::Closed));
+/// ```
+pub struct Receiver<T>(Arc<Shared<T>>);
+
+/// A value that was not sent, and why.
+#[derive(Clone, PartialEq)]
+pub struct SendError<T> {
+    /// The value.
+    pub value: T,
+    /// `Closed`, `Cancelled`, `Timeout`, or `Busy` from [`Sender::try_send`].
+    pub error: ConcurrencyError,
+}
+
+/// A channel without a limit: a send never waits, and memory is the limit.
+///
+/// # Examples
+/// ```
+/// let (sender, receiver) = drift::sync::unbounded();
+/// sender.send(1).unwrap();
+/// assert_eq!(receiver.recv(), Ok(1));
+/// ```
+pub fn unbounded<T>() -> (Sender<T>, Receiver<T>) {
+    with_limit(usize::MAX)
+}
+
+/// A channel that holds up to `limit` values; with 0, every send meets a receive.
+///
+/// # Examples
+/// ```
+/// let (sender, receiver) = drift::sync::bounded(1);
+/// sender.send(1).unwrap();
+/// assert!(sender.try_send(2).is_err()); // full
+/// assert_eq!(receiver.recv(), Ok(1));
+/// ```
+pub fn bounded<T>(limit: usize) -> (Sender<T>, Receiver<T>) {
+    with_limit(limit)
+}
+
+fn with_limit<T>(limit: usize) -> (Sender<T>, Receiver<T>) {
+    let shared = Arc::new(Shared {
+        channel: Channel::new(Segments::new(limit)),
+        senders: AtomicUsize::new(1),
+        receivers: AtomicUsize::new(1),
+    });
+    (Sender(shared.clone()), Receiver(shared))
+}
+
+impl<T> Sender<T> {
+    /// Sends, and waits for room.
+    ///
+    /// # Errors
+    /// The value, with `Closed` or `Cancelled`.
+    pub fn send(&self, value: T) -> Result<(), SendError<T>> {
+        self.send_as(value, || wait().map(Some))
+    }
+
+    /// Sends if there is room, or a receiver waits.
+    ///
+    /// # Errors
+    /// The value, with `Busy` or `Closed`.
+    pub fn try_send(&self, value: T) -> Result<(), SendError<T>> {
+        self.0.channel.try_send(value).map_err(SendError::from)
+    }
+
+    /// Sends, and waits for room for at most `timeout`.
+    ///
+    /// # Errors
+    /// The value, with `Closed`, `Cancelled`, `Timeout` or `Failed(InvalidDuration)`.
+    pub fn send_timeout(&self, value: T, timeout: impl Into<Duration>) -> Result<(), SendError<T>> {
+        let timeout = timeout.into();
+        self.send_as(value, || wait_for(timeout))
+    }
+
+    fn send_as(
+        &self,
+        value: T,
+        how: impl FnOnce() -> Result<Option<Wait>, ConcurrencyError>,
+    ) -> Result<(), SendError<T>> {
+        let value = match self.0.channel.try_send(value) {
+            Ok(()) => return Ok(()),
+            Err((value, CoreError::Busy)) => value,
+            Err(refused) => return Err(refused.into()),
+        };
+        match how() {
+            Ok(Some(wait)) => self.0.channel.send(value, &wait).map_err(SendError::from),
+            Ok(None) => Err(SendError { value, error: ConcurrencyError::Timeout }),
+            Err(error) => Err(SendError { value, error }),
+        }
+    }
+
+    /// Closes the channel: nothing more is sent, by anybody. What was sent can be received.
+    pub fn close(&self) {
+        self.0.channel.close();
+    }
+
+    /// Whether it is closed, from either end.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.0.channel.is_closed()
+    }
+
+    /// Values that wait to be received.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.0.channel.len()
+    }
+
+    /// Whether none waits to be received.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    pub(super) fn core(&self) -> &Core<T> {
+        &self.0.channel
+    }
+}
+
+impl<T> Receiver<T> {
+    /// Receives, and waits for a value.
+    ///
+    /// # Errors
+    /// `Closed` if none will come any more; `Cancelled`.
+    pub fn recv(&self) -> Result<T, ConcurrencyError> {
+        match self.0.channel.try_receive() {
+            Err(CoreError::Busy) => Ok(self.0.channel.receive(&wait()?)?),
+            other => Ok(other?),
+        }
+    }
+
+    /// Receives if a value is there.
+    ///
+    /// # Errors
+    /// `Busy` if none is; `Closed` if none will come any more.
+    pub fn try_recv(&self) -> Result<T, ConcurrencyError> {
+        Ok(self.0.channel.try_receive()?)
+    }
+
+    /// Receives, and waits for a value for at most `timeout`.
+    ///
+    /// # Errors
+    /// `Closed`, `Cancelled`, `Timeout`; `Failed(InvalidDuration)`.
+    pub fn recv_timeout(&self, timeout: impl Into<Duration>) -> Result<T, ConcurrencyError> {
+        match self.0.channel.try_receive() {
+            Err(CoreError::Busy) => {
+                let wait = wait_for(timeout.into())?.ok_or(ConcurrencyError::Timeout)?;
+                Ok(self.0.channel.receive(&wait)?)
+            }
+            other => Ok(other?),
+        }
+    }
+
+    /// What comes, until the channel is closed and empty, or the caller cancelled.
+    pub fn iter(&self) -> impl Iterator<Item = T> + '_ {
+        std::iter::from_fn(|| self.recv().ok())
+    }
+
+    /// Closes the channel: nothing more is sent. What was sent can be received.
+    pub fn close(&self) {
+        self.0.channel.close();
+    }
+
+    /// Whether it is closed, from either end.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.0.channel.is_closed()
+    }
+
+    /// Values that wait to be received.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.0.channel.len()
+    }
+
+    /// Whether none waits to be received.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    pub(super) fn core(&self) -> &Core<T> {
+        &self.0.channel
+    }
+}
+
+impl<T> Clone for Sender<T> {
+    fn clone(&self) -> Self {
+        self.0.senders.fetch_add(1, Ordering::Relaxed);
+        Self(self.0.clone())
+    }
+}
+
+impl<T> Clone for Receiver<T> {
+    fn clone(&self) -> Self {
+        self.0.receivers.fetch_add(1, Ordering::Relaxed);
+        Self(self.0.clone())
+    }
+}
+
+impl<T> Drop for Sender<T> {
+    fn drop(&mut self) {
+        // AcqRel: what every sender sent comes before the close.
+        if self.0.senders.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.0.channel.close();
+        }
+    }
+}
+
+impl<T> Drop for Receiver<T> {
+    fn drop(&mut self) {
+        // AcqRel: as for senders.
+        if self.0.receivers.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.0.channel.close();
+            // Nobody can receive what is left: it is dropped now, one by one, without the lock.
+            while let Ok(value) = self.0.channel.try_receive() {
+                drop(value);
+            }
+        }
+    }
+}
+
+impl<T> IntoIterator for Receiver<T> {
+    type Item = T;
+    type IntoIter = Received<T>;
+
+    fn into_iter(self) -> Received<T> {
+        Received(self)
+    }
+}
+
+/// What comes out of a [`Receiver`], until the channel is closed and empty, or the caller
+/// cancelled.
+#[derive(Debug)]
+pub struct Received<T>(Receiver<T>);
+
+impl<T> Iterator for Received<T> {
+    type Item = T;
+
+    fn next(&mut self) -> Option<T> {
+        self.0.recv().ok()
+    }
+}
+
+impl<T> From<Refused<T>> for SendError<T> {
+    fn from((value, error): Refused<T>) -> Self {
+        Self { value, error: error.into() }
+    }
+}
+
+impl<T> fmt::Debug for SendError<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SendError").field("error", &self.error).finish_non_exhaustive()
+    }
+}
+
+impl<T> fmt::Display for SendError<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "a value was not sent: {}", self.error)
+    }
+}
+
+impl<T> error::Error for SendError<T> {
+    fn source(&self) -> Option<&(dyn error::Error + 'static)> {
+        Some(&self.error)
+    }
+}
+
+/// Drops the value.
+impl<T> From<SendError<T>> for ConcurrencyError {
+    fn from(error: SendError<T>) -> Self {
+        error.error
+    }
+}
+
+impl<T> fmt::Debug for Sender<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sender").field("len", &self.len()).finish_non_exhaustive()
+    }
+}
+
+impl<T> fmt::Debug for Receiver<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Receiver").field("len", &self.len()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,99 @@
+//! Waiting for a change of what a mutex protects.
+
+use drift_core::sync::condvar;
+
+use super::poison::{LockError, LockResult};
+use super::{Mutex, MutexGuard};
+use crate::error::ConcurrencyError;
+use crate::runtime::{wait, wait_for};
+use crate::time::Duration;
+
+/// A condition variable. Waits are never woken without a cause; what they wait for may still be
+/// gone again when they have the lock.
+///
+/// # Source
+/// Beyond Drift's `sync`; [`std::sync::Condvar`].
+///
+/// # Examples
+/// ```
+/// use drift::sync::{Condvar, Mutex};
+///
+/// let (ready, changed) = (Mutex::new(false), Condvar::new());
+/// drift::scope(|s| {
+///     s.spawn(|| {
+///         let ready = changed.wait_while(ready.lock().unwrap(), |ready| !*ready).unwrap();
+///         assert!(*ready);
+///     });
+///     *ready.lock().unwrap() = true;
+///     changed.notify_one();
+/// })
+/// .unwrap();
+/// ```
+#[derive(Debug, Default)]
+pub struct Condvar(condvar::Condvar);
+
+impl Condvar {
+    /// Nobody waits.
+    pub const fn new() -> Self {
+        Self(condvar::Condvar::new())
+    }
+
+    /// Gives the lock of `guard` back and waits to be notified; then takes the lock again.
+    ///
+    /// # Errors
+    /// `Ended(Cancelled)`, and the lock is given back; `Poisoned`, with the guard.
+    pub fn wait<'a, T: ?Sized>(&self, guard: MutexGuard<'a, T>) -> LockResult<MutexGuard<'a, T>> {
+        let wait = wait().map_err(LockError::Ended)?;
+        let (guard, ended) = guard.unlocked(|mutex| Ok(self.0.wait(mutex, &wait)?));
+        ended.map_err(LockError::Ended)?;
+        guard.check()
+    }
+
+    /// Waits as long as `condition` holds.
+    ///
+    /// # Errors
+    /// As [`wait`](Self::wait).
+    pub fn wait_while<'a, T: ?Sized>(
+        &self,
+        mut guard: MutexGuard<'a, T>,
+        mut condition: impl FnMut(&mut T) -> bool,
+    ) -> LockResult<MutexGuard<'a, T>> {
+        while condition(&mut guard) {
+            guard = self.wait(guard)?;
+        }
+        Ok(guard)
+    }
+
+    /// As [`wait`](Self::wait), for at most `timeout`; true if that ran out.
+    ///
+    /// # Errors
+    /// As [`wait`](Self::wait); `Ended(Failed(InvalidDuration))`.
+    pub fn wait_timeout<'a, T: ?Sized>(
+        &self,
+        guard: MutexGuard<'a, T>,
+        timeout: impl Into<Duration>,
+    ) -> Result<(MutexGuard<'a, T>, bool), LockError<MutexGuard<'a, T>>> {
+        let Some(wait) = wait_for(timeout.into()).map_err(LockError::Ended)? else {
+            return Ok((guard.check()?, true));
+        };
+        let (guard, ended) = guard.unlocked(|mutex| Ok(self.0.wait(mutex, &wait)?));
+        match ended {
+            Ok(()) => Ok((guard.check()?, false)),
+            Err(ConcurrencyError::Timeout) => Ok((guard.check()?, true)),
+            Err(error) => Err(LockError::Ended(error)),
+        }
+    }
+
+    /// Wakes whoever waits longest.
+    pub fn notify_one(&self) {
+        self.0.notify_one();
+    }
+
+    /// Wakes all who wait now.
+    pub fn notify_all(&self) {
+        self.0.notify_all();
+    }
+}
+
+/// What a wait gives up is a lock of this kind.
+const _: fn(()) -> Mutex<()> = Mutex::new;

@@ -1,0 +1,66 @@
+//! Something that happens.
+
+use drift_core::sync::event;
+
+use super::Limit;
+use crate::error::ConcurrencyError;
+use crate::time::Duration;
+
+/// A flag to wait for: once it is set, nobody waits until it is reset.
+///
+/// # Source
+/// Beyond Drift's `sync`; a manual-reset event.
+///
+/// # Examples
+/// ```
+/// use std::sync::Arc;
+/// use drift::sync::Event;
+///
+/// let started = Arc::new(Event::new());
+/// let thread = drift::spawn({
+///     let started = started.clone();
+///     move || started.wait()
+/// });
+/// started.set();
+/// assert_eq!(thread.join(), Ok(Ok(())));
+/// ```
+#[derive(Debug, Default)]
+pub struct Event(event::Event);
+
+impl Event {
+    /// Not set.
+    pub const fn new() -> Self {
+        Self(event::Event::new())
+    }
+
+    /// Sets it, and lets all who wait go on.
+    pub fn set(&self) {
+        self.0.set();
+    }
+
+    /// Unsets it.
+    pub fn reset(&self) {
+        self.0.reset();
+    }
+
+    /// Whether it is set.
+    pub fn is_set(&self) -> bool {
+        self.0.is_set()
+    }
+
+    /// Waits until it is set.
+    ///
+    /// # Errors
+    /// `Cancelled`.
+    pub fn wait(&self) -> Result<(), ConcurrencyError> {
+        Limit::Forever.acquire(|| self.is_set(), |wait| self.0.wait(wait))
+    }
+
+    /// Waits until it is set, for at most `timeout`.
+    ///
+    /// # Errors
+    /// `Cancelled`, `Timeout`; `Failed(InvalidDuration)`.
+    pub fn wait_timeout(&self, timeout: impl Into<Duration>) -> Result<(), ConcurrencyError> {
+        Limit::For(timeout.into()).acquire(|| self.is_set(), |wait| self.0.wait(wait))
+    }
+}

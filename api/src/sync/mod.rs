@@ -1,0 +1,74 @@
+//! Locks, semaphores, channels and `select!`: they park virtual threads and block OS threads.
+//!
+//! All are fair (first come, first served, handed over), know time-outs and cancellation, and
+//! whoever waits gives its carrier up. Guards may be held across anything that parks.
+//!
+//! | std, Go, Java                          | here                                              |
+//! |----------------------------------------|---------------------------------------------------|
+//! | `std::sync::Mutex`, `RwLock`           | [`Mutex`], [`RwLock`]: poisoned as in std          |
+//! | `std::sync::Condvar`                   | [`Condvar`], never woken without a cause          |
+//! | `std::sync::Barrier`, `Once`           | [`Barrier`], [`Once`]                             |
+//! | Java's `ReentrantLock`                 | [`ReentrantMutex`]                                |
+//! | `java.util.concurrent.Semaphore`       | [`Semaphore`]                                     |
+//! | a manual-reset event                   | [`Event`]                                         |
+//! | `std::sync::mpsc`, Go's `chan`         | [`channel`]: many senders and receivers           |
+//! | Go's `select`                          | [`select!`](crate::select!)                       |
+
+mod barrier;
+pub mod channel;
+mod condvar;
+mod event;
+mod mutex;
+mod once;
+mod poison;
+mod reentrant;
+mod rwlock;
+#[doc(hidden)]
+pub mod select;
+mod semaphore;
+
+pub use self::barrier::Barrier;
+pub use self::channel::{Receiver, SendError, Sender, bounded, unbounded};
+pub use self::condvar::Condvar;
+pub use self::event::Event;
+pub use self::mutex::{Mutex, MutexGuard};
+pub use self::once::Once;
+pub use self::poison::{LockError, LockResult};
+pub use self::reentrant::{ReentrantMutex, ReentrantMutexGuard};
+pub use self::rwlock::{RwLock, RwLockReadGuard, RwLockWriteGuard};
+pub use self::semaphore::{Permits, Semaphore};
+pub use crate::select;
+
+use drift_core::error::ConcurrencyError as CoreError;
+use drift_core::sync::Wait;
+
+use crate::error::ConcurrencyError;
+use crate::runtime::{wait, wait_for};
+use crate::time::Duration;
+
+/// How long a call may wait.
+#[derive(Clone, Copy)]
+enum Limit {
+    Never,
+    Forever,
+    For(Duration),
+}
+
+impl Limit {
+    /// Tries first, and waits if it must: `attempt` says whether it could be done at once.
+    fn acquire(
+        self,
+        attempt: impl FnOnce() -> bool,
+        acquire: impl FnOnce(&Wait) -> Result<(), CoreError>,
+    ) -> Result<(), ConcurrencyError> {
+        if attempt() {
+            return Ok(());
+        }
+        let wait = match self {
+            Self::Never => return Err(ConcurrencyError::Busy),
+            Self::Forever => wait()?,
+            Self::For(time) => wait_for(time)?.ok_or(ConcurrencyError::Timeout)?,
+        };
+        Ok(acquire(&wait)?)
+    }
+}

@@ -1,0 +1,192 @@
+//! Mutual exclusion.
+//!
+//! # Unsafe
+//! Invariant of `#![allow(unsafe_code)]`: `data` is touched through guards only, and there is a
+//! guard only while `raw` is held.
+#![allow(unsafe_code)]
+
+use std::cell::UnsafeCell;
+use std::fmt;
+use std::marker::PhantomData;
+use std::ops::{Deref, DerefMut};
+
+use drift_core::sync::mutex;
+
+use super::Limit;
+use super::poison::{Entered, LockResult, Poison};
+use crate::error::ConcurrencyError;
+use crate::time::Duration;
+
+/// A lock around `T`, handed to whoever waits longest. A virtual thread may park while it has it,
+/// and give it back on another carrier.
+///
+/// # Source
+/// Drift's plan of `sync.Mutex`; [`std::sync::Mutex`].
+///
+/// # Examples
+/// ```
+/// use std::sync::Arc;
+/// use drift::sync::Mutex;
+///
+/// let count = Arc::new(Mutex::new(0));
+/// drift::scope(|s| {
+///     for _ in 0..10 {
+///         s.spawn(|| *count.lock().unwrap() += 1);
+///     }
+/// })
+/// .unwrap();
+/// assert_eq!(*count.lock().unwrap(), 10);
+/// ```
+pub struct Mutex<T: ?Sized> {
+    raw: mutex::Mutex,
+    poison: Poison,
+    data: UnsafeCell<T>,
+}
+
+// SAFETY: whoever has the guard has `&mut T`, on whichever thread: as if `T` were sent there.
+unsafe impl<T: ?Sized + Send> Sync for Mutex<T> {}
+
+/// The lock, until it is dropped.
+#[must_use = "dropping it gives the lock back"]
+pub struct MutexGuard<'a, T: ?Sized> {
+    pub(super) mutex: &'a Mutex<T>,
+    entered: Entered,
+    /// Not `Send`: poison is told by the thread that took it.
+    thread: PhantomData<*mut ()>,
+}
+
+// SAFETY: a shared guard gives `&T` only.
+unsafe impl<T: ?Sized + Sync> Sync for MutexGuard<'_, T> {}
+
+impl<T> Mutex<T> {
+    /// A free lock around `data`.
+    pub const fn new(data: T) -> Self {
+        Self { raw: mutex::Mutex::new(), poison: Poison::new(), data: UnsafeCell::new(data) }
+    }
+
+    /// The data.
+    ///
+    /// # Errors
+    /// `Poisoned`, with it.
+    pub fn into_inner(self) -> LockResult<T> {
+        self.poison.check(self.data.into_inner())
+    }
+}
+
+impl<T: ?Sized> Mutex<T> {
+    /// Waits for the lock.
+    ///
+    /// # Errors
+    /// `Poisoned`, with the guard, if somebody panicked while it had the lock; `Ended(Cancelled)`.
+    pub fn lock(&self) -> LockResult<MutexGuard<'_, T>> {
+        self.acquire(Limit::Forever)
+    }
+
+    /// Takes the lock if it is free.
+    ///
+    /// # Errors
+    /// `Poisoned`, with the guard; `Ended(Busy)`.
+    pub fn try_lock(&self) -> LockResult<MutexGuard<'_, T>> {
+        self.acquire(Limit::Never)
+    }
+
+    /// Waits for the lock for at most `timeout`.
+    ///
+    /// # Errors
+    /// As [`lock`](Self::lock), and `Ended(Timeout)`; `Ended(Failed(InvalidDuration))`.
+    pub fn lock_timeout(&self, timeout: impl Into<Duration>) -> LockResult<MutexGuard<'_, T>> {
+        self.acquire(Limit::For(timeout.into()))
+    }
+
+    fn acquire(&self, limit: Limit) -> LockResult<MutexGuard<'_, T>> {
+        limit.acquire(|| self.raw.try_lock(), |wait| self.raw.lock(wait))?;
+        self.poison.check(self.guard())
+    }
+
+    /// For whoever has just taken `raw`.
+    fn guard(&self) -> MutexGuard<'_, T> {
+        MutexGuard { mutex: self, entered: self.poison.enter(), thread: PhantomData }
+    }
+
+    /// Whether somebody panicked while it had the lock.
+    pub fn is_poisoned(&self) -> bool {
+        self.poison.is_set()
+    }
+
+    /// Says that the data is good again.
+    pub fn clear_poison(&self) {
+        self.poison.clear();
+    }
+
+    /// The data, without locking: nobody else can have it.
+    pub fn get_mut(&mut self) -> &mut T {
+        self.data.get_mut()
+    }
+}
+
+impl<'a, T: ?Sized> MutexGuard<'a, T> {
+    /// Lets go of the lock while `wait` runs, which has it again when it returns.
+    pub(super) fn unlocked(
+        self,
+        wait: impl FnOnce(&mutex::Mutex) -> Result<(), ConcurrencyError>,
+    ) -> (Self, Result<(), ConcurrencyError>) {
+        let ended = wait(&self.mutex.raw);
+        (self, ended)
+    }
+
+    pub(super) fn check(self) -> LockResult<Self> {
+        self.mutex.poison.check(self)
+    }
+}
+
+impl<T: ?Sized> Deref for MutexGuard<'_, T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        // SAFETY: the guard has the lock.
+        unsafe { &*self.mutex.data.get() }
+    }
+}
+
+impl<T: ?Sized> DerefMut for MutexGuard<'_, T> {
+    fn deref_mut(&mut self) -> &mut T {
+        // SAFETY: the guard has the lock, and is borrowed alone.
+        unsafe { &mut *self.mutex.data.get() }
+    }
+}
+
+impl<T: ?Sized> Drop for MutexGuard<'_, T> {
+    fn drop(&mut self) {
+        self.mutex.poison.leave(&self.entered);
+        self.mutex.raw.unlock();
+    }
+}
+
+impl<T: ?Sized + fmt::Debug> fmt::Debug for MutexGuard<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        (**self).fmt(f)
+    }
+}
+
+impl<T: ?Sized + fmt::Debug> fmt::Debug for Mutex<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut out = f.debug_struct("Mutex");
+        match self.try_lock().or_else(super::LockError::into_inner) {
+            Ok(guard) => out.field("data", &&*guard),
+            Err(_) => out.field("data", &"<locked>"),
+        };
+        out.field("poisoned", &self.is_poisoned()).finish()
+    }
+}
+
+impl<T: Default> Default for Mutex<T> {
+    fn default() -> Self {
+        Self::new(T::default())
+    }
+}
+
+impl<T> From<T> for Mutex<T> {
+    fn from(data: T) -> Self {
+        Self::new(data)
+    }
+}

@@ -1,0 +1,154 @@
+//! A lock that its owner may take again.
+//!
+//! # Unsafe
+//! Invariant of `#![allow(unsafe_code)]`: `data` is shared among the guards of one virtual or OS
+//! thread, which has the lock.
+#![allow(unsafe_code)]
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::ops::Deref;
+
+use drift_core::runtime::Runtime;
+use drift_core::sync::reentrant;
+
+use super::Limit;
+use crate::error::ConcurrencyError;
+use crate::time::Duration;
+
+/// A lock around `T` that whoever has it may take again: guards of one virtual thread share the
+/// data, so it changes by interior mutability only. Not poisoned, as [`std::sync::ReentrantLock`].
+///
+/// # Source
+/// Drift's plan of `sync.ReentrantMutex`.
+///
+/// # Examples
+/// ```
+/// use std::cell::Cell;
+/// use drift::sync::ReentrantMutex;
+///
+/// let lock = ReentrantMutex::new(Cell::new(1));
+/// let outer = lock.lock().unwrap();
+/// let inner = lock.lock().unwrap(); // the same owner, one deeper
+/// inner.set(outer.get() + 1);
+/// assert_eq!((outer.get(), lock.depth()), (2, 2));
+/// ```
+pub struct ReentrantMutex<T: ?Sized> {
+    raw: reentrant::ReentrantMutex,
+    data: T,
+}
+
+// SAFETY: `data` is reached on one thread at a time: as if it were sent there.
+unsafe impl<T: ?Sized + Send> Sync for ReentrantMutex<T> {}
+
+/// The lock, until it is dropped.
+#[must_use = "dropping it gives the lock back"]
+pub struct ReentrantMutexGuard<'a, T: ?Sized> {
+    mutex: &'a ReentrantMutex<T>,
+    /// Not `Send`: its owner gives it back.
+    thread: PhantomData<*mut ()>,
+}
+
+/// The number of whoever calls: a virtual thread's is its handle, an OS thread's the address of
+/// something of its own, with the top bit, which no handle has.
+fn caller() -> u64 {
+    thread_local!(static OWN: u8 = const { 0 });
+    let handle = Runtime::here().and_then(|runtime| runtime.current());
+    match handle {
+        Some(handle) => handle.0.unsigned_abs(),
+        None => OWN.with(|own| std::ptr::from_ref(own).addr() as u64) | 1 << 63,
+    }
+}
+
+impl<T> ReentrantMutex<T> {
+    /// A free lock around `data`.
+    pub const fn new(data: T) -> Self {
+        Self { raw: reentrant::ReentrantMutex::new(), data }
+    }
+
+    /// The data.
+    pub fn into_inner(self) -> T {
+        self.data
+    }
+}
+
+impl<T: ?Sized> ReentrantMutex<T> {
+    /// Waits for the lock, unless it is the caller's.
+    ///
+    /// # Errors
+    /// `Cancelled`.
+    pub fn lock(&self) -> Result<ReentrantMutexGuard<'_, T>, ConcurrencyError> {
+        self.acquire(Limit::Forever)
+    }
+
+    /// Takes the lock if it is free, or the caller's.
+    ///
+    /// # Errors
+    /// `Busy`.
+    pub fn try_lock(&self) -> Result<ReentrantMutexGuard<'_, T>, ConcurrencyError> {
+        self.acquire(Limit::Never)
+    }
+
+    /// Waits for the lock for at most `timeout`.
+    ///
+    /// # Errors
+    /// `Cancelled`, `Timeout`; `Failed(InvalidDuration)`.
+    pub fn lock_timeout(
+        &self,
+        timeout: impl Into<Duration>,
+    ) -> Result<ReentrantMutexGuard<'_, T>, ConcurrencyError> {
+        self.acquire(Limit::For(timeout.into()))
+    }
+
+    /// How often the caller has it.
+    pub fn depth(&self) -> u32 {
+        self.raw.depth(caller())
+    }
+
+    /// The data, without locking: nobody else can have it.
+    pub fn get_mut(&mut self) -> &mut T {
+        &mut self.data
+    }
+
+    fn acquire(&self, limit: Limit) -> Result<ReentrantMutexGuard<'_, T>, ConcurrencyError> {
+        let caller = caller();
+        limit.acquire(|| self.raw.try_lock(caller), |wait| self.raw.lock(caller, wait))?;
+        Ok(ReentrantMutexGuard { mutex: self, thread: PhantomData })
+    }
+}
+
+impl<T: ?Sized> Deref for ReentrantMutexGuard<'_, T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.mutex.data
+    }
+}
+
+impl<T: ?Sized> Drop for ReentrantMutexGuard<'_, T> {
+    fn drop(&mut self) {
+        self.mutex.raw.unlock(caller());
+    }
+}
+
+impl<T: ?Sized + fmt::Debug> fmt::Debug for ReentrantMutexGuard<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        (**self).fmt(f)
+    }
+}
+
+impl<T: ?Sized + fmt::Debug> fmt::Debug for ReentrantMutex<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut out = f.debug_struct("ReentrantMutex");
+        match self.try_lock() {
+            Ok(guard) => out.field("data", &&*guard).finish(),
+            Err(_) => out.field("data", &"<locked>").finish(),
+        }
+    }
+}
+
+impl<T: Default> Default for ReentrantMutex<T> {
+    fn default() -> Self {
+        Self::new(T::default())
+    }
+}

@@ -1,0 +1,233 @@
+//! Many readers or one writer.
+//!
+//! # Unsafe
+//! Invariant of `#![allow(unsafe_code)]`: `data` is touched through guards only; there is a write
+//! guard only while `raw` is held whole, and a read guard only while it is shared.
+#![allow(unsafe_code)]
+
+use std::cell::UnsafeCell;
+use std::fmt;
+use std::marker::PhantomData;
+use std::ops::{Deref, DerefMut};
+
+use drift_core::sync::rwlock;
+
+use super::Limit;
+use super::poison::{Entered, LockResult, Poison};
+use crate::time::Duration;
+
+/// A lock around `T` for many readers or one writer, in the order in which they come: readers do
+/// not overtake a writer that waits.
+///
+/// # Source
+/// Beyond Drift's `sync`; [`std::sync::RwLock`].
+///
+/// # Examples
+/// ```
+/// use drift::sync::RwLock;
+///
+/// let lock = RwLock::new(vec![1, 2]);
+/// {
+///     let (one, other) = (lock.read().unwrap(), lock.read().unwrap());
+///     assert_eq!(one.len() + other.len(), 4);
+/// }
+/// lock.write().unwrap().push(3);
+/// assert_eq!(lock.read().unwrap().len(), 3);
+/// ```
+pub struct RwLock<T: ?Sized> {
+    raw: rwlock::RwLock,
+    poison: Poison,
+    data: UnsafeCell<T>,
+}
+
+// SAFETY: readers on several threads have `&T`, a writer on any has `&mut T`.
+unsafe impl<T: ?Sized + Send + Sync> Sync for RwLock<T> {}
+
+/// A share of the lock, until it is dropped.
+#[must_use = "dropping it gives the lock back"]
+pub struct RwLockReadGuard<'a, T: ?Sized> {
+    lock: &'a RwLock<T>,
+    /// As the std guard, not `Send`.
+    thread: PhantomData<*mut ()>,
+}
+
+/// The whole lock, until it is dropped.
+#[must_use = "dropping it gives the lock back"]
+pub struct RwLockWriteGuard<'a, T: ?Sized> {
+    lock: &'a RwLock<T>,
+    entered: Entered,
+    /// Not `Send`: poison is told by the thread that took it.
+    thread: PhantomData<*mut ()>,
+}
+
+// SAFETY: a shared guard gives `&T` only.
+unsafe impl<T: ?Sized + Sync> Sync for RwLockReadGuard<'_, T> {}
+// SAFETY: the same.
+unsafe impl<T: ?Sized + Sync> Sync for RwLockWriteGuard<'_, T> {}
+
+impl<T> RwLock<T> {
+    /// A free lock around `data`.
+    pub const fn new(data: T) -> Self {
+        Self { raw: rwlock::RwLock::new(), poison: Poison::new(), data: UnsafeCell::new(data) }
+    }
+
+    /// The data.
+    ///
+    /// # Errors
+    /// `Poisoned`, with it.
+    pub fn into_inner(self) -> LockResult<T> {
+        self.poison.check(self.data.into_inner())
+    }
+}
+
+impl<T: ?Sized> RwLock<T> {
+    /// Waits for a share.
+    ///
+    /// # Errors
+    /// `Poisoned`, with the guard, if a writer panicked; `Ended(Cancelled)`.
+    pub fn read(&self) -> LockResult<RwLockReadGuard<'_, T>> {
+        self.share(Limit::Forever)
+    }
+
+    /// Takes a share if there is no writer and nobody waits.
+    ///
+    /// # Errors
+    /// `Poisoned`, with the guard; `Ended(Busy)`.
+    pub fn try_read(&self) -> LockResult<RwLockReadGuard<'_, T>> {
+        self.share(Limit::Never)
+    }
+
+    /// Waits for a share for at most `timeout`.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read), and `Ended(Timeout)`; `Ended(Failed(InvalidDuration))`.
+    pub fn read_timeout(&self, timeout: impl Into<Duration>) -> LockResult<RwLockReadGuard<'_, T>> {
+        self.share(Limit::For(timeout.into()))
+    }
+
+    /// Waits for the whole.
+    ///
+    /// # Errors
+    /// `Poisoned`, with the guard, if a writer panicked; `Ended(Cancelled)`.
+    pub fn write(&self) -> LockResult<RwLockWriteGuard<'_, T>> {
+        self.acquire(Limit::Forever)
+    }
+
+    /// Takes the whole if nobody has any of it.
+    ///
+    /// # Errors
+    /// `Poisoned`, with the guard; `Ended(Busy)`.
+    pub fn try_write(&self) -> LockResult<RwLockWriteGuard<'_, T>> {
+        self.acquire(Limit::Never)
+    }
+
+    /// Waits for the whole for at most `timeout`.
+    ///
+    /// # Errors
+    /// As [`write`](Self::write), and `Ended(Timeout)`; `Ended(Failed(InvalidDuration))`.
+    pub fn write_timeout(
+        &self,
+        timeout: impl Into<Duration>,
+    ) -> LockResult<RwLockWriteGuard<'_, T>> {
+        self.acquire(Limit::For(timeout.into()))
+    }
+
+    fn share(&self, limit: Limit) -> LockResult<RwLockReadGuard<'_, T>> {
+        limit.acquire(|| self.raw.try_read(), |wait| self.raw.read(wait))?;
+        self.poison.check(RwLockReadGuard { lock: self, thread: PhantomData })
+    }
+
+    fn acquire(&self, limit: Limit) -> LockResult<RwLockWriteGuard<'_, T>> {
+        limit.acquire(|| self.raw.try_write(), |wait| self.raw.write(wait))?;
+        let entered = self.poison.enter();
+        self.poison.check(RwLockWriteGuard { lock: self, entered, thread: PhantomData })
+    }
+
+    /// Whether a writer panicked.
+    pub fn is_poisoned(&self) -> bool {
+        self.poison.is_set()
+    }
+
+    /// Says that the data is good again.
+    pub fn clear_poison(&self) {
+        self.poison.clear();
+    }
+
+    /// The data, without locking: nobody else can have it.
+    pub fn get_mut(&mut self) -> &mut T {
+        self.data.get_mut()
+    }
+}
+
+impl<T: ?Sized> Deref for RwLockReadGuard<'_, T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        // SAFETY: the guard has a share of the lock.
+        unsafe { &*self.lock.data.get() }
+    }
+}
+
+impl<T: ?Sized> Deref for RwLockWriteGuard<'_, T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        // SAFETY: the guard has the lock.
+        unsafe { &*self.lock.data.get() }
+    }
+}
+
+impl<T: ?Sized> DerefMut for RwLockWriteGuard<'_, T> {
+    fn deref_mut(&mut self) -> &mut T {
+        // SAFETY: the guard has the lock, and is borrowed alone.
+        unsafe { &mut *self.lock.data.get() }
+    }
+}
+
+impl<T: ?Sized> Drop for RwLockReadGuard<'_, T> {
+    fn drop(&mut self) {
+        self.lock.raw.unlock_read();
+    }
+}
+
+impl<T: ?Sized> Drop for RwLockWriteGuard<'_, T> {
+    fn drop(&mut self) {
+        self.lock.poison.leave(&self.entered);
+        self.lock.raw.unlock_write();
+    }
+}
+
+impl<T: ?Sized + fmt::Debug> fmt::Debug for RwLockReadGuard<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        (**self).fmt(f)
+    }
+}
+
+impl<T: ?Sized + fmt::Debug> fmt::Debug for RwLockWriteGuard<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        (**self).fmt(f)
+    }
+}
+
+impl<T: ?Sized + fmt::Debug> fmt::Debug for RwLock<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut out = f.debug_struct("RwLock");
+        match self.try_read().or_else(super::LockError::into_inner) {
+            Ok(guard) => out.field("data", &&*guard),
+            Err(_) => out.field("data", &"<locked>"),
+        };
+        out.field("poisoned", &self.is_poisoned()).finish()
+    }
+}
+
+impl<T: Default> Default for RwLock<T> {
+    fn default() -> Self {
+        Self::new(T::default())
+    }
+}
+
+impl<T> From<T> for RwLock<T> {
+    fn from(data: T) -> Self {
+        Self::new(data)
+    }
+}

@@ -1,0 +1,113 @@
+//! Permits.
+
+use drift_core::sync::semaphore;
+
+use super::Limit;
+use crate::error::ConcurrencyError;
+use crate::time::Duration;
+
+/// A number of permits, handed out in order: a large request is not overtaken by small ones.
+///
+/// # Source
+/// Beyond Drift's `sync`; `java.util.concurrent.Semaphore`, fair.
+///
+/// # Examples
+/// ```
+/// use drift::sync::Semaphore;
+///
+/// let two = Semaphore::new(2);
+/// let (one, other) = (two.acquire().unwrap(), two.acquire().unwrap());
+/// assert!(two.try_acquire().is_err());
+/// drop(one);
+/// assert!(two.try_acquire().is_ok());
+/// # drop(other);
+/// ```
+#[derive(Debug)]
+pub struct Semaphore(semaphore::Semaphore);
+
+/// Permits that are out, until they are dropped.
+#[derive(Debug)]
+#[must_use = "dropping them gives them back"]
+pub struct Permits<'a> {
+    semaphore: &'a Semaphore,
+    count: u32,
+}
+
+impl Semaphore {
+    /// Permits that there can be.
+    pub const MAX_PERMITS: u32 = semaphore::Semaphore::MAX_PERMITS;
+
+    /// With so many permits; at most [`MAX_PERMITS`](Self::MAX_PERMITS).
+    pub const fn new(permits: u32) -> Self {
+        Self(semaphore::Semaphore::new(permits))
+    }
+
+    /// Waits for a permit.
+    ///
+    /// # Errors
+    /// `Cancelled`.
+    pub fn acquire(&self) -> Result<Permits<'_>, ConcurrencyError> {
+        self.take(1, Limit::Forever)
+    }
+
+    /// Waits for `count` permits.
+    ///
+    /// # Errors
+    /// `Cancelled`.
+    pub fn acquire_many(&self, count: u32) -> Result<Permits<'_>, ConcurrencyError> {
+        self.take(count, Limit::Forever)
+    }
+
+    /// Takes a permit if there is one and nobody waits.
+    ///
+    /// # Errors
+    /// `Busy`.
+    pub fn try_acquire(&self) -> Result<Permits<'_>, ConcurrencyError> {
+        self.take(1, Limit::Never)
+    }
+
+    /// Waits for a permit for at most `timeout`.
+    ///
+    /// # Errors
+    /// `Cancelled`, `Timeout`; `Failed(InvalidDuration)`.
+    pub fn acquire_timeout(
+        &self,
+        timeout: impl Into<Duration>,
+    ) -> Result<Permits<'_>, ConcurrencyError> {
+        self.take(1, Limit::For(timeout.into()))
+    }
+
+    /// Adds permits.
+    pub fn release(&self, count: u32) {
+        self.0.release(count);
+    }
+
+    /// How many there are just now.
+    pub fn available(&self) -> u32 {
+        self.0.permits()
+    }
+
+    fn take(&self, count: u32, limit: Limit) -> Result<Permits<'_>, ConcurrencyError> {
+        limit.acquire(|| self.0.try_acquire(count), |wait| self.0.acquire(count, wait))?;
+        Ok(Permits { semaphore: self, count })
+    }
+}
+
+impl Permits<'_> {
+    /// How many they are.
+    #[must_use]
+    pub fn count(&self) -> u32 {
+        self.count
+    }
+
+    /// Keeps them for good: they are not given back.
+    pub fn forget(self) {
+        std::mem::forget(self);
+    }
+}
+
+impl Drop for Permits<'_> {
+    fn drop(&mut self) {
+        self.semaphore.release(self.count);
+    }
+}
