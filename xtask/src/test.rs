@@ -7,10 +7,13 @@ use anyhow::Result;
 use crate::step::{Steps, cargo};
 use crate::{archive, symbols};
 
-/// The test binaries of the Rust crates; `drift-ffi` is tested from C.
-const CRATES: [&str; 6] = ["-p", "drift-asm", "-p", "drift-core", "-p", "drift-pal"];
+/// Every member but the one that links the archive, and a step of its own: `drift-ffi` is tested
+/// from C.
+const CRATES: [&str; 3] = ["--workspace", "--exclude", "drift-tests"];
 /// The tools, a workspace of their own.
 pub const TOOLS: [&str; 2] = ["--manifest-path", "xtask/Cargo.toml"];
+/// The examples in Rust, another.
+pub const EXAMPLES: [&str; 2] = ["--manifest-path", "examples/rust/Cargo.toml"];
 /// Preemptions in one execution of a model. Bugs that need more are rare; the long forms use more.
 const PREEMPTIONS: &str = "3";
 
