@@ -23,6 +23,7 @@ mod rust;
 mod talk;
 
 use std::process::Command;
+use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -66,7 +67,7 @@ pub struct DemoArguments {
     /// Further virtual threads that sleep and park in the same process, in C.
     #[arg(long, default_value_t = 100_000)]
     virtual_threads: u32,
-    /// Carriers of the server in C [default: as many as there are CPUs].
+    /// Carriers of the server [default: as many as there are CPUs].
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=1_024))]
     carriers: Option<u32>,
     /// An archive to link instead of building one.
@@ -75,6 +76,13 @@ pub struct DemoArguments {
     /// Be the client of the server on this port.
     #[arg(long, hide = true, value_name = "PORT")]
     client: Option<u16>,
+}
+
+impl DemoArguments {
+    fn carriers(&self) -> u32 {
+        let cpus = || thread::available_parallelism().map_or(1, usize::from);
+        self.carriers.unwrap_or_else(|| u32::try_from(cpus()).unwrap_or(1))
+    }
 }
 
 /// Runs the demo.

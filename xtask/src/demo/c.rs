@@ -15,7 +15,7 @@ use super::{DemoArguments, FINISH, QUIET, READY, SILENCE, Shown, load, note};
 /// # Errors
 /// When a program could not be run.
 pub(super) fn show(args: &DemoArguments, programs: Programs) -> Result<Shown> {
-    let carriers = args.carriers.unwrap_or_else(cpus);
+    let carriers = args.carriers();
     println!("C, one virtual thread per connection, {carriers} carriers:");
     let (figures, others, mut losses) =
         with_virtual_threads(args, carriers, Command::new(programs.server))?;
@@ -24,10 +24,6 @@ pub(super) fn show(args: &DemoArguments, programs: Programs) -> Result<Shown> {
     losses.extend(lost);
     let report = Report { connections: args.connections, carriers, figures, others, threads };
     Ok(Shown { table: report.table(), losses })
-}
-
-fn cpus() -> u32 {
-    std::thread::available_parallelism().map_or(1, |cpus| u32::try_from(cpus.get()).unwrap_or(1))
 }
 
 /// The server of virtual threads: quiet first, then under load, then to its end.

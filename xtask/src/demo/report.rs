@@ -110,7 +110,7 @@ impl Report {
 }
 
 /// The table of the server in Rust.
-pub fn http(connections: u32, figures: &Figures) -> String {
+pub fn http(connections: u32, carriers: u32, figures: &Figures) -> String {
     let (result, measured) = (&figures.result, &figures.measured);
     let sleep = &result["sleep"];
     let connections_named = format!("{} connections, HTTP/1.1", grouped(connections.into()));
@@ -124,6 +124,7 @@ pub fn http(connections: u32, figures: &Figures) -> String {
     row("memory per connection", bytes(figures.grown as f64 / f64::from(connections)));
     row("memory of the server", bytes(measured.memory as f64));
     row("threads of the kernel", grouped(measured.os_threads as f64));
+    row("carriers of the connections", carriers.to_string());
     if !sleep.is_null() {
         let (os_threads, memory) = measured.asleep;
         row(&format!("asleep at once, {} s", SLEEP.as_secs()), grouped(number(sleep, "at_once")));

@@ -17,9 +17,10 @@ use super::{DemoArguments, READY, Shown, load, note};
 /// # Errors
 /// When it could not be run, or ended by itself.
 pub(super) fn show(args: &DemoArguments, http: PathBuf) -> Result<Shown> {
-    println!("Rust, one virtual thread per connection:");
+    let carriers = args.carriers();
+    println!("Rust, one virtual thread per connection, {carriers} carriers:");
     let mut command = Command::new(http);
-    command.arg("127.0.0.1:0");
+    command.args(["127.0.0.1:0", &carriers.to_string()]);
     let mut server = Program::start("HTTP server", command, ready)?;
     let port = number(&server.expect("port", READY)?, "port");
     let (figures, mut losses) = load(args, &mut server, port, "rust")?;
@@ -29,7 +30,7 @@ pub(super) fn show(args: &DemoArguments, http: PathBuf) -> Result<Shown> {
     let sleep = &figures.result["sleep"];
     note(&mut losses, number(sleep, "early"), "replies before their time");
     let losses = losses.iter().map(|loss| format!("{loss} (Rust)")).collect();
-    Ok(Shown { table: report::http(args.connections, &figures), losses })
+    Ok(Shown { table: report::http(args.connections, carriers, &figures), losses })
 }
 
 /// `listening on 127.0.0.1:PORT`; all other lines are the server's own.
