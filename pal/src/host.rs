@@ -156,6 +156,18 @@ unsafe impl Platform for Host {
         self.poller.arm(source, token, on)
     }
 
+    fn io_register(&self, source: Source, token: u64) -> Result<(), PlatformError> {
+        self.poller.register(source, token)
+    }
+
+    fn io_deregister(&self, source: Source) {
+        self.poller.deregister(source);
+    }
+
+    fn io_poll(&self, source: Source, on: Interest) -> Result<Interest, PlatformError> {
+        self.poller.look(source, on)
+    }
+
     fn stack_reserve(&self, class: StackClass) -> Result<(), PlatformError> {
         self.stacks.reserve(class)
     }

@@ -50,6 +50,9 @@ const _: fn(*const AtomicU32) = park::wake_all;
 /// ends for events, for a bell, at the instant, or for no reason.
 const _: fn() -> Answer<poll::Poller> = poll::Poller::new;
 const _: fn(&poll::Poller, Source, u64, Interest) -> Answer<Armed> = poll::Poller::arm;
+const _: fn(&poll::Poller, Source, u64) -> Answer<()> = poll::Poller::register;
+const _: fn(&poll::Poller, Source) = poll::Poller::deregister;
+const _: fn(&poll::Poller, Source, Interest) -> Answer<Interest> = poll::Poller::look;
 const _: fn(&poll::Poller, Option<Instant>, &mut Events) = poll::Poller::wait;
 const _: fn(&poll::Poller) = poll::Poller::ring;
 

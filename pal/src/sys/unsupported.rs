@@ -49,6 +49,18 @@ pub(crate) mod poll {
             match *self {}
         }
 
+        pub(crate) fn register(&self, _: Source, _: u64) -> Result<(), PlatformError> {
+            match *self {}
+        }
+
+        pub(crate) fn deregister(&self, _: Source) {
+            match *self {}
+        }
+
+        pub(crate) fn look(&self, _: Source, _: Interest) -> Result<Interest, PlatformError> {
+            match *self {}
+        }
+
         pub(crate) fn wait(&self, _: Option<Instant>, _: &mut Events) {
             match *self {}
         }
