@@ -122,8 +122,8 @@ impl Runtime {
         slot.direction(direction).look()
     }
 
-    /// After a try that found nothing; `seen` is what `readiness` gave before it. A read of a stream
-    /// that filled only a part of its buffer has found that, too, unless `seen` is ended.
+    /// After a try that found nothing; `seen` is what `readiness` gave before it. A read of a
+    /// stream that filled only a part of its buffer has found that, too, unless `seen` is ended.
     pub fn clear_ready(&'static self, source: Source, direction: Interest, seen: Readiness) {
         let slot = self.reactor.slot(source.0).expect("a registered source has a slot");
         slot.direction(direction).clear(seen);

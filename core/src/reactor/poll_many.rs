@@ -81,8 +81,8 @@ impl Poll {
 }
 
 impl Runtime {
-    /// Waits until one of `polls` is ready; how many are. A level: what is ready already counts, and
-    /// what is not any more does not. Cancellation goes before readiness, and that before the
+    /// Waits until one of `polls` is ready; how many are. A level: what is ready already counts,
+    /// and what is not any more does not. Cancellation goes before readiness, and that before the
     /// time. Of no entries: sleeps.
     ///
     /// # Errors

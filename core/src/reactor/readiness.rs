@@ -7,15 +7,14 @@
 //! +-----------------------------------------------------------+-------+-------+
 //! ```
 //!
-//! | event                   | word               | becomes              | by                        |
-//! |-------------------------|--------------------|----------------------|---------------------------|
-//! | registered              | any                | ready, tick + 1      | the owner                 |
-//! | the kernel's event      | any                | ready, tick + 1      | who polls                 |
-//! | the same, and no more   | any                | also ended, for good | who polls                 |
-//! | will come               |                    |                      |                           |
-//! | found not ready         | as it was seen     | not ready            | who has tried             |
-//! | the same                | another            | unchanged: an event  | who has tried             |
-//! |                         |                    | came since           |                           |
+//! | event                     | word           | becomes             | by                    |
+//! |---------------------------|----------------|---------------------|-----------------------|
+//! | registered                | any            | ready, tick + 1     | the owner             |
+//! | the kernel's event        | any            | ready, tick + 1     | who polls             |
+//! | the same, and the last    | any            | also ended, for good| who polls             |
+//! | found not ready           | as it was seen | not ready           | who has tried         |
+//! | the same                  | another        | unchanged: an event | who has tried         |
+//! |                           |                | came since          |                       |
 //!
 //! Who tries reads the word before it does. What comes after the try gives a new event (the kernel
 //! tells edges), and so another tick: a word that is as it was seen means that nothing came.
@@ -89,67 +88,7 @@ impl Direction {
 }
 
 #[cfg(all(test, not(loom)))]
-mod tests {
-    use super::Direction;
-
-    #[test]
-    fn a_registration_is_ready_and_a_try_that_finds_nothing_clears_it() {
-        let read = Direction::new();
-        assert!(!read.look().is_ready());
-        read.register();
-        let seen = read.look();
-        assert!(seen.is_ready() && !seen.is_ended());
-        read.clear(seen);
-        assert!(!read.look().is_ready());
-    }
-
-    #[test]
-    fn an_event_since_the_look_is_not_cleared() {
-        let read = Direction::new();
-        read.register();
-        let seen = read.look();
-        read.ready(false);
-        read.clear(seen);
-        assert!(read.look().is_ready());
-    }
-
-    #[test]
-    fn an_end_stays_until_the_next_registration() {
-        let read = Direction::new();
-        read.ready(true);
-        read.clear(read.look());
-        assert!(read.look().is_ended() && !read.look().is_ready());
-        read.register();
-        assert!(!read.look().is_ended());
-    }
-}
+mod tests;
 
 #[cfg(all(test, loom))]
-mod loom {
-    use loom::sync::Arc;
-    use loom::sync::atomic::{AtomicBool, Ordering};
-    use loom::thread;
-
-    use super::Direction;
-
-    #[test]
-    fn data_that_comes_after_a_try_is_never_cleared_away() {
-        loom::model(|| {
-            let read = Arc::new(Direction::new());
-            let data = Arc::new(AtomicBool::new(false));
-            read.register();
-            let (theirs, comes) = (read.clone(), data.clone());
-            let kernel = thread::spawn(move || {
-                comes.store(true, Ordering::SeqCst);
-                theirs.ready(false);
-            });
-            let seen = read.look();
-            let found = data.load(Ordering::SeqCst);
-            if !found {
-                read.clear(seen);
-            }
-            kernel.join().unwrap();
-            assert!(found || read.look().is_ready(), "the data is there and nobody would look");
-        });
-    }
-}
+mod loom;
