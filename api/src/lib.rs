@@ -35,6 +35,8 @@
 
 pub mod concurrent;
 mod error;
+pub mod io;
+pub mod net;
 mod runtime;
 pub mod sync;
 mod time;
