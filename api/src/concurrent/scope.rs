@@ -16,6 +16,7 @@
 
 use std::error;
 use std::fmt;
+use std::io;
 use std::marker::PhantomData;
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -110,6 +111,12 @@ impl fmt::Display for ScopeError {
 impl error::Error for ScopeError {
     fn source(&self) -> Option<&(dyn error::Error + 'static)> {
         Some(self.cause())
+    }
+}
+
+impl From<ConcurrencyError> for ScopeError {
+    fn from(error: ConcurrencyError) -> Self {
+        Self { errors: vec![error] }
     }
 }
 
@@ -226,6 +233,23 @@ impl<'scope, 'env> Scope<'scope, 'env> {
         self.cancel();
     }
 
+    /// A virtual thread, not one of the children, that fails the scope when the time is over. The
+    /// caller waits for its end before the scope goes.
+    fn watch(&self, timeout: Duration) -> VirtualThread<()> {
+        let watch = move || {
+            if super::sleep(timeout).is_ok() {
+                self.fail(ConcurrencyError::Timeout);
+            }
+        };
+        // SAFETY: it borrows the scope and nothing else; `run` waits for it, and drops the
+        // handle, while the scope is there.
+        let watch = unsafe { Builder::new().start(None, watch) };
+        if let Some(error) = watch.refusal() {
+            self.fail(error.clone());
+        }
+        watch
+    }
+
     /// Waits for all children, also for those that children spawn meanwhile.
     fn finish(&self, mut how: Wait) {
         loop {
@@ -242,11 +266,16 @@ impl<'scope, 'env> Scope<'scope, 'env> {
     }
 }
 
-/// A child's error, without a second wrapping.
+/// A child's error, without a second wrapping, and out of the one that sockets put around ours.
 fn as_ours(error: Box<dyn error::Error + Send + Sync>) -> ConcurrencyError {
-    match error.downcast::<ConcurrencyError>() {
-        Ok(own) => *own,
-        Err(other) => Error::Other(Arc::from(other)).into(),
+    let error = match error.downcast::<ConcurrencyError>() {
+        Ok(own) => return *own,
+        Err(error) => error,
+    };
+    let inner = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+    match inner.and_then(|inner| inner.downcast_ref::<ConcurrencyError>()) {
+        Some(own) => own.clone(),
+        None => Error::Other(Arc::from(error)).into(),
     }
 }
 
@@ -311,8 +340,7 @@ pub fn scope<'env, F, T>(f: F) -> Result<T, ScopeError>
 where
     F: for<'scope> FnOnce(&'scope Scope<'scope, 'env>) -> T,
 {
-    let wait = wait().map_err(|error| ScopeError { errors: vec![error] })?;
-    run(f, wait)
+    run(f, None)
 }
 
 /// As [`scope`], and cancels the children when `timeout` is over.
@@ -340,25 +368,35 @@ pub fn scope_timeout<'env, F, T>(timeout: impl Into<Duration>, f: F) -> Result<T
 where
     F: for<'scope> FnOnce(&'scope Scope<'scope, 'env>) -> T,
 {
-    let wait = wait_for(timeout.into()).and_then(|wait| wait.ok_or(ConcurrencyError::Timeout));
-    run(f, wait.map_err(|error| ScopeError { errors: vec![error] })?)
+    let timeout = timeout.into();
+    match wait_for(timeout) {
+        Ok(Some(_)) => run(f, Some(timeout)),
+        Ok(None) => Err(ConcurrencyError::Timeout.into()),
+        Err(error) => Err(error.into()),
+    }
 }
 
-fn run<'env, F, T>(f: F, wait: Wait) -> Result<T, ScopeError>
+fn run<'env, F, T>(f: F, timeout: Option<Duration>) -> Result<T, ScopeError>
 where
     F: for<'scope> FnOnce(&'scope Scope<'scope, 'env>) -> T,
 {
+    let wait = wait()?;
     let scope = Scope {
         runtime: runtime(),
         state: Mutex::new(State::default()),
         scope: PhantomData,
         env: PhantomData,
     };
+    let watch = timeout.map(|timeout| scope.watch(timeout));
     let ended = panic::catch_unwind(AssertUnwindSafe(|| f(&scope)));
     if ended.is_err() {
         scope.cancel();
     }
     scope.finish(wait);
+    if let Some(watch) = watch {
+        watch.cancel();
+        watch.wait_for_end();
+    }
     let errors = std::mem::take(&mut scope.state().errors);
     match ended {
         Err(thrown) => panic::resume_unwind(thrown),

@@ -238,7 +238,9 @@ fn several_may_accept_at_one_listener() {
         let acceptors: Vec<_> = (0..8)
             .map(|_| {
                 let listener = listener.clone();
-                place.spawn(move || (0..8).map(|_| listener.accept().unwrap().0).count())
+                place.spawn(move || {
+                    (0..8).map(|_| listener.accept().unwrap().0).collect::<Vec<_>>().len()
+                })
             })
             .collect();
         let streams: Vec<_> = (0..64).map(|_| TcpStream::connect(address).unwrap()).collect();

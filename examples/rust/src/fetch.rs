@@ -50,8 +50,9 @@ fn main() -> io::Result<()> {
         }
     });
     let second = Duration::from_secs(1);
-    let quick: Vec<_> = (1..=100).map(|n| format!("{} {n}", n % 20)).collect();
-    println!("100 at once: {:?}", fetch_all(address, second, &quick));
+    let quick: Vec<_> = (1..=100).map(|n| format!("{} {n}", 1 + n % 20)).collect();
+    let sum = fetch_all(address, second, &quick).map_err(io::Error::other)?;
+    println!("100 at once: {sum}");
     let late = ["1 1".to_owned(), "60000 2".to_owned()];
     println!("one is late: {}", fetch_all(address, Duration::from_millis(100), &late).unwrap_err());
     let bad = ["60000 1".to_owned(), "nonsense".to_owned()];
