@@ -5,7 +5,7 @@ use std::net::Shutdown;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use drift::net::{TcpStream, UdpSocket, UnixStream};
+use drift::net::{TcpListener, TcpStream, UdpSocket, UnixStream};
 use socket2::SockRef;
 
 use crate::{Place, V4, carriers, connection, everywhere, ms, on_carriers};
@@ -131,6 +131,22 @@ fn a_shutdown_of_ones_own_ends_the_calls_that_wait() {
         one.shutdown(Shutdown::Both).unwrap();
         assert_eq!(reader.join(), 0);
         assert_eq!(writer.join(), ErrorKind::BrokenPipe);
+    });
+}
+
+#[test]
+fn a_shutdown_of_a_listener_ends_the_accepts() {
+    everywhere(|place| {
+        let listener = Arc::new(TcpListener::bind(V4).unwrap());
+        let acceptors = [0, 1].map(|_| {
+            let listener = listener.clone();
+            place.spawn(move || listener.accept().map(drop))
+        });
+        drift::sleep(ms(2)).unwrap();
+        SockRef::from(&*listener).shutdown(Shutdown::Both).unwrap();
+        for acceptor in acceptors {
+            assert_eq!(acceptor.join().unwrap_err().kind(), ErrorKind::InvalidInput);
+        }
     });
 }
 

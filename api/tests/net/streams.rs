@@ -238,12 +238,12 @@ fn several_may_accept_at_one_listener() {
         let acceptors: Vec<_> = (0..8)
             .map(|_| {
                 let listener = listener.clone();
-                place.spawn(move || (0..8).map(|_| listener.accept().unwrap().0).count())
+                place.spawn(move || (0..8).for_each(|_| drop(listener.accept().unwrap())))
             })
             .collect();
         let streams: Vec<_> = (0..64).map(|_| TcpStream::connect(address).unwrap()).collect();
-        let accepted: usize = acceptors.into_iter().map(crate::Running::join).sum();
-        assert_eq!(accepted, streams.len());
+        acceptors.into_iter().for_each(crate::Running::join);
+        drop(streams);
     });
 }
 

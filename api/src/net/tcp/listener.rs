@@ -10,7 +10,9 @@ use crate::time::Duration;
 
 /// A TCP port that takes connections; `accept` parks.
 ///
-/// Shared by reference, several virtual threads may accept at once.
+/// Shared by reference, several virtual threads may accept at once. To end them all from outside:
+/// `socket2::SockRef::from(&listener).shutdown(Shutdown::Both)`, after which they answer
+/// `InvalidInput`.
 ///
 /// # Source
 /// Drift's `std.net.TcpListener`; [`std::net::TcpListener`].
