@@ -21,15 +21,24 @@ pub(crate) fn runtime() -> &'static Runtime {
     try_runtime().unwrap_or_else(|error| panic!("the drift runtime cannot start: {error}"))
 }
 
-/// To wait for ever.
+/// Whether the caller may wait at all.
 ///
 /// # Errors
 /// `Failed(Unwinding)` on a virtual thread that unwinds: std counts panics for each OS thread, so
 /// it must neither leave its carrier now nor let another virtual thread run there.
-pub(crate) fn wait() -> Result<Wait, ConcurrencyError> {
-    if std::thread::panicking() && Runtime::here().is_some() {
-        return Err(Error::Unwinding.into());
+pub(crate) fn may_wait() -> Result<(), ConcurrencyError> {
+    match std::thread::panicking() && Runtime::here().is_some() {
+        true => Err(Error::Unwinding.into()),
+        false => Ok(()),
     }
+}
+
+/// To wait for ever.
+///
+/// # Errors
+/// As [`may_wait`].
+pub(crate) fn wait() -> Result<Wait, ConcurrencyError> {
+    may_wait()?;
     Ok(Wait::new(try_runtime()?))
 }
 

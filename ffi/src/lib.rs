@@ -11,6 +11,10 @@
 //! - `errno` is not touched: system calls do not go through the C library.
 //! - Milliseconds exist only here; `time` says what they mean.
 //!
+//! The library that C programs link is what the profile `archive` builds, without std and with the
+//! panic handler of `panic`. In every other profile Rust unwinds, so std has to be there; such a
+//! build is for checks only, and its panics abort where they reach a function of C.
+//!
 //! One file for each family of functions; the one runtime of the process is `drift_pal`'s.
 //!
 //! # Unsafe
@@ -19,6 +23,7 @@
 #![no_std]
 #![deny(unsafe_code)]
 
+// Builds that unwind take std's panic handler; so does the whole workspace when a member uses std.
 #[cfg(not(panic = "abort"))]
 extern crate std;
 

@@ -6,7 +6,7 @@
 //!
 //! | variable           | meaning                                                               |
 //! |--------------------|-----------------------------------------------------------------------|
-//! | `DRIFT_RT_LIB`     | the archive, instead of `target/release/libdrift_rt.a`; a relative    |
+//! | `DRIFT_RT_LIB`     | the archive, instead of `target/archive/libdrift_rt.a`; a relative    |
 //! |                    | path begins at the workspace                                          |
 //! | `DRIFT_CC`         | a C compiler, named `cross`, instead of those found                   |
 //! | `DRIFT_RUNNER`     | what runs the programs: a command that they are arguments of          |
@@ -95,7 +95,7 @@ fn main() -> ExitCode {
     let arguments = Arguments::from_args();
     let workspace = workspace();
     let archive = env::var_os("DRIFT_RT_LIB").map(PathBuf::from);
-    let archive = workspace.join(archive.unwrap_or("target/release/libdrift_rt.a".into()));
+    let archive = workspace.join(archive.unwrap_or("target/archive/libdrift_rt.a".into()));
     let mut trials = header_trials(&workspace);
     if archive.is_file() {
         let compilers = Compiler::present();

@@ -200,7 +200,7 @@ impl<'scope, 'env> Scope<'scope, 'env> {
         // for `'scope` at most.
         let thread = unsafe { Builder::new().start(on, child) };
         match thread.refusal() {
-            Some(error) => self.fail(error.clone().into()),
+            Some(error) => self.fail(error.clone()),
             None => self.adopt(thread.handle()),
         }
         ScopedVirtualThread { thread, scope: PhantomData }

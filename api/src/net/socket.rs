@@ -4,8 +4,8 @@
 //! |--------------------------|-----------------------------------------------------------------|
 //! | the reactor knows ready  | the system call is tried; most calls end here                   |
 //! | it would block           | what was *seen* is cleared: an event that came since then stays |
-//! | a stream gave less than  | the same, which saves the call that would say so; the reactor   |
-//! | it was asked for         | keeps the end of a stream and errors ready for good             |
+//! | a stream gave less than  | the same, which saves the call that would say so; not if its    |
+//! | it was asked for         | end was seen, after which there is no event any more            |
 //! | the reactor knows        | the caller waits, then begins again                             |
 //! | nothing                  |                                                                 |
 //!
@@ -223,7 +223,7 @@ impl<T: AsFd> Socket<T> {
         call: impl FnMut(&T) -> io::Result<usize>,
     ) -> io::Result<usize> {
         let (moved, seen) = self.attempt(side, || side.until(self.registration.runtime), call)?;
-        if 0 < moved && moved < length {
+        if 0 < moved && moved < length && !seen.is_ended() {
             self.clear(side, seen);
         }
         side.spend(moved);

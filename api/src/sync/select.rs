@@ -44,7 +44,8 @@ use crate::time::Instant;
 macro_rules! select {
     // One arm after the other goes into the brackets: a name, what it is, its number, its pattern,
     // its body. Names differ because each comes from a step of its own.
-    (@ [$($arms:tt)*] $index:expr; recv($from:expr) -> $pattern:pat => $body:expr, $($rest:tt)*) => {
+    (@ [$($arms:tt)*] $index:expr;
+     recv($from:expr) -> $pattern:pat => $body:expr, $($rest:tt)*) => {
         $crate::select!(@ [$($arms)* (
             arm, $crate::sync::select::Receive::new(&$from), $index, $pattern, $body
         )] $index + 1; $($rest)*)
@@ -69,7 +70,8 @@ macro_rules! select {
         $crate::select!(! [$($arms)*]
             $crate::sync::select::Limit::Forever; ::core::unreachable!("it waits for ever"))
     };
-    (! [$(($name:ident, $arm:expr, $index:expr, $pattern:pat, $body:expr))*] $limit:expr; $else:expr) => {{
+    (! [$(($name:ident, $arm:expr, $index:expr, $pattern:pat, $body:expr))*]
+     $limit:expr; $else:expr) => {{
         $(let mut $name = $arm;)*
         match $crate::sync::select::select(&mut [$(&mut $name.0),*], $limit) {
             ::core::result::Result::Err(error) => ::core::result::Result::Err(error),

@@ -84,6 +84,16 @@ impl Wait {
         Self { is_cancellable: false, ..self }
     }
 
+    /// Whether it is an OS thread that waits.
+    pub(crate) fn is_of_thread(&self) -> bool {
+        self.task.is_none()
+    }
+
+    /// Whether there is no time to wait at all.
+    pub(crate) fn is_over(&self) -> bool {
+        self.until != Instant::FAR && self.until <= self.platform.now()
+    }
+
     /// `Cancelled` if that would end the wait.
     ///
     /// # Errors

@@ -146,7 +146,7 @@ impl Runtime {
     }
 
     /// Drops the entry of a task that will never run, and ends it.
-    fn discard(&'static self, task: NonNull<Task>) {
+    pub(crate) fn discard(&'static self, task: NonNull<Task>) {
         // SAFETY: records are never unmapped.
         let record = unsafe { task.as_ref() };
         let generation = record.state.generation();
@@ -155,12 +155,16 @@ impl Runtime {
         let (discard, payload) = unsafe { &mut *entry }.discarding();
         // SAFETY: `discard` is called here only, and `run` never will be.
         unsafe { discard(payload) };
-        if let Some(executor) = record.executor() {
+        let executor = record.executor();
+        if let Some(executor) = executor {
             executor.uncount(record);
         }
         self.complete(task);
         if record.state.release(Hold::Pin, generation) {
             self.tasks.recycle(self, task);
+        }
+        if let Some(executor) = executor {
+            executor.tell_end();
         }
     }
 
