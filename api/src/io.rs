@@ -100,13 +100,13 @@ impl Ready {
     /// Whether there is an error, which the next call tells.
     #[must_use]
     pub const fn is_error(self) -> bool {
-        self.0 & ERROR != 0
+        self.0 & platform::Interest::ERROR.0 != 0
     }
 
     /// Whether the other side is gone. There may still be something to read.
     #[must_use]
     pub const fn is_hung_up(self) -> bool {
-        self.0 & HANG_UP != 0
+        self.0 & platform::Interest::HANG_UP.0 != 0
     }
 
     /// Whether it is ready for anything at all.
@@ -115,10 +115,6 @@ impl Ready {
         self.0 != 0
     }
 }
-
-/// `POLLERR` and `POLLHUP` of poll(2).
-const ERROR: u32 = 8;
-const HANG_UP: u32 = 16;
 
 /// A descriptor in a [`poll_many`], by its number.
 ///
@@ -150,8 +146,7 @@ impl PollFd {
     }
 
     fn core(&self) -> Poll {
-        let interest = platform::Interest(self.interest.0);
-        Poll { source: source(self.descriptor), interest, ready: platform::Interest::NONE }
+        Poll::new(source(self.descriptor), platform::Interest(self.interest.0))
     }
 }
 
