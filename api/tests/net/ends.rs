@@ -5,6 +5,8 @@ use std::net::Shutdown;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use drift::Instant;
+use drift::io::{Interest, block_on_io};
 use drift::net::{TcpListener, TcpStream, UdpSocket, UnixStream};
 use socket2::SockRef;
 
@@ -188,6 +190,21 @@ fn a_descriptor_that_is_used_anew_knows_nothing_of_the_old_one() {
             assert_eq!(error.kind(), ErrorKind::TimedOut);
             drop(one);
             assert_eq!(other.read(&mut [0; 8]).unwrap(), 0);
+        }
+    });
+}
+
+#[test]
+fn a_number_that_was_a_sockets_can_be_waited_for_as_anything_else() {
+    everywhere(|place| {
+        for _ in 0..50 {
+            drop(UnixStream::pair().unwrap());
+            let (reader, mut writer) = std::io::pipe().unwrap();
+            let late = Some(Instant::now() + ms(10_000));
+            let waiter = place.spawn(move || block_on_io(&reader, Interest::READABLE, late));
+            drift::yield_now();
+            writer.write_all(b"x").unwrap();
+            assert!(waiter.join().unwrap().is_readable());
         }
     });
 }

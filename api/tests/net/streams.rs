@@ -260,7 +260,9 @@ fn a_stream_goes_to_std_and_back() {
         assert_eq!(one.write_timeout().unwrap(), None);
         // It blocks again, and its time-out is the kernel's.
         one.set_read_timeout(Some(ms(20))).unwrap();
+        let before = std::time::Instant::now();
         assert_eq!(one.read(&mut [0]).unwrap_err().kind(), ErrorKind::WouldBlock);
+        assert!(before.elapsed() >= ms(10), "it did not block");
         one.set_write_timeout(Some(ms(3000))).unwrap();
 
         let mut one = TcpStream::try_from(one).unwrap();
