@@ -2,7 +2,9 @@
 
 /// Methods of std's socket that do not wait.
 macro_rules! as_std {
-    ($std:ty; $($(#[$about:meta])* fn $name:ident($($argument:ident: $type:ty),*) -> $out:ty;)*) => {$(
+    ($std:ty; $(
+        $(#[$about:meta])* fn $name:ident($($argument:ident: $type:ty),*) -> $out:ty;
+    )*) => {$(
         $(#[$about])*
         ///
         /// # Errors

@@ -5,7 +5,9 @@ use std::net::Shutdown;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use drift::net::{TcpStream, UdpSocket, UnixStream};
+use drift::Instant;
+use drift::io::{Interest, block_on_io};
+use drift::net::{TcpListener, TcpStream, UdpSocket, UnixStream};
 use socket2::SockRef;
 
 use crate::{Place, V4, carriers, connection, everywhere, ms, on_carriers};
@@ -135,6 +137,22 @@ fn a_shutdown_of_ones_own_ends_the_calls_that_wait() {
 }
 
 #[test]
+fn a_shutdown_of_a_listener_ends_the_accepts() {
+    everywhere(|place| {
+        let listener = Arc::new(TcpListener::bind(V4).unwrap());
+        let acceptors = [0, 1].map(|_| {
+            let listener = listener.clone();
+            place.spawn(move || listener.accept().map(drop))
+        });
+        drift::sleep(ms(2)).unwrap();
+        SockRef::from(&*listener).shutdown(Shutdown::Both).unwrap();
+        for acceptor in acceptors {
+            assert_eq!(acceptor.join().unwrap_err().kind(), ErrorKind::InvalidInput);
+        }
+    });
+}
+
+#[test]
 fn both_directions_may_wait_at_once_and_each_gets_its_own() {
     everywhere(|place| {
         let (one, other) = connection(V4);
@@ -172,6 +190,21 @@ fn a_descriptor_that_is_used_anew_knows_nothing_of_the_old_one() {
             assert_eq!(error.kind(), ErrorKind::TimedOut);
             drop(one);
             assert_eq!(other.read(&mut [0; 8]).unwrap(), 0);
+        }
+    });
+}
+
+#[test]
+fn a_number_that_was_a_sockets_can_be_waited_for_as_anything_else() {
+    everywhere(|place| {
+        for _ in 0..50 {
+            drop(UnixStream::pair().unwrap());
+            let (reader, mut writer) = std::io::pipe().unwrap();
+            let late = Some(Instant::now() + ms(10_000));
+            let waiter = place.spawn(move || block_on_io(&reader, Interest::READABLE, late));
+            drift::yield_now();
+            writer.write_all(b"x").unwrap();
+            assert!(waiter.join().unwrap().is_readable());
         }
     });
 }

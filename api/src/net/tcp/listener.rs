@@ -3,6 +3,8 @@
 use std::io;
 use std::net::{self, SocketAddr, ToSocketAddrs};
 
+use socket2::SockRef;
+
 use super::TcpStream;
 use crate::net::accept;
 use crate::net::socket::Socket;
@@ -10,7 +12,9 @@ use crate::time::Duration;
 
 /// A TCP port that takes connections; `accept` parks.
 ///
-/// Shared by reference, several virtual threads may accept at once.
+/// Shared by reference, several virtual threads may accept at once. To end them all from outside:
+/// `socket2::SockRef::from(&listener).shutdown(Shutdown::Both)`, after which they answer
+/// `InvalidInput`.
 ///
 /// # Source
 /// Drift's `std.net.TcpListener`; [`std::net::TcpListener`].
@@ -44,6 +48,9 @@ impl TcpListener {
     /// [`std::net::TcpListener::bind`].
     pub fn bind(address: impl ToSocketAddrs) -> io::Result<Self> {
         let listener = net::TcpListener::bind(address)?;
+        // Again: std's queue has 128 places, and a connection that finds none tries again a second
+        // later. The kernel cuts the number to what it allows (listen(2), somaxconn).
+        SockRef::from(&listener).listen(i32::MAX)?;
         listener.set_nonblocking(true)?;
         Ok(Self(Socket::register(listener)?))
     }

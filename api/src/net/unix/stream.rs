@@ -18,7 +18,8 @@ use crate::runtime::wait_until;
 /// The first and the longest pause before a full listener is asked again.
 const PAUSES: (u64, u64) = (MILLISECOND / 4, 16 * MILLISECOND);
 
-/// A connection within the machine; reads and writes park. As [`TcpStream`](super::super::TcpStream).
+/// A connection within the machine; reads and writes park. As
+/// [`TcpStream`](crate::net::TcpStream).
 ///
 /// # Source
 /// Drift's `std.net.UnixStream`; [`std::os::unix::net::UnixStream`].
@@ -83,7 +84,7 @@ impl UnixStream {
     /// As [`connect`](Self::connect); `TimedOut`; `InvalidInput` if the time is zero.
     ///
     /// # Source
-    /// As [`TcpStream::connect_timeout`](super::super::TcpStream::connect_timeout).
+    /// As [`TcpStream::connect_timeout`](crate::net::TcpStream::connect_timeout).
     pub fn connect_timeout(address: &SocketAddr, timeout: Duration) -> io::Result<Self> {
         let until = after(nanoseconds(positive(timeout)?))?;
         Self::connect_until(&raw_address(address)?, until)
