@@ -57,12 +57,10 @@ impl Condvar {
 
     /// Wakes all who wait now. How many.
     pub fn notify_all(&self) -> usize {
-        let epoch = {
-            let mut state = self.0.lock();
-            state.epoch = (state.epoch + 1) % EPOCHS;
-            state.epoch
-        };
-        wait_queue::wake_epoch(&self.0, waiters, epoch)
+        let mut state = self.0.lock();
+        state.epoch = (state.epoch + 1) % EPOCHS;
+        let epoch = state.epoch;
+        wait_queue::wake_before(&self.0, state, waiters, epoch)
     }
 }
 

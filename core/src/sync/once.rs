@@ -81,17 +81,26 @@ impl Once {
                 }
                 false
             };
-            if queue.wait(wait, waits, |_| {})? == Waited::No {
-                return Ok(begun);
+            let mut is_over = false;
+            let gives_up = |state: &mut State| is_over = state.phase != Phase::Running;
+            match queue.wait(wait, waits, gives_up) {
+                Ok(Waited::No) => return Ok(begun),
+                // Whose end it waited for may not have got as far as to pop it.
+                Err(error) if !is_over => return Err(error),
+                Ok(Waited::Yes) | Err(_) => {}
             }
         }
     }
 
     /// After `Run`: it is done, or could not be.
     pub fn finish(&self, done: bool) {
-        // Release publishes what was done; pairs with the acquire in `is_done`.
-        self.is_done.store(done, Ordering::Release);
-        self.state.lock().phase = if done { Phase::Done } else { Phase::Poisoned };
+        {
+            let mut state = self.state.lock();
+            state.phase = if done { Phase::Done } else { Phase::Poisoned };
+            // Release publishes what was done; pairs with the acquire in `is_done`. With the lock:
+            // who sees it finds it done in `begin` too.
+            self.is_done.store(done, Ordering::Release);
+        }
         wait_queue::wake_all(&self.state, |state| &mut state.waiters);
     }
 }
