@@ -27,3 +27,10 @@ pub mod semaphore;
 pub(crate) mod wait_queue;
 
 pub use crate::sync::wait_queue::Wait;
+
+#[cfg(all(test, loom))]
+mod loom;
+#[cfg(test)]
+mod stage;
+#[cfg(all(test, not(loom)))]
+mod tests;
