@@ -16,8 +16,8 @@
 //! The files that need it say so under this heading, each with its invariant: `link`, `link/list`,
 //! `platform`, `prim/native`, `reactor`, `reactor/slot`, `runtime`, `sched`, `sched/cache`,
 //! `sched/carrier`, `sched/executor`, `sched/injector`, `sched/park`, `sched/run_queue`,
-//! `sched/words`, `sync/channel`, `sync/select`, `sync/stage`, `sync/wait_queue`, `task`, `task/header`,
-//! `task/join`, `task/slab`, `timer`, `timer/alarm`, `timer/level`, `timer/wheel`.
+//! `sched/words`, `sync/channel`, `sync/select`, `sync/stage`, `sync/wait_queue`, `task`,
+//! `task/header`, `task/join`, `task/slab`, `timer`, `timer/alarm`, `timer/level`, `timer/wheel`.
 #![no_std]
 #![deny(unsafe_code)]
 
