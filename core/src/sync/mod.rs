@@ -25,6 +25,7 @@ pub mod rwlock;
 pub mod select;
 pub mod semaphore;
 pub(crate) mod wait_queue;
+mod wake;
 
 pub use crate::sync::wait_queue::Wait;
 

@@ -36,9 +36,10 @@ use crate::error::ConcurrencyError;
 use crate::link::list::List;
 use crate::link::{Link, Linked};
 use crate::platform::Platform;
-use crate::prim::{AtomicU32, Ordering, SpinGuard, SpinLock};
+use crate::prim::{AtomicU32, Ordering, SpinLock};
 use crate::runtime::Runtime;
 use crate::sched::{self, park};
+pub(crate) use crate::sync::wake::{EPOCHS, wake_all, wake_before, wake_each};
 use crate::task::header::Task;
 use crate::task::state::{Heeds, Then, Ticket};
 use crate::time::Instant;
@@ -174,6 +175,7 @@ impl Sleeper {
     }
 
     /// After everything is unlinked: forgets what came late. Only its owner.
+    #[inline(never)]
     pub(crate) fn forget(&self) {
         if let Some(task) = self.task {
             // Both the deadline and a popper may have come; nobody can any more.
@@ -224,15 +226,16 @@ unsafe impl Send for Waiters {}
 #[must_use]
 #[derive(Debug)]
 pub(crate) struct Popped {
-    who: Who,
+    pub(super) who: Who,
     /// As the waiter had it.
     pub tag: u32,
     /// The same; good until the lock is released.
     pub value: *mut (),
 }
 
+/// Who was popped.
 #[derive(Debug)]
-enum Who {
+pub(super) enum Who {
     /// A claimed task, to be enqueued.
     Task(NonNull<Task>),
     /// An OS thread, asleep on this word.
@@ -241,15 +244,23 @@ enum Who {
     Late,
 }
 
+impl Who {
+    /// Sets them going. Once.
+    #[inline(never)]
+    pub(super) fn resume(&self) {
+        match *self {
+            // SAFETY: a claimed task is its claimer's until it is scheduled.
+            Self::Task(task) => unsafe { sched::schedule(task) },
+            Self::Thread(word, platform) => platform.thread_wake(word),
+            Self::Late => {}
+        }
+    }
+}
+
 impl Popped {
     /// Sets them going.
     pub(crate) fn resume(self) {
-        match self.who {
-            // SAFETY: a claimed task is its claimer's until it is scheduled.
-            Who::Task(task) => unsafe { sched::schedule(task) },
-            Who::Thread(word, platform) => platform.thread_wake(word),
-            Who::Late => {}
-        }
+        self.who.resume();
     }
 }
 
@@ -341,69 +352,6 @@ fn who(sleeper: &Sleeper) -> Who {
 
 /// A list of waiters with nothing but a lock.
 pub(crate) type WaitQueue = SpinLock<Waiters>;
-
-/// Whom one hold of a lock sets going.
-const BATCH: usize = 16;
-
-/// Sets going whom `pop` gives, until it gives nobody. How many. `state` is held by the caller,
-/// who has just made the condition true.
-///
-/// The lock is taken again only while somebody who was popped does not go yet: who was woken last
-/// may end what the lock is part of.
-pub(crate) fn wake_each<'a, S>(
-    lock: &'a SpinLock<S>,
-    mut state: SpinGuard<'a, S>,
-    mut pop: impl FnMut(&mut S) -> Option<Popped>,
-) -> usize {
-    let mut woken = 0;
-    let mut next = pop(&mut state);
-    loop {
-        let mut batch = heapless::Vec::<Popped, BATCH>::new();
-        while let Some(popped) = next.take() {
-            match batch.push(popped) {
-                Ok(()) => next = pop(&mut state),
-                Err(popped) => {
-                    next = Some(popped);
-                    break;
-                }
-            }
-        }
-        drop(state);
-        woken += batch.len();
-        batch.into_iter().for_each(Popped::resume);
-        if next.is_none() {
-            return woken;
-        }
-        state = lock.lock();
-    }
-}
-
-/// Wakes everybody that is linked in the list now; those who link themselves meanwhile may have
-/// to wait for the next time. How many.
-pub(crate) fn wake_all<S>(lock: &SpinLock<S>, list: fn(&mut S) -> &mut Waiters) -> usize {
-    let mut state = lock.lock();
-    let mut linked = list(&mut state).count();
-    wake_each(lock, state, |state| {
-        linked = linked.checked_sub(1)?;
-        list(state).pop()
-    })
-}
-
-/// Tags for lists where waiters of one epoch are woken together.
-pub(crate) const EPOCHS: u32 = 1 << 31;
-
-/// Wakes those who linked themselves before `epoch` began, which their tags say: neither those who
-/// come meanwhile nor, if this caller is slow, those of a later epoch. How many.
-pub(crate) fn wake_before<'a, S>(
-    lock: &'a SpinLock<S>,
-    state: SpinGuard<'a, S>,
-    list: fn(&mut S) -> &mut Waiters,
-    epoch: u32,
-) -> usize {
-    // Nobody stays linked through half of all epochs: each of them wakes who was before it.
-    let is_before = |tag: u32| (1..EPOCHS / 2).contains(&(epoch.wrapping_sub(tag) % EPOCHS));
-    wake_each(lock, state, |state| list(state).pop_if(is_before))
-}
 
 /// The whole of a `WaitQueue`, where a list is asked for.
 pub(crate) fn all(waiters: &mut Waiters) -> &mut Waiters {
