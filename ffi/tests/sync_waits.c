@@ -207,11 +207,44 @@ static void a_cancel_ends_every_wait(void) {
     task_join(&one);
 }
 
+static void body_park_for_20(task *self) {
+    drift_thread_park_until(20);
+    self->result = 1;
+}
+
+static void body_woken_twice(task *self) {
+    task child;
+    add(&arrived, 1);
+    EQUAL(drift_semaphore_acquire(&semaphore, 1), 0);
+    task_start(&child, body_park_for_20, 0, self->arg);
+    drift_thread_join(child.vt);
+    EQUAL(get(&child.result), 1);
+}
+
+static void body_wakes_twice(task *self) {
+    init_all();
+    task_start(&other, body_woken_twice, self->arg, self->arg);
+    let_wait(1);
+    /* Ready by the cancel, and handed a permit before it runs: it has that. */
+    EQUAL(drift_thread_cancel(other.vt), 0);
+    drift_semaphore_release(&semaphore, 1);
+    EQUAL(drift_semaphore_try_acquire(&semaphore, 1), DRIFT_WAIT_BUSY);
+    task_join(&other);
+}
+
+static void a_second_wake_ends_no_later_wait(void) {
+    task one;
+    i64 exec = make_executor(1);
+    task_start(&one, body_wakes_twice, exec, exec);
+    task_join(&one);
+}
+
 static const test_case cases[] = {
     {"every_wait_times_out", every_wait_times_out},
     {"a_wake_before_the_deadline_leaves_nothing_over",
      a_wake_before_the_deadline_leaves_nothing_over},
     {"a_cancel_ends_every_wait", a_cancel_ends_every_wait},
+    {"a_second_wake_ends_no_later_wait", a_second_wake_ends_no_later_wait},
 };
 
 CASES_MAIN(cases)

@@ -81,27 +81,20 @@ impl Once {
                 }
                 false
             };
-            let mut is_over = false;
-            let gives_up = |state: &mut State| is_over = state.phase != Phase::Running;
-            match queue.wait(wait, waits, gives_up) {
-                Ok(Waited::No) => return Ok(begun),
-                // Whose end it waited for may not have got as far as to pop it.
-                Err(error) if !is_over => return Err(error),
-                Ok(Waited::Yes) | Err(_) => {}
+            if queue.wait(wait, waits, |_| {})? == Waited::No {
+                return Ok(begun);
             }
         }
     }
 
     /// After `Run`: it is done, or could not be.
     pub fn finish(&self, done: bool) {
-        {
-            let mut state = self.state.lock();
-            state.phase = if done { Phase::Done } else { Phase::Poisoned };
-            // Release publishes what was done; pairs with the acquire in `is_done`. With the lock:
-            // who sees it finds it done in `begin` too.
-            self.is_done.store(done, Ordering::Release);
-        }
-        wait_queue::wake_all(&self.state, |state| &mut state.waiters);
+        let mut state = self.state.lock();
+        state.phase = if done { Phase::Done } else { Phase::Poisoned };
+        // Release publishes what was done; pairs with the acquire in `is_done`. With the lock: who
+        // sees it finds it done in `begin` too.
+        self.is_done.store(done, Ordering::Release);
+        wait_queue::wake_linked(&self.state, state, |state| &mut state.waiters);
     }
 }
 

@@ -39,7 +39,7 @@ use crate::platform::Platform;
 use crate::prim::{AtomicU32, Ordering, SpinLock};
 use crate::runtime::Runtime;
 use crate::sched::{self, park};
-pub(crate) use crate::sync::wake::{EPOCHS, wake_all, wake_before, wake_each};
+pub(crate) use crate::sync::wake::{EPOCHS, wake_all, wake_before, wake_each, wake_linked};
 use crate::task::header::Task;
 use crate::task::state::{Heeds, Then, Ticket};
 use crate::time::Instant;

@@ -61,13 +61,21 @@ pub(crate) fn wake_each<'a, S>(
 
 /// Wakes everybody that is linked in the list now; those who link themselves meanwhile may have
 /// to wait for the next time. How many.
-pub(crate) fn wake_all<S>(lock: &SpinLock<S>, list: fn(&mut S) -> &mut Waiters) -> usize {
-    let mut state = lock.lock();
+pub(crate) fn wake_linked<'a, S>(
+    lock: &'a SpinLock<S>,
+    mut state: SpinGuard<'a, S>,
+    list: fn(&mut S) -> &mut Waiters,
+) -> usize {
     let mut linked = list(&mut state).count();
     wake_each(lock, state, |state| {
         linked = linked.checked_sub(1)?;
         list(state).pop()
     })
+}
+
+/// The same, for who has not taken the lock.
+pub(crate) fn wake_all<S>(lock: &SpinLock<S>, list: fn(&mut S) -> &mut Waiters) -> usize {
+    wake_linked(lock, lock.lock(), list)
 }
 
 /// Tags for lists where waiters of one epoch are woken together.
