@@ -18,8 +18,8 @@
 //! `platform`, `prim/native`, `reactor`, `reactor/poll_many`, `reactor/slot`, `runtime`, `sched`,
 //! `sched/cache`, `sched/carrier`, `sched/executor`, `sched/home`, `sched/injector`, `sched/park`,
 //! `sched/run_queue`, `sched/search`, `sched/words`, `sync/channel`, `sync/select`,
-//! `sync/wait_queue`, `task`, `task/header`, `task/join`, `task/slab`, `timer`, `timer/alarm`,
-//! `timer/level`, `timer/wheel`.
+//! `sync/stage`, `sync/wait_queue`, `task`, `task/header`, `task/join`, `task/slab`, `timer`,
+//! `timer/alarm`, `timer/level`, `timer/wheel`.
 #![no_std]
 #![deny(unsafe_code)]
 

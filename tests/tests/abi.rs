@@ -36,7 +36,7 @@ use run::{Case, Outcome};
 const ATTEMPTS: u32 = 20;
 
 /// Programs whose cases are listed by themselves and need no arguments.
-const PROGRAMS: [&str; 12] = [
+const PROGRAMS: [&str; 14] = [
     "smoke",
     "callbacks",
     "defects",
@@ -47,6 +47,8 @@ const PROGRAMS: [&str; 12] = [
     "garbage",
     "lookout",
     "registrations",
+    "sync",
+    "sync_waits",
     "waits",
     "overflow",
 ];

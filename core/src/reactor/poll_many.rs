@@ -15,10 +15,12 @@
 //! it has borrowed, and are unlinked before it returns.
 #![allow(unsafe_code)]
 
+use core::cell::Cell;
 use core::ptr::{self, NonNull};
 
 use crate::error::ConcurrencyError;
 use crate::platform::{Interest, PlatformError, Source};
+use crate::prim::UnsafeCell;
 use crate::reactor::slot::{Ask, Slot};
 use crate::runtime::Runtime;
 use crate::sync::wait_queue::{Sleeper, Wait, Waiter};
@@ -32,36 +34,43 @@ pub struct Poll {
     pub interest: Interest,
     /// What is ready: of `interest`, and `HANG_UP` and `ERROR`, asked for or not.
     pub ready: Interest,
-    read: Waiter,
-    write: Waiter,
+    /// Cells: while they are linked, others write to them under the slot's lock.
+    read: UnsafeCell<Waiter>,
+    write: UnsafeCell<Waiter>,
     /// How often the slot's descriptor had been closed when the waiters were linked.
-    closes: u32,
+    closes: Cell<u32>,
+}
+
+fn place(waiter: &UnsafeCell<Waiter>) -> NonNull<Waiter> {
+    waiter.with_mut(|waiter| NonNull::new(waiter).expect("a field has an address"))
 }
 
 impl Poll {
     /// To wait for `interest` in `source`.
     #[must_use]
     pub fn new(source: Source, interest: Interest) -> Self {
-        let waiter = || Waiter::new(ptr::null(), 0, ptr::null_mut());
+        let waiter = || UnsafeCell::new(Waiter::new(ptr::null(), 0, ptr::null_mut()));
         let ready = Interest::NONE;
-        Self { source, interest, ready, read: waiter(), write: waiter(), closes: 0 }
+        Self { source, interest, ready, read: waiter(), write: waiter(), closes: Cell::new(0) }
     }
 
     /// # Safety
     /// `self` and the sleeper stay where they are until `unlink`.
-    unsafe fn link(&mut self, runtime: &'static Runtime, slot: &Slot, sleeper: *const Sleeper) {
-        self.read = Waiter::new(sleeper, 0, ptr::null_mut());
-        self.write = Waiter::new(sleeper, 0, ptr::null_mut());
+    unsafe fn link(&self, runtime: &'static Runtime, slot: &Slot, sleeper: *const Sleeper) {
+        for waiter in [&self.read, &self.write] {
+            // SAFETY: not linked, so nobody else knows it.
+            unsafe { place(waiter).write(Waiter::new(sleeper, 0, ptr::null_mut())) };
+        }
         let ask = {
             let mut state = slot.state.lock();
-            self.closes = state.closes();
+            self.closes.set(state.closes());
             if self.interest.intersects(Interest::READ) {
                 // SAFETY: as the caller promises.
-                unsafe { state.readers.push(NonNull::from(&mut self.read)) };
+                unsafe { state.readers.push(place(&self.read)) };
             }
             if self.interest.intersects(Interest::WRITE) {
                 // SAFETY: the same.
-                unsafe { state.writers.push(NonNull::from(&mut self.write)) };
+                unsafe { state.writers.push(place(&self.write)) };
             }
             // The edges of an owned one come by themselves.
             if state.is_owned() { Ask::Nothing } else { state.ask() }
@@ -71,12 +80,12 @@ impl Poll {
 
     /// # Safety
     /// It was linked in `slot`.
-    unsafe fn unlink(&mut self, slot: &Slot) {
+    unsafe fn unlink(&self, slot: &Slot) {
         let mut state = slot.state.lock();
         // SAFETY: as the caller says; one that was not linked is in no list.
-        unsafe { state.readers.remove(NonNull::from(&mut self.read)) };
+        unsafe { state.readers.remove(place(&self.read)) };
         // SAFETY: the same.
-        unsafe { state.writers.remove(NonNull::from(&mut self.write)) };
+        unsafe { state.writers.remove(place(&self.write)) };
     }
 }
 
@@ -98,7 +107,7 @@ impl Runtime {
         let mut is_over = wait.is_over();
         loop {
             wait.check()?;
-            let ready = self.ask_for_levels(polls, |_| true)?;
+            let ready = self.ask_for_levels(polls)?;
             if ready > 0 {
                 return Ok(ready);
             }
@@ -109,18 +118,13 @@ impl Runtime {
         }
     }
 
-    /// Fills `ready` in, of those that are meant; how many have some.
-    fn ask_for_levels(
-        &'static self,
-        polls: &mut [Poll],
-        is_meant: impl Fn(&Slot) -> bool,
-    ) -> Result<usize, ConcurrencyError> {
+    /// Fills `ready` in; how many have some.
+    fn ask_for_levels(&'static self, polls: &mut [Poll]) -> Result<usize, ConcurrencyError> {
         let mut count = 0;
         for poll in polls {
-            if is_meant(self.slot_of(poll.source)?) {
-                poll.ready = self.platform().io_poll(poll.source, poll.interest)?;
-                count += usize::from(poll.ready != Interest::NONE);
-            }
+            self.slot_of(poll.source)?;
+            poll.ready = self.platform().io_poll(poll.source, poll.interest)?;
+            count += usize::from(poll.ready != Interest::NONE);
         }
         Ok(count)
     }
@@ -132,35 +136,38 @@ impl Runtime {
         })
     }
 
-    /// One sleep; true if nothing but its end has ended it.
+    /// One sleep; true if nothing but its end has ended it. `polls` is not written to meanwhile.
     fn sleep_in_slots(
         &'static self,
-        polls: &mut [Poll],
+        polls: &[Poll],
         wait: &Wait,
     ) -> Result<bool, ConcurrencyError> {
+        let slot_of = |poll: &Poll| self.reactor.slot(poll.source.0).expect("it was asked before");
         let sleeper = Sleeper::new(wait);
-        for poll in &mut *polls {
-            let slot = self.slot_of(poll.source)?;
+        for poll in polls {
             // SAFETY: the entries are borrowed, and the sleeper is in this frame: both stay until
-            // they are unlinked below. There is no way out in between: every source has a slot.
-            unsafe { poll.link(self, slot, &raw const sleeper) };
+            // they are unlinked below.
+            unsafe { poll.link(self, slot_of(poll), &raw const sleeper) };
         }
-        let owned = |slot: &Slot| slot.state.lock().is_owned();
-        let levels = self.ask_for_levels(polls, owned);
-        let sleeps = matches!(levels, Ok(0));
+        // An edge that came before the link is not told again; whatever is wrong is found by the
+        // next question.
+        let is_missed = |poll: &Poll| {
+            slot_of(poll).state.lock().is_owned()
+                && self.platform().io_poll(poll.source, poll.interest) != Ok(Interest::NONE)
+        };
+        let sleeps = !polls.iter().any(is_missed);
         if sleeps {
             sleeper.sleep(wait);
         }
         let is_over = sleeper.end().is_none() && sleeps;
         let mut closed = false;
         for poll in polls {
-            let slot = self.slot_of(poll.source)?;
+            let slot = slot_of(poll);
             // SAFETY: linked above.
             unsafe { poll.unlink(slot) };
-            closed |= slot.state.lock().closes() != poll.closes;
+            closed |= slot.state.lock().closes() != poll.closes.get();
         }
         sleeper.forget();
-        levels?;
         if closed { Err(ConcurrencyError::Closed) } else { Ok(is_over) }
     }
 }

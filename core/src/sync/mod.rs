@@ -25,5 +25,13 @@ pub mod rwlock;
 pub mod select;
 pub mod semaphore;
 pub(crate) mod wait_queue;
+mod wake;
 
 pub use crate::sync::wait_queue::Wait;
+
+#[cfg(all(test, loom))]
+mod loom;
+#[cfg(test)]
+mod stage;
+#[cfg(all(test, not(loom)))]
+mod tests;

@@ -39,6 +39,7 @@ use crate::platform::Platform;
 use crate::prim::{AtomicU32, Ordering, SpinLock};
 use crate::runtime::Runtime;
 use crate::sched::{self, park};
+pub(crate) use crate::sync::wake::{EPOCHS, wake_all, wake_before, wake_each, wake_linked};
 use crate::task::header::Task;
 use crate::task::state::{Heeds, Then, Ticket};
 use crate::time::Instant;
@@ -184,6 +185,7 @@ impl Sleeper {
     }
 
     /// After everything is unlinked: forgets what came late. Only its owner.
+    #[inline(never)]
     pub(crate) fn forget(&self) {
         if let Some(task) = self.task {
             // Both the deadline and a popper may have come; nobody can any more.
@@ -234,15 +236,16 @@ unsafe impl Send for Waiters {}
 #[must_use]
 #[derive(Debug)]
 pub(crate) struct Popped {
-    who: Who,
+    pub(super) who: Who,
     /// As the waiter had it.
     pub tag: u32,
     /// The same; good until the lock is released.
     pub value: *mut (),
 }
 
+/// Who was popped.
 #[derive(Debug)]
-enum Who {
+pub(super) enum Who {
     /// A claimed task, to be enqueued.
     Task(NonNull<Task>),
     /// An OS thread, asleep on this word.
@@ -251,15 +254,23 @@ enum Who {
     Late,
 }
 
+impl Who {
+    /// Sets them going. Once.
+    #[inline(never)]
+    pub(super) fn resume(&self) {
+        match *self {
+            // SAFETY: a claimed task is its claimer's until it is scheduled.
+            Self::Task(task) => unsafe { sched::schedule(task) },
+            Self::Thread(word, platform) => platform.thread_wake(word),
+            Self::Late => {}
+        }
+    }
+}
+
 impl Popped {
     /// Sets them going.
     pub(crate) fn resume(self) {
-        match self.who {
-            // SAFETY: a claimed task is its claimer's until it is scheduled.
-            Who::Task(task) => unsafe { sched::schedule(task) },
-            Who::Thread(word, platform) => platform.thread_wake(word),
-            Who::Late => {}
-        }
+        self.who.resume();
     }
 }
 
@@ -351,41 +362,6 @@ fn who(sleeper: &Sleeper) -> Who {
 
 /// A list of waiters with nothing but a lock.
 pub(crate) type WaitQueue = SpinLock<Waiters>;
-
-/// Wakes everybody that is linked in the list now; those who link themselves meanwhile may have
-/// to wait for the next time. How many.
-pub(crate) fn wake_all<S>(lock: &SpinLock<S>, list: fn(&mut S) -> &mut Waiters) -> usize {
-    let linked = list(&mut lock.lock()).count();
-    for woken in 0..linked {
-        let popped = list(&mut lock.lock()).pop();
-        match popped {
-            Some(popped) => popped.resume(),
-            None => return woken,
-        }
-    }
-    linked
-}
-
-/// Tags for lists where waiters of one epoch are woken together.
-pub(crate) const EPOCHS: u32 = 1 << 31;
-
-/// Wakes those who linked themselves in another epoch than the present `epoch`, which their tags
-/// say: not those who come meanwhile. How many.
-pub(crate) fn wake_epoch<S>(
-    lock: &SpinLock<S>,
-    list: fn(&mut S) -> &mut Waiters,
-    epoch: u32,
-) -> usize {
-    let mut woken = 0;
-    loop {
-        let popped = list(&mut lock.lock()).pop_if(|tag| tag != epoch);
-        match popped {
-            Some(popped) => popped.resume(),
-            None => return woken,
-        }
-        woken += 1;
-    }
-}
 
 /// The whole of a `WaitQueue`, where a list is asked for.
 pub(crate) fn all(waiters: &mut Waiters) -> &mut Waiters {
