@@ -7,7 +7,6 @@ use std::os::fd::AsFd;
 use socket2::{SockAddr, SockRef, Type};
 
 use super::socket::{Socket, after};
-use crate::error::ConcurrencyError;
 use crate::time::Duration;
 
 /// A connection, and who it is with.
@@ -23,14 +22,7 @@ pub(super) fn accept_timeout<T: AsFd>(
     socket: &Socket<T>,
     timeout: Duration,
 ) -> io::Result<Accepted> {
-    let span = timeout.nanoseconds()?;
-    if span == 0 {
-        return accept_now(socket.inner()).map_err(|error| match error.kind() {
-            io::ErrorKind::WouldBlock => ConcurrencyError::Timeout.into(),
-            _ => error,
-        });
-    }
-    let until = after(span)?;
+    let until = after(timeout.nanoseconds()?)?;
     let (accepted, _) = socket.attempt(&socket.reads, || until, accept_now)?;
     Ok(accepted)
 }

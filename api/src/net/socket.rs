@@ -8,6 +8,7 @@
 //! | it was asked for         | end was seen, after which there is no event any more            |
 //! | the reactor knows        | the caller waits, then begins again                             |
 //! | nothing                  |                                                                 |
+//! | the time is over         | one last try: ready goes before the time-out                    |
 //!
 //! A loop that never waits would keep its carrier: after a mebibyte or 64 calls in one direction
 //! the caller lets others run.
@@ -18,6 +19,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
+use drift_core::error::ConcurrencyError as CoreError;
 use drift_core::platform::{Interest, Source};
 use drift_core::reactor::Readiness;
 use drift_core::runtime::Runtime;
@@ -289,9 +291,28 @@ impl<T: AsFd> Socket<T> {
                 None => waits.insert(wait()?.until(until())),
             };
             side.spent.store(0, Ordering::Relaxed);
-            let woken = runtime.wait_ready(source, side.interest, waits);
-            woken.map_err(ConcurrencyError::from)?;
+            if let Err(ended) = runtime.wait_ready(source, side.interest, waits) {
+                return self.last_try(ended, call).map(|value| (value, seen));
+            }
         }
+    }
+
+    /// A time-out is one only if there is still nothing: the timer may have been quicker than an
+    /// event that was there.
+    #[cold]
+    fn last_try<R>(
+        &self,
+        ended: CoreError,
+        call: impl FnOnce(&T) -> io::Result<R>,
+    ) -> io::Result<R> {
+        let told = match ended {
+            CoreError::Timeout => call(&self.inner),
+            _ => Err(io::ErrorKind::WouldBlock.into()),
+        };
+        told.map_err(|error| match error.kind() {
+            io::ErrorKind::WouldBlock => ConcurrencyError::from(ended).into(),
+            _ => error,
+        })
     }
 
     fn clear(&self, side: &Side, seen: Readiness) {
