@@ -45,7 +45,7 @@ fn main() -> io::Result<()> {
     let address = listener.local_addr()?;
     let server = drift::spawn(move || accept(&listener));
     let answers = drift::scope(|s| {
-        let clients: Vec<_> = (0..1000)
+        let clients: Vec<_> = (0..200)
             .map(|n| s.spawn_fallible(move || client(address, &format!("hello from client {n}"))))
             .collect();
         clients.iter().filter(|client| client.join().is_ok()).count()
