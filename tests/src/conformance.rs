@@ -84,6 +84,11 @@ macro_rules! for_each_promise {
             a_wake_ends_a_poll_without_an_event
             a_poll_that_is_over_still_brings_events
             a_source_that_does_not_exist_is_refused
+            a_registered_source_tells_every_edge
+            a_registered_source_tells_its_end
+            a_source_that_was_deregistered_is_quiet
+            a_registration_replaces_a_question
+            a_level_is_what_is_so_now
         }
     };
 }
