@@ -27,11 +27,13 @@
 #[cfg(not(panic = "abort"))]
 extern crate std;
 
+#[cfg(feature = "sync")]
 pub mod channel;
 pub mod exec;
 #[cfg(panic = "abort")]
 mod panic;
 pub mod reactor;
+#[cfg(feature = "sync")]
 pub mod sync;
 pub mod testing;
 pub mod thread;

@@ -143,7 +143,7 @@ impl Runtime {
         wait: &Wait,
     ) -> Result<bool, ConcurrencyError> {
         let slot_of = |poll: &Poll| self.reactor.slot(poll.source.0).expect("it was asked before");
-        let sleeper = Sleeper::new(wait);
+        let sleeper = Sleeper::new(wait, true);
         for poll in polls {
             // SAFETY: the entries are borrowed, and the sleeper is in this frame: both stay until
             // they are unlinked below.

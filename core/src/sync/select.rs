@@ -65,7 +65,7 @@ pub fn select(arms: &mut [&mut dyn Arm], wait: &Wait) -> Result<usize, Concurren
         if let Some(done) = try_select(arms, wait.random() as usize) {
             return Ok(done);
         }
-        let sleeper = Sleeper::new(wait);
+        let sleeper = Sleeper::new(wait, true);
         let mut linked = 0;
         for (tag, arm) in arms.iter().enumerate() {
             // SAFETY: all of them, and the sleeper, stay until they are unlinked below.

@@ -169,7 +169,7 @@ fn a_slow_wake_leaves_later_epochs_alone() {
         (wait_queue::EPOCHS - 1, [wait_queue::EPOCHS - 2, 0, 1], 1),
     ] {
         let queue = WaitQueue::new(Waiters::new());
-        let sleepers = [(); 3].map(|()| Sleeper::new(&STAGE.forever()));
+        let sleepers = [(); 3].map(|()| Sleeper::new(&STAGE.forever(), false));
         let waiter = |index: usize| Waiter::new(&sleepers[index], tags[index], ptr::null_mut());
         let mut waiters = [0, 1, 2].map(waiter);
         let nodes = waiters.each_mut().map(NonNull::from);

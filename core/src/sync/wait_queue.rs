@@ -13,6 +13,9 @@
 //! | lock; unlink if still linked;    | enqueue the claimed task, or wake the OS thread         |
 //! | unlock; for each list            |                                                         |
 //!
+//! A sleeper in one list is claimed and looked at under that list's lock only. One in several
+//! (`select`) is shared by their locks: there the exchange of `claim` decides.
+//!
 //! | `claim`  | means                             | who writes it                                 |
 //! |----------|-----------------------------------|-----------------------------------------------|
 //! | 0        | waits                             |                                               |
@@ -133,16 +136,19 @@ pub struct Sleeper {
     /// The virtual thread that waits; none for an OS thread.
     task: Option<NonNull<Task>>,
     ticket: Ticket,
+    /// It waits in several lists.
+    is_shared: bool,
     platform: &'static dyn Platform,
 }
 
 impl Sleeper {
-    pub(crate) fn new(wait: &Wait) -> Self {
+    /// For one list, or for several.
+    pub(crate) fn new(wait: &Wait, is_shared: bool) -> Self {
         let task = wait.task.map(|(task, _)| task);
         // SAFETY: the current task's record is alive: we run on it.
         let own_ticket = |task: NonNull<Task>| unsafe { task.as_ref() }.state.own_ticket();
         let ticket = task.map_or(Ticket::NONE, own_ticket);
-        Self { claim: AtomicU32::new(0), task, ticket, platform: wait.platform }
+        Self { claim: AtomicU32::new(0), task, ticket, is_shared, platform: wait.platform }
     }
 
     /// Sleeps until claimed, or `wait` ends. Only its owner.
@@ -169,16 +175,27 @@ impl Sleeper {
         }
     }
 
-    /// Ends the wait for a popper; false if it is over.
+    /// Ends the wait for a popper, who has the list's lock; false if it is over.
     fn claim(&self, tag: u32) -> bool {
+        if !self.is_shared {
+            // Release: what the popper did before is seen by the acquire in `block`; a virtual
+            // thread looks under the lock.
+            self.claim.store(tag + 1, Ordering::Release);
+            return true;
+        }
         // Release: what the popper did before is seen by the owner's acquire, here, in `block`
         // and in `end`. Acquire, to find out: the owner may have given up.
         let claimed = self.claim.compare_exchange(0, tag + 1, Ordering::AcqRel, Ordering::Acquire);
         claimed.is_ok()
     }
 
-    /// Ends the wait for its owner: from which list it was popped, or none if it was not. From
-    /// then on nobody claims it.
+    /// Whether it was popped from its one list, whose lock is held.
+    pub(crate) fn is_popped(&self) -> bool {
+        self.claim.load(Ordering::Relaxed) != 0
+    }
+
+    /// Ends the wait for the owner of a shared one: from which list it was popped, or none if it
+    /// was not. From then on nobody claims it.
     pub(crate) fn end(&self) -> Option<u32> {
         let ended = self.claim.compare_exchange(0, GIVEN_UP, Ordering::AcqRel, Ordering::Acquire);
         ended.err().filter(|claim| *claim != GIVEN_UP).map(|claim| claim - 1)
@@ -400,7 +417,7 @@ impl<S> Queue<'_, S> {
         then: impl FnOnce(),
         gives_up: impl FnOnce(&mut S, u32),
     ) -> Result<Waited, ConcurrencyError> {
-        let sleeper = Sleeper::new(wait);
+        let sleeper = Sleeper::new(wait, false);
         let mut waiter = Waiter::new(&raw const sleeper, 0, value);
         let node = NonNull::from(&mut waiter);
         let tag = {
@@ -416,7 +433,7 @@ impl<S> Queue<'_, S> {
         sleeper.sleep(wait);
         let popped = {
             let mut state = self.lock.lock();
-            let popped = sleeper.end().is_some();
+            let popped = sleeper.is_popped();
             if !popped {
                 // SAFETY: pushed above, in the same list.
                 unsafe { (self.list)(&mut state).remove(node) };

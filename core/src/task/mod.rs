@@ -25,7 +25,6 @@ use core::ptr::NonNull;
 use crate::platform::{PlatformError, StackClass};
 use crate::runtime::Runtime;
 use crate::sched;
-use crate::sync::wait_queue;
 use crate::task::header::Task;
 pub use crate::task::header::{Entry, Payload, Run};
 use crate::task::state::{Cancelled, Hold, Then, Ticket};
@@ -177,7 +176,24 @@ impl Runtime {
         unsafe { timer::disarm(self, task, Ticket::NONE) };
         reactor::unwatch(self, record, Ticket::NONE);
         if joined {
-            wait_queue::wake_all(&record.joiners, wait_queue::all);
+            wake_joiners(record);
+        }
+    }
+}
+
+/// Nobody links itself any more, and a record stays where it is: one after the other, without a
+/// look for more behind the last.
+fn wake_joiners(record: &Task) {
+    loop {
+        let (popped, is_last) = {
+            let mut joiners = record.joiners.lock();
+            (joiners.pop(), joiners.is_empty())
+        };
+        if let Some(popped) = popped {
+            popped.resume();
+        }
+        if is_last {
+            return;
         }
     }
 }
