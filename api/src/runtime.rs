@@ -21,13 +21,18 @@ pub(crate) fn runtime() -> &'static Runtime {
     try_runtime().unwrap_or_else(|error| panic!("the drift runtime cannot start: {error}"))
 }
 
+/// Whether a virtual thread calls that unwinds.
+pub(crate) fn unwinds() -> bool {
+    std::thread::panicking() && Runtime::here().is_some()
+}
+
 /// Whether the caller may wait at all.
 ///
 /// # Errors
 /// `Failed(Unwinding)` on a virtual thread that unwinds: std counts panics for each OS thread, so
 /// it must neither leave its carrier now nor let another virtual thread run there.
 pub(crate) fn may_wait() -> Result<(), ConcurrencyError> {
-    match std::thread::panicking() && Runtime::here().is_some() {
+    match unwinds() {
         true => Err(Error::Unwinding.into()),
         false => Ok(()),
     }

@@ -239,11 +239,15 @@ impl Executor {
     /// That of the process, for its runtime; a world of its own has its own.
     pub(super) fn default_of(runtime: &'static Runtime) -> Self {
         let set = drift_pal::process::default_executor();
-        let handle = match runtime.find_executor(set) {
-            Some(_) => set,
-            None => runtime.executor_handle(runtime.default_executor()),
-        };
-        Self { handle }
+        match runtime.find_executor(set) {
+            Some(_) => Self { handle: set },
+            None => Self::own_of(runtime),
+        }
+    }
+
+    /// The runtime's own, which has one carrier, no limit, and no end.
+    pub(super) fn own_of(runtime: &'static Runtime) -> Self {
+        Self { handle: runtime.executor_handle(runtime.default_executor()) }
     }
 
     /// Ends the executor: it takes no virtual threads from now on, those that it has end by

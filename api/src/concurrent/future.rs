@@ -6,7 +6,7 @@ use std::fmt;
 use super::executor::Executor;
 use super::packet::Watcher;
 use super::spawn::{VirtualThread, spawn, spawn_on};
-use crate::error::ConcurrencyError;
+use crate::error::{ConcurrencyError, Error};
 use crate::sync::channel::{Receiver, Sender, unbounded};
 use crate::time::Duration;
 
@@ -227,6 +227,7 @@ impl<T> FutureGroup<T> {
         timeout: impl Into<Duration>,
     ) -> Result<&T, ConcurrencyError> {
         let timeout = timeout.into();
+        timeout.nanoseconds()?;
         self.first_as(|told| told.recv_timeout(timeout))
     }
 
@@ -285,6 +286,10 @@ impl<T> FutureGroup<T> {
         }
         if self.left == 0 {
             return Err(ConcurrencyError::Closed);
+        }
+        if crate::runtime::unwinds() {
+            // The end of what was told of takes a moment yet.
+            return Err(Error::Unwinding.into());
         }
         let index = how(&self.told)?;
         if let Member::Waits(future) = &self.members[index] {

@@ -210,7 +210,8 @@ fn submit_failed(error: drift_core::error::ConcurrencyError) -> ConcurrencyError
         Core::Busy => 1,
         Core::Timeout => 2,
         Core::Failed(PlatformError::Code(code)) => 3 + i64::from(code),
-        Core::Failed(_) | Core::Closed => 3,
+        Core::Failed(other) => return Error::Platform(other).into(),
+        Core::Closed => 3,
     };
     Error::ExecSubmitFailed(code).into()
 }

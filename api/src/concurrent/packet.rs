@@ -20,6 +20,7 @@
 use std::any::Any;
 use std::panic::{self, AssertUnwindSafe, PanicHookInfo};
 use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError};
+use std::thread;
 
 use drift_core::runtime::Runtime;
 use drift_core::task::{Entry, Payload};
@@ -110,6 +111,19 @@ pub(super) trait Results<T>: Body {
     fn take(&self) -> Result<Outcome<T>, ConcurrencyError>;
 }
 
+/// Drops what has nobody to panic to. The payload of such a panic may panic again when it is
+/// dropped: then what that throws is leaked.
+fn drop_quietly<T>(what: T) {
+    let quietly = |drops: &mut dyn FnMut()| panic::catch_unwind(AssertUnwindSafe(drops));
+    let mut what = Some(what);
+    if let Err(thrown) = quietly(&mut || drop(what.take())) {
+        let mut thrown = Some(thrown);
+        if let Err(again) = quietly(&mut || drop(thrown.take())) {
+            std::mem::forget(again);
+        }
+    }
+}
+
 /// Nothing of the user's runs under these locks.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
@@ -137,7 +151,7 @@ impl<F: FnOnce() -> T + Send, T: Send> Body for Packet<F, T> {
     fn discard(&self) {
         let closure = self.replace(Slot::Done(Outcome::Cancelled));
         // A destructor of what the closure captured may panic; whoever cancels has not done it.
-        let _ = panic::catch_unwind(AssertUnwindSafe(|| drop(closure)));
+        drop_quietly(closure);
         self.about.tell();
     }
 
@@ -167,13 +181,16 @@ where
     T: Send + 'a,
 {
     static HOOK: Once = Once::new();
-    HOOK.call_once(|| {
-        let before = panic::take_hook();
-        panic::set_hook(Box::new(move |info| {
-            note(info);
-            before(info);
-        }));
-    });
+    // While this OS thread unwinds, the hook cannot be replaced; the next spawn does it.
+    if !thread::panicking() {
+        HOOK.call_once(|| {
+            let before = panic::take_hook();
+            panic::set_hook(Box::new(move |info| {
+                note(info);
+                before(info);
+            }));
+        });
+    }
     let about = About { name, panic: Mutex::new(None), end: Mutex::new(End::ToCome(None)) };
     Arc::new(Packet { about, slot: Mutex::new(Slot::Closure(closure)) })
 }
@@ -212,7 +229,7 @@ unsafe fn run(payload: *mut Payload) {
     // SAFETY: `raw` came from `into_raw`, and nobody else takes it back: it has run.
     let body = unsafe { Arc::from_raw(raw) };
     // A result that nobody reads is dropped here; its destructor may panic.
-    let _ = panic::catch_unwind(AssertUnwindSafe(|| drop(body)));
+    drop_quietly(body);
 }
 
 /// For one that will never run.

@@ -5,7 +5,7 @@
 //! | a child panics, or fails       | are cancelled      | has its error                        |
 //! | the body panics                | are cancelled      | panics, after they have ended        |
 //! | the scope's caller is cancelled| are cancelled      | has `Cancelled`                      |
-//! | the scope's time runs out      | are cancelled      | has `Timeout`                        |
+//! | the scope's time runs out      | are cancelled      | has `Timeout`; its body goes on      |
 //!
 //! Then the scope waits for all of them, whatever happens to its caller.
 //!
@@ -21,6 +21,7 @@ use std::marker::PhantomData;
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use drift_core::error::ConcurrencyError as CoreError;
 use drift_core::runtime::Runtime;
 use drift_core::sync::Wait;
 use drift_core::task::Handle;
@@ -29,16 +30,25 @@ use super::executor::Executor;
 use super::packet;
 use super::spawn::{Builder, VirtualThread};
 use crate::error::{ConcurrencyError, Error};
-use crate::runtime::{runtime, wait, wait_for, wait_to_the_end};
-use crate::time::Duration;
+use crate::runtime::{runtime, wait, wait_to_the_end, wait_until};
+use crate::time::{Duration, Instant};
+
+/// Bytes of stack of who watches the time.
+const STACK: usize = 64 << 10;
 
 /// Where virtual threads are spawned that may borrow. See [`scope`].
 #[derive(Debug)]
 pub struct Scope<'scope, 'env: 'scope> {
-    runtime: &'static Runtime,
-    state: Mutex<State>,
+    shared: Arc<Shared>,
     scope: PhantomData<&'scope mut &'scope ()>,
     env: PhantomData<&'env mut &'env ()>,
+}
+
+/// What whoever watches the time may have for longer than the scope lasts.
+#[derive(Debug)]
+struct Shared {
+    runtime: &'static Runtime,
+    state: Mutex<State>,
 }
 
 #[derive(Debug, Default)]
@@ -48,6 +58,10 @@ struct State {
     /// In the order in which they came.
     errors: Vec<ConcurrencyError>,
     is_cancelled: bool,
+    /// Its time has run out.
+    is_late: bool,
+    /// Body and children have ended.
+    is_over: bool,
     /// When `children` is next looked through for those that have ended.
     prune_at: usize,
 }
@@ -167,20 +181,9 @@ impl<'scope, 'env> Scope<'scope, 'env> {
         self.start(None, move || f().map_err(|error| as_ours(error.into())))
     }
 
-    /// Asks all children to end; those that are spawned from now on never start.
+    /// Asks all children to end; what is spawned from now on never runs.
     pub fn cancel(&self) {
-        let children = {
-            let mut state = self.state();
-            state.is_cancelled = true;
-            state.children.clone()
-        };
-        for child in children {
-            self.runtime.cancel(child);
-        }
-    }
-
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.shared.cancel();
     }
 
     fn start<F, T>(&'scope self, on: Option<&Executor>, f: F) -> ScopedVirtualThread<'scope, T>
@@ -188,18 +191,23 @@ impl<'scope, 'env> Scope<'scope, 'env> {
         F: FnOnce() -> Result<T, ConcurrencyError> + Send + 'scope,
         T: Send + 'scope,
     {
+        let comes_late = self.shared.state().is_cancelled;
         let child = move || {
+            if comes_late {
+                // It may start before it is cancelled.
+                return Err(ConcurrencyError::Cancelled);
+            }
             let result = match panic::catch_unwind(AssertUnwindSafe(f)) {
                 Ok(result) => result,
                 Err(thrown) => {
-                    self.fail(Error::Panic(packet::panic_of(&*thrown)).into());
+                    self.shared.fail(Error::Panic(packet::panic_of(&*thrown)).into());
                     panic::resume_unwind(thrown);
                 }
             };
             if let Err(error) = &result
                 && !(*error == ConcurrencyError::Cancelled && super::is_cancelled())
             {
-                self.fail(error.clone());
+                self.shared.fail(error.clone());
             }
             result
         };
@@ -207,10 +215,30 @@ impl<'scope, 'env> Scope<'scope, 'env> {
         // for `'scope` at most.
         let thread = unsafe { Builder::new().start(on, child) };
         match thread.refusal() {
-            Some(error) => self.fail(error.clone()),
-            None => self.adopt(thread.handle()),
+            Some(error) => self.shared.fail(error.clone()),
+            None => self.shared.adopt(thread.handle()),
         }
         ScopedVirtualThread { thread, scope: PhantomData }
+    }
+}
+
+impl Shared {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn cancel(&self) {
+        let children = {
+            let mut state = self.state();
+            if std::mem::replace(&mut state.is_cancelled, true) {
+                // All of them were, or are as they are adopted.
+                return;
+            }
+            state.children.clone()
+        };
+        for child in children {
+            self.runtime.cancel(child);
+        }
     }
 
     fn adopt(&self, child: Handle) {
@@ -233,33 +261,57 @@ impl<'scope, 'env> Scope<'scope, 'env> {
         self.cancel();
     }
 
-    /// A virtual thread, not one of the children, that fails the scope when the time is over. The
-    /// caller waits for its end before the scope goes.
-    fn watch(&self, timeout: Duration) -> VirtualThread<()> {
+    /// The time is over; fails once, unless everything has ended.
+    fn expire(&self) {
+        {
+            let mut state = self.state();
+            if state.is_over || std::mem::replace(&mut state.is_late, true) {
+                return;
+            }
+        }
+        self.fail(ConcurrencyError::Timeout);
+    }
+
+    /// Expires it at `deadline`, by a virtual thread that nobody waits for: while the body
+    /// runs, and may wait for children, nobody else looks at the time. On the runtime's own
+    /// executor, which has room; if there is none, the end of the scope sees to it.
+    fn watch(self: &Arc<Self>, deadline: Instant) -> VirtualThread<()> {
+        let shared = self.clone();
         let watch = move || {
-            if super::sleep(timeout).is_ok() {
-                self.fail(ConcurrencyError::Timeout);
+            if super::sleep_until(deadline).is_ok() {
+                shared.expire();
             }
         };
-        // SAFETY: it borrows the scope and nothing else; `run` waits for it, and drops the
-        // handle, while the scope is there.
-        let watch = unsafe { Builder::new().start(None, watch) };
-        if let Some(error) = watch.refusal() {
-            self.fail(error.clone());
-        }
-        watch
+        let executor = Executor::own_of(self.runtime);
+        // SAFETY: nothing is borrowed.
+        unsafe { Builder::new().stack_size(STACK).start(Some(&executor), watch) }
     }
 
     /// Waits for all children, also for those that children spawn meanwhile.
     fn finish(&self, mut how: Wait) {
         loop {
             // It stays among the children until it has ended, to be cancelled with them.
-            let Some(child) = self.state().children.last().copied() else { return };
+            let child = {
+                let mut state = self.state();
+                let last = state.children.last().copied();
+                state.is_over = last.is_none();
+                last
+            };
+            let Some(child) = child else { return };
             match self.runtime.join_as(child, &how) {
-                Ok(()) => self.state().children.retain(|other| *other != child),
+                Ok(()) => {
+                    let children = &mut self.state().children;
+                    // It is still the last, or close to it.
+                    if let Some(place) = children.iter().rposition(|other| *other == child) {
+                        children.swap_remove(place);
+                    }
+                }
                 Err(error) => {
                     how = wait_to_the_end();
-                    self.fail(error.into());
+                    match error {
+                        CoreError::Timeout => self.expire(),
+                        other => self.fail(other.into()),
+                    }
                 }
             }
         }
@@ -343,7 +395,8 @@ where
     run(f, None)
 }
 
-/// As [`scope`], and cancels the children when `timeout` is over.
+/// As [`scope`], and cancels the children when `timeout` is over, also while `f` runs, which goes
+/// on: what it waits for from them comes to an end.
 ///
 /// # Errors
 /// As [`scope`]; `Timeout` is the cause if the time ran out first. At once, without running `f`,
@@ -369,35 +422,30 @@ where
     F: for<'scope> FnOnce(&'scope Scope<'scope, 'env>) -> T,
 {
     let timeout = timeout.into();
-    match wait_for(timeout) {
-        Ok(Some(_)) => run(f, Some(timeout)),
-        Ok(None) => Err(ConcurrencyError::Timeout.into()),
+    match timeout.nanoseconds() {
+        Ok(0) => Err(ConcurrencyError::Timeout.into()),
+        Ok(_) => run(f, Some(Instant::now() + timeout)),
         Err(error) => Err(error.into()),
     }
 }
 
-fn run<'env, F, T>(f: F, timeout: Option<Duration>) -> Result<T, ScopeError>
+fn run<'env, F, T>(f: F, deadline: Option<Instant>) -> Result<T, ScopeError>
 where
     F: for<'scope> FnOnce(&'scope Scope<'scope, 'env>) -> T,
 {
-    let wait = wait()?;
-    let scope = Scope {
-        runtime: runtime(),
-        state: Mutex::new(State::default()),
-        scope: PhantomData,
-        env: PhantomData,
-    };
-    let watch = timeout.map(|timeout| scope.watch(timeout));
+    let wait = deadline.map_or_else(wait, |deadline| wait_until(deadline.core()))?;
+    let shared = Arc::new(Shared { runtime: runtime(), state: Mutex::new(State::default()) });
+    let watch = deadline.map(|deadline| shared.watch(deadline));
+    let scope = Scope { shared, scope: PhantomData, env: PhantomData };
     let ended = panic::catch_unwind(AssertUnwindSafe(|| f(&scope)));
     if ended.is_err() {
         scope.cancel();
     }
-    scope.finish(wait);
+    scope.shared.finish(wait);
     if let Some(watch) = watch {
         watch.cancel();
-        watch.wait_for_end();
     }
-    let errors = std::mem::take(&mut scope.state().errors);
+    let errors = std::mem::take(&mut scope.shared.state().errors);
     match ended {
         Err(thrown) => panic::resume_unwind(thrown),
         Ok(value) if errors.is_empty() => Ok(value),

@@ -346,6 +346,8 @@ where
 /// Runs `f` on a virtual thread and waits for it: the way in, from `main`. Virtual threads that it
 /// leaves behind end with the process.
 ///
+/// On a virtual thread that unwinds, which may not wait, `f` runs right there.
+///
 /// # Panics
 /// As `f` does, with the same payload. If there is no memory or OS thread to begin with.
 ///
@@ -362,6 +364,9 @@ where
     F: FnOnce() -> T + Send,
     T: Send,
 {
+    if crate::runtime::unwinds() {
+        return f();
+    }
     // SAFETY: waited for below, and the handle is dropped within this call.
     let root = unsafe { Builder::new().name("main").start(None, f) };
     if let Some(error) = &root.refused {

@@ -26,6 +26,7 @@ mod rwlock;
 #[doc(hidden)]
 pub mod select;
 mod semaphore;
+mod unwind;
 
 pub use self::barrier::Barrier;
 pub use self::channel::{Receiver, SendError, Sender, bounded, unbounded};
@@ -55,12 +56,16 @@ enum Limit {
 }
 
 impl Limit {
-    /// Tries first, and waits if it must: `attempt` says whether it could be done at once.
+    /// Tries first, and waits if it must: `attempt` says whether it could be done at once. A
+    /// negative time is refused in any case.
     fn acquire(
         self,
         attempt: impl FnOnce() -> bool,
         acquire: impl FnOnce(&Wait) -> Result<(), CoreError>,
     ) -> Result<(), ConcurrencyError> {
+        if let Self::For(time) = self {
+            time.nanoseconds()?;
+        }
         if attempt() {
             return Ok(());
         }

@@ -1,5 +1,7 @@
 //! What `select!` expands to; see there.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use drift_core::sync::channel;
 pub use drift_core::sync::select::Arm;
 
@@ -56,15 +58,25 @@ macro_rules! select {
             arm, $crate::sync::select::Send::new(&$to, $value), $index, $pattern, $body
         )] $index + 1; $($rest)*)
     };
+    // The last arm needs no comma.
+    (@ [$($arms:tt)*] $index:expr; recv($from:expr) -> $pattern:pat => $body:expr) => {
+        $crate::select!(@ [$($arms)*] $index; recv($from) -> $pattern => $body,)
+    };
+    (@ [$($arms:tt)*] $index:expr; send($to:expr, $value:expr) -> $pattern:pat => $body:expr) => {
+        $crate::select!(@ [$($arms)*] $index; send($to, $value) -> $pattern => $body,)
+    };
     (@ [$($arms:tt)*] $index:expr; after($time:expr) => $body:expr $(,)?) => {
         $crate::select!(! [$($arms)*]
-            $crate::sync::select::Limit::Until($crate::Instant::now() + $time); $body)
+            $crate::sync::select::Limit::Until($crate::Instant::now() + $time);
+            ::core::result::Result::Ok($body))
     };
     (@ [$($arms:tt)*] $index:expr; until($deadline:expr) => $body:expr $(,)?) => {
-        $crate::select!(! [$($arms)*] $crate::sync::select::Limit::Until($deadline); $body)
+        $crate::select!(! [$($arms)*] $crate::sync::select::Limit::Until($deadline);
+            ::core::result::Result::Ok($body))
     };
     (@ [$($arms:tt)*] $index:expr; default => $body:expr $(,)?) => {
-        $crate::select!(! [$($arms)*] $crate::sync::select::Limit::Never; $body)
+        $crate::select!(! [$($arms)*] $crate::sync::select::Limit::Never;
+            ::core::result::Result::Ok($body))
     };
     (@ [$($arms:tt)*] $index:expr;) => {
         $crate::select!(! [$($arms)*]
@@ -73,11 +85,11 @@ macro_rules! select {
     (! [$(($name:ident, $arm:expr, $index:expr, $pattern:pat, $body:expr))*]
      $limit:expr; $else:expr) => {{
         $(let mut $name = $arm;)*
-        match $crate::sync::select::select(&mut [$(&mut $name.0),*], $limit) {
+        // A body may leave by `return`, `break` or `continue`.
+        #[allow(unreachable_code, clippy::diverging_sub_expression)]
+        let selected = match $crate::sync::select::select(&mut [$(&mut $name.0),*], $limit) {
             ::core::result::Result::Err(error) => ::core::result::Result::Err(error),
-            ::core::result::Result::Ok(::core::option::Option::None) => {
-                ::core::result::Result::Ok($else)
-            }
+            ::core::result::Result::Ok(::core::option::Option::None) => $else,
             ::core::result::Result::Ok(::core::option::Option::Some(done)) => {
                 $(if done == $index {
                     let $pattern = $name.finish();
@@ -86,7 +98,8 @@ macro_rules! select {
                     ::core::unreachable!("one of the arms was done")
                 }
             }
-        }
+        };
+        selected
     }};
     (recv $($arms:tt)*) => { $crate::select!(@ [] 0usize; recv $($arms)*) };
     (send $($arms:tt)*) => { $crate::select!(@ [] 0usize; send $($arms)*) };
@@ -149,7 +162,11 @@ pub fn select(arms: &mut [&mut dyn Arm], limit: Limit) -> Result<Option<usize>, 
     use drift_core::error::ConcurrencyError as Core;
     use drift_core::sync::select::{select, try_select};
     let wait = match limit {
-        Limit::Never => return Ok(try_select(arms, 0)),
+        Limit::Never => {
+            // Any arm, so that one that always can does not keep the others from it.
+            static TURN: AtomicUsize = AtomicUsize::new(0);
+            return Ok(try_select(arms, TURN.fetch_add(1, Ordering::Relaxed)));
+        }
         Limit::Until(deadline) => wait_until(deadline.core())?,
         Limit::Forever => wait()?,
     };

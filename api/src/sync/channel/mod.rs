@@ -138,6 +138,9 @@ impl<T> Sender<T> {
     /// The value, with `Closed`, `Cancelled`, `Timeout` or `Failed(InvalidDuration)`.
     pub fn send_timeout(&self, value: T, timeout: impl Into<Duration>) -> Result<(), SendError<T>> {
         let timeout = timeout.into();
+        if let Err(error) = timeout.nanoseconds() {
+            return Err(SendError { value, error });
+        }
         self.send_as(value, || wait_for(timeout))
     }
 
@@ -211,9 +214,11 @@ impl<T> Receiver<T> {
     /// # Errors
     /// `Closed`, `Cancelled`, `Timeout`; `Failed(InvalidDuration)`.
     pub fn recv_timeout(&self, timeout: impl Into<Duration>) -> Result<T, ConcurrencyError> {
+        let timeout = timeout.into();
+        timeout.nanoseconds()?;
         match self.0.channel.try_receive() {
             Err(CoreError::Busy) => {
-                let wait = wait_for(timeout.into())?.ok_or(ConcurrencyError::Timeout)?;
+                let wait = wait_for(timeout)?.ok_or(ConcurrencyError::Timeout)?;
                 Ok(self.0.channel.receive(&wait)?)
             }
             other => Ok(other?),
