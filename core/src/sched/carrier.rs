@@ -80,6 +80,8 @@ pub(super) struct Own {
     starved: List<InQueue, Task>,
     /// Started tasks that stay here, of an executor whose tasks do not migrate.
     pub(super) kept: List<InQueue, Task>,
+    /// Whether they do: `Executor::keeps_home`, which does not change while the carrier runs.
+    pub(super) stays: bool,
     /// How many started here, and have not ended.
     pub(super) homed: usize,
     pub(super) tick: u32,
@@ -145,6 +147,7 @@ impl Carrier {
                 records: heapless::Vec::new(),
                 starved: List::new(),
                 kept: List::new(),
+                stays: false,
                 homed: 0,
                 tick: 0,
                 random: random | 1,
@@ -174,7 +177,8 @@ impl Carrier {
         slot::set(ptr::from_ref(self).cast_mut().cast());
         self.own(|own| own.words = self.executor.runtime.platform().thread_words());
         let stands_by = self.starts_standby.load(Ordering::Relaxed);
-        self.own(|own| own.stands_by = stands_by);
+        let stays = self.executor.keeps_home();
+        self.own(|own| (own.stands_by, own.stays) = (stands_by, stays));
         if !stands_by || self.stand_by() {
             let mut events = Events::new();
             loop {
@@ -250,7 +254,7 @@ impl Carrier {
             return;
         }
         // SAFETY: the caller has claimed it.
-        if unsafe { executor.send_home(task, Some(self)) } {
+        if self.own(|own| own.stays) && unsafe { executor.send_home(task, Some(self)) } {
             return;
         }
         let waits = !self.queue.is_empty();

@@ -44,14 +44,21 @@ impl Executor {
         task: NonNull<Task>,
         here: Option<&'static Carrier>,
     ) -> bool {
-        if !self.keeps_home() {
-            return false;
+        // SAFETY: records are never unmapped.
+        let stays = self.keeps_home() && unsafe { task.as_ref() }.state.is_started();
+        if stays {
+            // SAFETY: as the caller says.
+            unsafe { self.queue_at_home(task, here) };
         }
+        stays
+    }
+
+    /// # Safety
+    /// The caller has claimed `task`, which was started on a carrier of this executor.
+    #[inline(never)]
+    unsafe fn queue_at_home(&'static self, task: NonNull<Task>, here: Option<&'static Carrier>) {
         // SAFETY: records are never unmapped.
         let record = unsafe { task.as_ref() };
-        if !record.state.is_started() {
-            return false;
-        }
         // Relaxed: written by the carrier that started it, long before anybody could claim it.
         let home = self.runtime.carrier(record.home.load(Ordering::Relaxed).into());
         if here.is_some_and(|here| ptr::eq(here, home)) {
@@ -62,7 +69,6 @@ impl Executor {
             unsafe { home.inbox.push(task) };
             self.wake_home(home);
         }
-        true
     }
 
     /// After a push into the inbox of `home`: wakes it if it sleeps.

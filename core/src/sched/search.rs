@@ -12,11 +12,12 @@ use crate::task::header::Task;
 
 impl Carrier {
     /// The next task, by the order of `sched`.
+    #[inline]
     pub(super) fn next(&'static self) -> Option<NonNull<Task>> {
         let executor = self.executor;
-        let tick = self.own(|own| {
+        let (tick, stays) = self.own(|own| {
             own.tick = own.tick.wrapping_add(1);
-            own.tick
+            (own.tick, own.stays)
         });
         if tick.is_multiple_of(SERVE_EVERY) {
             self.serve();
@@ -26,26 +27,37 @@ impl Carrier {
                 return Some(task);
             }
         }
-        if executor.keeps_home() {
-            // Those that stay may keep this carrier busy for ever; others must not wait for that
-            // in the queue of a carrier that is blocked.
-            if tick.is_multiple_of(SERVE_EVERY)
-                && self.queue.is_empty()
-                && let Some(task) = self.rob(tick)
-            {
-                return Some(task);
-            }
-            return self.next_in_turn(tick).or_else(|| self.steal());
+        if executor.is_solo() {
+            // SAFETY: the owner's thread.
+            return unsafe { self.queue.pop() }.or_else(|| self.take_share());
+        }
+        if stays {
+            return self.next_of_three(tick);
         }
         self.next_in_queue().or_else(|| self.take_share()).or_else(|| self.steal())
     }
 
-    /// From the run queue.
+    /// The same, where tasks stay.
+    #[inline(never)]
+    fn next_of_three(&'static self, tick: u32) -> Option<NonNull<Task>> {
+        // Those that stay may keep this carrier busy for ever; others must not wait for that in
+        // the queue of a carrier that is blocked.
+        if tick.is_multiple_of(SERVE_EVERY)
+            && self.queue.is_empty()
+            && let Some(task) = self.rob(tick)
+        {
+            return Some(task);
+        }
+        self.next_in_turn(tick).or_else(|| self.steal())
+    }
+
+    /// From the run queue of one carrier of several.
+    #[inline]
     pub(super) fn next_in_queue(&'static self) -> Option<NonNull<Task>> {
         let executor = self.executor;
         // SAFETY: the owner's thread.
         let task = unsafe { self.queue.pop() }?;
-        if !executor.is_solo() && !self.queue.is_empty() && executor.idle.wants_help() {
+        if !self.queue.is_empty() && executor.idle.wants_help() {
             executor.notify();
         }
         Some(task)
@@ -72,11 +84,9 @@ impl Carrier {
         task
     }
 
+    /// From somebody else's run queue.
     fn steal(&'static self) -> Option<NonNull<Task>> {
         let executor = self.executor;
-        if executor.is_solo() {
-            return None;
-        }
         let active = executor.active.load(Ordering::Relaxed);
         let may = self.own(|own| {
             own.searching = own.searching || executor.idle.begin_search(active);
@@ -106,6 +116,7 @@ impl Carrier {
     }
 
     /// A task was found: a searcher is one no more, and the last one sees that the rest is seen.
+    #[inline]
     pub(super) fn found_work(&'static self) {
         let executor = self.executor;
         let (searched, starts) = self.own(|own| {

@@ -129,7 +129,9 @@ fn a_cancel_ends_parked_busy_and_never_started_ones() {
         let (parks, drops) = (counter(), Drops::default());
         let mut tasks = world.parked(executor, 100, &parks);
         wait_until(&parks, 100);
-        tasks.extend(world.busy(executor, threads as usize, None));
+        // They end after the others were cancelled, or those might start.
+        let ends = Arc::new(AtomicBool::new(false));
+        tasks.extend(world.busy(executor, threads as usize, Some(&ends)));
         for _ in 0..100 {
             let drop = drops.one();
             tasks.push(world.start(executor, move || {
@@ -137,7 +139,15 @@ fn a_cancel_ends_parked_busy_and_never_started_ones() {
                 panic!("a task that was cancelled before it started ran");
             }));
         }
-        let report = world.shut(executor, Shutdown::Cancel, Instant::FAR);
+        let report = thread::scope(|scope| {
+            scope.spawn(|| {
+                while drops.count() < 100 {
+                    thread::yield_now();
+                }
+                ends.store(true, Ordering::SeqCst);
+            });
+            world.shut(executor, Shutdown::Cancel, Instant::FAR)
+        });
         world.assert_at_baseline();
         assert_eq!(report, ended(0, 200 + threads as usize, 0));
         assert_eq!(drops.count(), 100);

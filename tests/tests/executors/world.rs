@@ -65,7 +65,11 @@ impl World {
     /// Every carrier but those of the default executor is gone, to the last thread.
     #[track_caller]
     pub fn assert_at_baseline(&self) {
-        assert_eq!(carriers(), self.baseline, "threads of carriers");
+        let now = carriers();
+        if now != self.baseline {
+            std::thread::sleep(std::time::Duration::from_millis(100));
+            panic!("{now} carriers, of {}; a little later {}", self.baseline, carriers());
+        }
     }
 
     /// The same, a little later.

@@ -20,10 +20,12 @@ use core::ptr;
 use drift_core::platform::{PlatformError, ThreadWords, UnwindGlobals};
 use drift_core::prim::{AtomicPtr, AtomicU32, AtomicUsize, Ordering};
 use drift_core::sched::Carrier;
+use drift_core::time::MILLISECOND;
 use rustix::thread::{sched_yield, set_current_timer_slack, set_name};
 
 use super::errno::raw;
 use super::fault::{self, SignalStack};
+use super::{clock, park};
 
 /// A carrier's own stack. Virtual threads never run on it, so the scheduler, one poll's events
 /// and a signal handler of the program's without SA_ONSTACK must fit; glibc takes the program's
@@ -33,8 +35,11 @@ const STACK_BYTES: usize = 256 << 10;
 /// Where growing a carrier's stack for a program with large thread-locals ends.
 const STACK_BYTES_MAX: usize = 64 << 20;
 
-/// Looks of `join` at a thread that the kernel has not quite put away.
+/// Looks of `join` at a thread that the kernel has not quite put away: some at once, and then,
+/// on a busy machine, up to a second.
+const LOOKS_AT_ONCE: u32 = 100;
 const LOOKS: u32 = 10_000;
+const LOOK_EVERY: u64 = MILLISECOND / 10;
 
 /// Which thread a carrier has, or had last. Changed by who starts the carrier's thread, and by who
 /// joins it: one at a time. What they read was written by the one before, whom the carrier's own
@@ -84,12 +89,16 @@ impl Ended {
         let number = self.number as usize;
         // A number is given out again after all others were; whoever has it by then is looked
         // at for a moment.
-        for _ in 0..LOOKS {
+        for look in 0..LOOKS {
             // SAFETY: tgkill(2) with signal 0 only asks.
             if unsafe { raw(libc::SYS_tgkill, [process, number, 0, 0, 0, 0]) }.is_err() {
                 return;
             }
-            yield_now();
+            if look < LOOKS_AT_ONCE {
+                yield_now();
+            } else {
+                park::wait_while(&AtomicU32::new(0), 0, Some(clock::now() + LOOK_EVERY));
+            }
         }
     }
 }
