@@ -8,7 +8,7 @@
 //! | `cancel before`  | the caller was cancelled                      | `Cancelled`            |
 //! | `cancel while`   | the caller is cancelled                       | `Cancelled`            |
 //! | `close`          | the other end                                 | `Closed`               |
-//! | `panic in holder` | who has it panics                             | the row says           |
+//! | `panic in holder`| who has it panics                             | the row says           |
 //! | `OS thread`      | as `value while`, for a plain OS thread       | the value              |
 //! | `OS time-out`    | as `time-out`, for a plain OS thread          | `Timeout`, never early |
 //! | `unwinding`      | the caller unwinds from a panic               | `Failed(Unwinding)`    |
