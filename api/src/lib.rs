@@ -35,6 +35,8 @@
 
 pub mod concurrent;
 mod error;
+pub mod io;
+pub mod net;
 mod runtime;
 pub mod sync;
 mod time;
@@ -49,3 +51,13 @@ pub use crate::concurrent::{
 };
 pub use crate::error::{ConcurrencyError, Error, Panic};
 pub use crate::time::{Duration, Instant};
+
+/// The programs of the guide, run as they stand there.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/guide.md")]
+pub struct Guide;
+
+/// The program of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+pub struct Readme;

@@ -26,15 +26,24 @@ pub(crate) fn unwinds() -> bool {
     std::thread::panicking() && Runtime::here().is_some()
 }
 
-/// To wait for ever.
+/// Whether the caller may wait at all.
 ///
 /// # Errors
 /// `Failed(Unwinding)` on a virtual thread that unwinds: std counts panics for each OS thread, so
 /// it must neither leave its carrier now nor let another virtual thread run there.
-pub(crate) fn wait() -> Result<Wait, ConcurrencyError> {
-    if unwinds() {
-        return Err(Error::Unwinding.into());
+pub(crate) fn may_wait() -> Result<(), ConcurrencyError> {
+    match unwinds() {
+        true => Err(Error::Unwinding.into()),
+        false => Ok(()),
     }
+}
+
+/// To wait for ever.
+///
+/// # Errors
+/// As [`may_wait`].
+pub(crate) fn wait() -> Result<Wait, ConcurrencyError> {
+    may_wait()?;
     Ok(Wait::new(try_runtime()?))
 }
 

@@ -8,16 +8,10 @@
 //! | `spawn_*`, `join_*`, `many_*`, `vt_*`, `park_*`    | `suite/spawn.rs`                      |
 //! | `cancel_*`, `future_*`                             | `suite/cancel.rs`                     |
 //! | `executor_*`, `queue_*`, `default_*`, `sleep_*` .. | `suite/executor.rs`                   |
+//! | `reactor_*`, `block_on_io_*`, `std_*`              | `suite/io.rs`                         |
 //! | `spawn_throwing_lambda_rejected`                   | none: closures have no `throws` here; |
 //! |                                                    | one that returns an error is a value  |
 //! | `lang_thread_import_ok`                            | none: there is no `lang.thread`       |
-//!
-//! These wait for `block_on_io`, and belong to `suite/io.rs`: `reactor_eventfd_unpark`,
-//! `reactor_timerfd_unpark`, `block_on_io_eventfd`, `block_on_io_multiple_waits`,
-//! `block_on_io_deadline_timeout`, `block_on_io_deadline_then_signal`,
-//! `std_io_block_on_read_eventfd`, `std_io_block_on_write_eventfd`,
-//! `std_net_block_on_read_eventfd`, `std_net_block_on_write_eventfd`,
-//! `std_net_block_on_accept_eventfd`.
 
 #[macro_use]
 mod harness;
@@ -25,12 +19,14 @@ mod harness;
 mod cancel;
 #[path = "suite/executor.rs"]
 mod executor;
+#[path = "suite/io.rs"]
+mod io;
 #[path = "suite/spawn.rs"]
 mod spawn;
 
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let cases = [spawn::CASES, cancel::CASES, executor::CASES].concat();
+    let cases = [spawn::CASES, cancel::CASES, executor::CASES, io::CASES].concat();
     harness::main(&[1, 2, 4], &cases)
 }

@@ -15,10 +15,11 @@
 //!
 //! # Unsafe
 //! The files that need it say so under this heading, each with its invariant: `link`, `link/list`,
-//! `platform`, `prim/native`, `reactor`, `reactor/slot`, `runtime`, `sched`, `sched/cache`,
-//! `sched/carrier`, `sched/executor`, `sched/injector`, `sched/park`, `sched/run_queue`,
-//! `sched/words`, `sync/channel`, `sync/select`, `sync/wait_queue`, `task`, `task/header`,
-//! `task/join`, `task/slab`, `timer`, `timer/alarm`, `timer/level`, `timer/wheel`.
+//! `platform`, `prim/native`, `reactor`, `reactor/poll_many`, `reactor/slot`, `runtime`, `sched`,
+//! `sched/cache`, `sched/carrier`, `sched/executor`, `sched/home`, `sched/injector`, `sched/park`,
+//! `sched/run_queue`, `sched/search`, `sched/words`, `sync/channel`, `sync/select`,
+//! `sync/stage`, `sync/wait_queue`, `task`, `task/header`, `task/join`, `task/slab`, `timer`,
+//! `timer/alarm`, `timer/level`, `timer/wheel`.
 #![no_std]
 #![deny(unsafe_code)]
 
@@ -29,7 +30,7 @@ pub mod error;
 pub(crate) mod link;
 pub mod platform;
 pub mod prim;
-pub(crate) mod reactor;
+pub mod reactor;
 pub mod runtime;
 pub mod sched;
 pub mod sync;

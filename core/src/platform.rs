@@ -33,6 +33,15 @@ pub unsafe trait Platform: Sync + fmt::Debug {
     /// The platform's own code when no thread can be had.
     fn carrier_start(&self, carrier: &'static Carrier) -> Result<(), PlatformError>;
 
+    /// Waits until nothing is left of the OS thread or CPU that ran carrier `id` and of all that
+    /// ran it before; at once if there is none. Only after the last `Carrier::run` of it has
+    /// returned or is about to, by one caller at a time, and not from that thread.
+    ///
+    /// A platform that starts carriers on threads which the process counts must wait for them.
+    fn carrier_join(&self, id: CarrierId) {
+        let _ = id;
+    }
+
     /// Sleeps until `carrier_wake(id)`, an event or `until`. A wake that came first is not lost:
     /// it ends the next sleep at once. An `until` that is over polls and returns.
     ///
@@ -68,6 +77,32 @@ pub unsafe trait Platform: Sync + fmt::Debug {
     /// [`PlatformError::NotPollable`] for a source that is always ready, such as a regular file;
     /// any other code when the source cannot be waited for.
     fn io_arm(&self, source: Source, token: u64, on: Interest) -> Result<Armed, PlatformError>;
+
+    /// Watches `source` until `io_deregister`: an event with `token` for each time that it becomes
+    /// ready in a direction, and one at once for those in which it is. Tells also that no more
+    /// will come ([`Interest::READ_END`], [`Interest::HANG_UP`]). Replaces what was asked before.
+    ///
+    /// # Errors
+    /// As for `io_arm`.
+    fn io_register(&self, source: Source, token: u64) -> Result<(), PlatformError> {
+        let _ = (source, token);
+        Err(PlatformError::Unsupported)
+    }
+
+    /// Ends what `io_register` began; before the source is closed.
+    fn io_deregister(&self, source: Source) {
+        let _ = source;
+    }
+
+    /// What of `on` is so just now, without waiting; with [`Interest::HANG_UP`] and
+    /// [`Interest::ERROR`], asked for or not.
+    ///
+    /// # Errors
+    /// When there is no such source.
+    fn io_poll(&self, source: Source, on: Interest) -> Result<Interest, PlatformError> {
+        let _ = (source, on);
+        Err(PlatformError::Unsupported)
+    }
 
     /// Makes sure that one more stack of `class` can be in use at once, from now on.
     ///
@@ -156,6 +191,12 @@ impl Interest {
     pub const WRITE: Self = Self(4);
     /// Both, which is also what an error or a hang-up is reported as.
     pub const BOTH: Self = Self(1 | 4);
+    /// In an answer: something went wrong (`POLLERR`); the next call tells what.
+    pub const ERROR: Self = Self(8);
+    /// In an answer: the other side is gone (`POLLHUP`).
+    pub const HANG_UP: Self = Self(0x10);
+    /// In an event of a registered source: nothing more will come to be read (`POLLRDHUP`).
+    pub const READ_END: Self = Self(0x2000);
 
     /// The directions in either set.
     #[must_use]

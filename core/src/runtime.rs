@@ -14,7 +14,7 @@ use crate::platform::{CarrierId, MAX_CARRIERS, Platform, PlatformError};
 use crate::prim::{AtomicBool, AtomicU32, Ordering, SpinLock};
 use crate::reactor::Reactor;
 use crate::sched::Carrier;
-use crate::sched::executor::Executor;
+use crate::sched::executor::{Executor, ExecutorRef};
 use crate::sched::idle::Lookout;
 use crate::sched::policy::{ExecutorPolicy, PolicyError};
 use crate::task::header::Task;
@@ -24,7 +24,7 @@ use crate::task::slab::{self, Kind, Slab};
 pub const MAX_EXECUTORS: usize = MAX_CARRIERS;
 
 /// The index of the default executor: the first.
-const DEFAULT: u32 = 0;
+pub(crate) const DEFAULT: u32 = 0;
 
 /// A runtime. Lives for ever.
 #[derive(Debug)]
@@ -88,7 +88,7 @@ impl Runtime {
         unsafe { place.write(runtime) };
         // SAFETY: just written, and never moved.
         let runtime: &'static Self = unsafe { place.as_ref() };
-        runtime.create_executor(ExecutorPolicy::DEFAULT).map_err(|error| match error {
+        runtime.make_executor(&ExecutorPolicy::DEFAULT).map_err(|error| match error {
             ExecutorError::Platform(error) => error,
             ExecutorError::Policy(_) => unreachable!("the default policy is good"),
         })?;
@@ -101,19 +101,36 @@ impl Runtime {
     }
 
     /// The executor that every runtime has.
-    pub fn default_executor(&'static self) -> &'static Executor {
+    pub fn default_executor(&'static self) -> ExecutorRef {
+        ExecutorRef { executor: self.first_executor(), generation: 1 }
+    }
+
+    fn first_executor(&'static self) -> &'static Executor {
         self.executor(DEFAULT).expect("`new` made it")
     }
 
-    /// A new executor. Its carriers start when work comes.
+    /// A new executor. Its carriers start when work comes. It takes the place of one that was
+    /// shut down and had as many, if there is one.
     ///
     /// # Errors
     /// The policy's, or that no executor or not so many carriers are left.
     pub fn create_executor(
         &'static self,
         policy: ExecutorPolicy,
-    ) -> Result<&'static Executor, ExecutorError> {
+    ) -> Result<ExecutorRef, ExecutorError> {
         policy.check().map_err(ExecutorError::Policy)?;
+        let renewed = self.executors().find_map(|executor| {
+            executor.finish_if_left();
+            executor.renew(&policy)
+        });
+        match renewed {
+            Some(executor) => Ok(executor),
+            None => self.make_executor(&policy),
+        }
+    }
+
+    /// An executor in a place of its own.
+    fn make_executor(&'static self, policy: &ExecutorPolicy) -> Result<ExecutorRef, ExecutorError> {
         let (index, first) = {
             let mut taken = self.taken.lock();
             let (index, first) = (taken.executors, taken.carriers);
@@ -143,7 +160,7 @@ impl Runtime {
         // Release publishes the executor and its carriers; pairs with the acquire in `executor`.
         self.ready[index].store(true, Ordering::Release);
         self.listed.fetch_max(index as u32 + 1, Ordering::Release);
-        Ok(executor)
+        Ok(ExecutorRef { executor, generation: 1 })
     }
 
     /// The executor of that index.
@@ -159,14 +176,18 @@ impl Runtime {
     }
 
     /// The executor that a handle names; none if it never named one here.
-    pub fn find_executor(&'static self, handle: i64) -> Option<&'static Executor> {
+    pub fn find_executor(&'static self, handle: i64) -> Option<ExecutorRef> {
         let (index, generation) = slab::unpack(Kind::Executor, self.birth, handle)?;
-        self.executor(index).filter(|_| generation == 1)
+        let executor = self.executor(index)?;
+        (1..=executor.lives.generation())
+            .contains(&generation)
+            .then_some(ExecutorRef { executor, generation })
     }
 
     /// The name of an executor.
-    pub fn executor_handle(&'static self, executor: &Executor) -> i64 {
-        slab::pack(Kind::Executor, self.birth, 1, executor.index)
+    pub fn executor_handle(&'static self, executor: ExecutorRef) -> i64 {
+        let ExecutorRef { executor, generation } = executor;
+        slab::pack(Kind::Executor, self.birth, generation, executor.index)
     }
 
     /// The name of the reactor; there is one.
@@ -192,7 +213,7 @@ impl Runtime {
 
     /// All carriers of all executors.
     pub(crate) fn carriers(&'static self) -> impl Iterator<Item = &'static Carrier> {
-        self.executors().flat_map(Executor::carriers)
+        self.executors().flat_map(|executor| executor.carriers())
     }
 
     /// Whether more than one carrier takes part.
@@ -200,10 +221,18 @@ impl Runtime {
         self.executors().map(|executor| executor.active.load(Ordering::Relaxed)).sum::<u32>() > 1
     }
 
+    /// The carrier whose wheel never has to be moved: the default executor's first.
+    pub(crate) fn last_server(&'static self) -> &'static Carrier {
+        let executor = self.first_executor();
+        // As in `server_of`.
+        let _ = executor.ensure_carrier();
+        self.carrier(executor.first as usize)
+    }
+
     /// The carrier whose wheel serves `task` when it is armed from outside: its executor's first,
-    /// which never ends.
+    /// which does not end before its tasks.
     pub(crate) fn server_of(&'static self, task: &Task) -> &'static Carrier {
-        let executor = task.executor().unwrap_or_else(|| self.default_executor());
+        let executor = task.executor().unwrap_or_else(|| self.first_executor());
         // Without a carrier the deadline waits until there is one; there is nobody to tell.
         let _ = executor.ensure_carrier();
         self.carrier(executor.first as usize)

@@ -12,7 +12,7 @@
 /**
  * Raised when a function is added; a function is never changed or removed.
  */
-#define DRIFT_ABI_VERSION 1
+#define DRIFT_ABI_VERSION 2
 
 /**
  * The object of a callback lies in `inline_storage` of the runtime's copy.
@@ -66,6 +66,31 @@
 #define DRIFT_TIME_EPOCH_MS 1099511627776
 
 /**
+ * It would have to wait.
+ */
+#define DRIFT_WAIT_BUSY 1
+
+/**
+ * The deadline came first.
+ */
+#define DRIFT_WAIT_TIMEOUT 2
+
+/**
+ * The virtual thread that waits was asked to end.
+ */
+#define DRIFT_WAIT_CANCELLED 3
+
+/**
+ * The channel was closed.
+ */
+#define DRIFT_WAIT_CLOSED 4
+
+/**
+ * The runtime cannot be made, so nothing can be waited for.
+ */
+#define DRIFT_WAIT_FAILED 5
+
+/**
  * The functions of a callback.
  */
 typedef struct drift_vtable {
@@ -100,6 +125,46 @@ typedef struct DriftIface {
      */
     uint8_t flags;
 } DriftIface;
+
+/**
+ * A lock. Nothing but `drift_mutex_*` may look inside.
+ */
+typedef struct drift_mutex_t {
+    /**
+     * The runtime's.
+     */
+    uint64_t words[4];
+} drift_mutex_t;
+
+/**
+ * A condition variable. Nothing but `drift_condvar_*` may look inside.
+ */
+typedef struct drift_condvar_t {
+    /**
+     * The runtime's.
+     */
+    uint64_t words[4];
+} drift_condvar_t;
+
+/**
+ * A number of permits. Nothing but `drift_semaphore_*` may look inside.
+ */
+typedef struct drift_semaphore_t {
+    /**
+     * The runtime's.
+     */
+    uint64_t words[4];
+} drift_semaphore_t;
+
+/**
+ * A channel. Nothing but `drift_channel_*` may look inside.
+ */
+typedef struct drift_channel_t {
+    /**
+     * The runtime's.
+     */
+    uint64_t words[10];
+} drift_channel_t;
 
 #ifdef __cplusplus
 extern "C" {
@@ -293,6 +358,209 @@ int64_t drift_test_timerfd_create(void);
  * Arms timerfd `fd` once, `delay_ms` from now; 0 and below disarm it. Errors are ignored.
  */
 void drift_test_timerfd_set(int64_t fd, int64_t delay_ms);
+
+/* `drift_mutex_*`, `drift_condvar_*`, `drift_semaphore_*`: waiting for each other. */
+
+/**
+ * Makes a free lock of `mutex`.
+ *
+ * `mutex` is the caller's, and in nobody's use.
+ */
+void drift_mutex_init(struct drift_mutex_t *mutex);
+
+/**
+ * Locks `mutex`, and waits for it if somebody has it. It is handed to who waits, in the order in
+ * which they came. Not to be locked again by who has it. Returns 0, or without the lock
+ * `DRIFT_WAIT_CANCELLED` if it would have to wait and the virtual thread was asked to end.
+ *
+ * `mutex` was initialised.
+ */
+int64_t drift_mutex_lock(struct drift_mutex_t *mutex);
+
+/**
+ * Locks `mutex` if nobody has it: 0, or `DRIFT_WAIT_BUSY`.
+ *
+ * `mutex` was initialised.
+ */
+int64_t drift_mutex_try_lock(struct drift_mutex_t *mutex);
+
+/**
+ * As `drift_mutex_lock`, and waits at most until `deadline_ms`, then `DRIFT_WAIT_TIMEOUT`: below
+ * `DRIFT_TIME_EPOCH_MS` a duration, from there on a point in time; 0 and below do not wait.
+ *
+ * `mutex` was initialised.
+ */
+int64_t drift_mutex_lock_until(struct drift_mutex_t *mutex, int64_t deadline_ms);
+
+/**
+ * Hands `mutex` to the first who waits, or frees it. From any thread. One that nobody has: no
+ * effect.
+ *
+ * `mutex` was initialised.
+ */
+void drift_mutex_unlock(struct drift_mutex_t *mutex);
+
+/**
+ * Makes a condition variable of `condvar`, for which nobody waits.
+ *
+ * `condvar` is the caller's, and in nobody's use.
+ */
+void drift_condvar_init(struct drift_condvar_t *condvar);
+
+/**
+ * Unlocks `mutex`, which is the caller's, waits until notified, and locks it again before it
+ * returns, whatever it returns. A notification after the unlock is not missed, and without one
+ * it does not return 0. Returns 0, or `DRIFT_WAIT_CANCELLED` if the virtual thread was asked to
+ * end.
+ *
+ * Both were initialised.
+ */
+int64_t drift_condvar_wait(struct drift_condvar_t *condvar, struct drift_mutex_t *mutex);
+
+/**
+ * As `drift_condvar_wait`, and waits at most until `deadline_ms`, as in `drift_mutex_lock_until`;
+ * then `DRIFT_WAIT_TIMEOUT`, as soon as it has the mutex.
+ *
+ * Both were initialised.
+ */
+int64_t drift_condvar_wait_until(struct drift_condvar_t *condvar,
+                                 struct drift_mutex_t *mutex,
+                                 int64_t deadline_ms);
+
+/**
+ * Wakes the first who waits: 1; 0 if nobody does.
+ *
+ * `condvar` was initialised.
+ */
+int64_t drift_condvar_notify_one(struct drift_condvar_t *condvar);
+
+/**
+ * Wakes all who wait now. How many.
+ *
+ * `condvar` was initialised.
+ */
+int64_t drift_condvar_notify_all(struct drift_condvar_t *condvar);
+
+/**
+ * Puts `permits` permits into `semaphore`: below 0 is 0, and more than 4 294 967 293 are as many
+ * as that, here and below.
+ *
+ * `semaphore` is the caller's, and in nobody's use.
+ */
+void drift_semaphore_init(struct drift_semaphore_t *semaphore, int64_t permits);
+
+/**
+ * Takes `permits` permits, all at once, and waits for them in the order in which others came: a
+ * large request is not overtaken by small ones. Returns 0, or without any permit
+ * `DRIFT_WAIT_CANCELLED` if it would have to wait and the virtual thread was asked to end.
+ *
+ * `semaphore` was initialised.
+ */
+int64_t drift_semaphore_acquire(struct drift_semaphore_t *semaphore, int64_t permits);
+
+/**
+ * Takes `permits` permits if there are as many and nobody waits: 0, or `DRIFT_WAIT_BUSY`.
+ *
+ * `semaphore` was initialised.
+ */
+int64_t drift_semaphore_try_acquire(struct drift_semaphore_t *semaphore, int64_t permits);
+
+/**
+ * As `drift_semaphore_acquire`, and waits at most until `deadline_ms`, as in
+ * `drift_mutex_lock_until`; then `DRIFT_WAIT_TIMEOUT`.
+ *
+ * `semaphore` was initialised.
+ */
+int64_t drift_semaphore_acquire_until(struct drift_semaphore_t *semaphore,
+                                      int64_t permits,
+                                      int64_t deadline_ms);
+
+/**
+ * Gives `permits` permits back, or adds some, and serves who waits. From any thread.
+ *
+ * `semaphore` was initialised.
+ */
+void drift_semaphore_release(struct drift_semaphore_t *semaphore, int64_t permits);
+
+/* `drift_channel_*`: numbers from senders to receivers, in order; many of each. */
+
+/**
+ * Makes an open, empty channel of `channel`, with `capacity` slots from `slots` on; both are the
+ * channel's from now on. With a capacity of 0 or below `slots` is not used, and may be null:
+ * every send then meets a receive.
+ *
+ * `channel` and the slots are the caller's, and in nobody's use.
+ */
+void drift_channel_init(struct drift_channel_t *channel, uint64_t *slots, int64_t capacity);
+
+/**
+ * Sends `value`: to the first receiver that waits, else into the buffer; waits while it is full,
+ * in the order in which others came. Returns 0; or, and then nothing was sent,
+ * `DRIFT_WAIT_CLOSED`, or `DRIFT_WAIT_CANCELLED` if it would have to wait and the virtual thread
+ * was asked to end.
+ *
+ * `channel` was initialised.
+ */
+int64_t drift_channel_send(struct drift_channel_t *channel, uint64_t value);
+
+/**
+ * Sends `value` if it need not wait: 0, `DRIFT_WAIT_CLOSED` or `DRIFT_WAIT_BUSY`.
+ *
+ * `channel` was initialised.
+ */
+int64_t drift_channel_try_send(struct drift_channel_t *channel, uint64_t value);
+
+/**
+ * As `drift_channel_send`, and waits at most until `deadline_ms`, as in `drift_mutex_lock_until`;
+ * then `DRIFT_WAIT_TIMEOUT`.
+ *
+ * `channel` was initialised.
+ */
+int64_t drift_channel_send_until(struct drift_channel_t *channel,
+                                 uint64_t value,
+                                 int64_t deadline_ms);
+
+/**
+ * Receives into `value`; waits while there is nothing, in the order in which others came.
+ * Returns 0; or, and then `value` is as it was, `DRIFT_WAIT_CLOSED` if it was closed and nothing
+ * is left, or `DRIFT_WAIT_CANCELLED` if it would have to wait and the virtual thread was asked to
+ * end.
+ *
+ * `channel` was initialised, and `value` is the caller's.
+ */
+int64_t drift_channel_receive(struct drift_channel_t *channel, uint64_t *value);
+
+/**
+ * Receives if it need not wait: 0, `DRIFT_WAIT_CLOSED` or `DRIFT_WAIT_BUSY`.
+ *
+ * `channel` was initialised, and `value` is the caller's.
+ */
+int64_t drift_channel_try_receive(struct drift_channel_t *channel, uint64_t *value);
+
+/**
+ * As `drift_channel_receive`, and waits at most until `deadline_ms`, as in
+ * `drift_mutex_lock_until`; then `DRIFT_WAIT_TIMEOUT`.
+ *
+ * `channel` was initialised, and `value` is the caller's.
+ */
+int64_t drift_channel_receive_until(struct drift_channel_t *channel,
+                                    uint64_t *value,
+                                    int64_t deadline_ms);
+
+/**
+ * From now on nothing is sent; what is in the buffer can still be received. All who wait go on.
+ * Returns 0, or `DRIFT_WAIT_CLOSED` if it was closed before.
+ *
+ * `channel` was initialised.
+ */
+int64_t drift_channel_close(struct drift_channel_t *channel);
+
+/**
+ * How many values are in the buffer just now.
+ *
+ * `channel` was initialised.
+ */
+int64_t drift_channel_len(struct drift_channel_t *channel);
 
 #ifdef __cplusplus
 }  // extern "C"

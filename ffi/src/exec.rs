@@ -80,6 +80,7 @@ pub extern "C" fn drift_exec_create(
             DRIFT_SATURATION_BLOCK => Saturation::Block,
             _ => Saturation::ReturnBusy,
         },
+        ..ExecutorPolicy::DEFAULT
     };
     let Ok(runtime) = process::runtime() else { return 0 };
     runtime.create_executor(policy).map_or(0, |executor| runtime.executor_handle(executor))

@@ -3,32 +3,41 @@
 //! Border rules:
 //!
 //! - Every argument may be any 64-bit value. A handle is looked up, never dereferenced; a stale
-//!   or made-up one is an answer. The one pointer, the callback of `drift_thread_spawn`, is the
-//!   caller's promise.
+//!   or made-up one is an answer. Pointers are the caller's promise: the callback of
+//!   `drift_thread_spawn`, and the objects of `sync` and `channel`.
 //! - Nothing unwinds into C: a panic prints its message and aborts.
 //! - There is no start and no end: the first call of any function makes the runtime, and the
 //!   process may exit at any moment.
 //! - `errno` is not touched: system calls do not go through the C library.
 //! - Milliseconds exist only here; `time` says what they mean.
 //!
+//! The library that C programs link is what the profile `archive` builds, without std and with the
+//! panic handler of `panic`. In every other profile Rust unwinds, so std has to be there; such a
+//! build is for checks only, and its panics abort where they reach a function of C.
+//!
 //! One file for each family of functions; the one runtime of the process is `drift_pal`'s.
 //!
 //! # Unsafe
-//! `panic`, `testing`, `thread`; and the attribute `no_mangle` of every exported
-//! function (exported names are unique: `symbols.txt`).
+//! `channel`, `panic`, `sync`, `testing`, `thread`; and the attribute `no_mangle` of every
+//! exported function (exported names are unique: `symbols.txt`).
 #![no_std]
 #![deny(unsafe_code)]
 
+// Builds that unwind take std's panic handler; so does the whole workspace when a member uses std.
 #[cfg(not(panic = "abort"))]
 extern crate std;
 
+#[cfg(feature = "sync")]
+pub mod channel;
 pub mod exec;
 #[cfg(panic = "abort")]
 mod panic;
 pub mod reactor;
+#[cfg(feature = "sync")]
+pub mod sync;
 pub mod testing;
 pub mod thread;
 pub mod time;
 
 /// Raised when a function is added; a function is never changed or removed.
-pub const DRIFT_ABI_VERSION: i64 = 1;
+pub const DRIFT_ABI_VERSION: i64 = 2;

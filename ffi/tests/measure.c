@@ -1,6 +1,6 @@
 /* measure <bench> [key=value ...]: what the runtime costs, seen from C.
  *
- *     cc -O2 -I ffi/include ffi/tests/measure.c target/release/libdrift_rt.a -pthread
+ *     cc -O2 -I ffi/include ffi/tests/measure.c target/archive/libdrift_rt.a -pthread
  *
  * | bench         | params                  | what happens                                     |
  * | switch        | n, workers              | two virtual threads yield n times each           |

@@ -22,12 +22,15 @@ use crate::parking::{Bed, Parking};
 use crate::stack_cache::StackCache;
 use crate::sys::poll::Poller;
 use crate::sys::stack::{Guards, map_table};
+use crate::sys::thread::Seat;
 use crate::sys::{clock, park, thread};
 
 /// The platform of the machine we are compiled for.
 pub struct Host {
     /// One word for each carrier there can be.
     parking: &'static [Parking; MAX_CARRIERS],
+    /// Which OS thread each of them has, or had last.
+    seats: &'static [Seat; MAX_CARRIERS],
     poller: Poller,
     stacks: StackCache,
 }
@@ -44,10 +47,13 @@ impl Host {
         let parking = map_table(size_of::<[Parking; MAX_CARRIERS]>())?;
         // SAFETY: as large as the table, page-aligned, mapped for ever; zero is a state.
         let parking = unsafe { parking.cast().as_ref() };
+        let seats = map_table(size_of::<[Seat; MAX_CARRIERS]>())?;
+        // SAFETY: the same.
+        let seats = unsafe { seats.cast().as_ref() };
         let place = map_table(size_of::<Self>())?.cast::<Self>();
         prim::set_cpu_yield(thread::yield_now);
         // SAFETY: mapped just now, large enough, page-aligned.
-        unsafe { place.write(Self { parking, poller, stacks }) };
+        unsafe { place.write(Self { parking, seats, poller, stacks }) };
         // SAFETY: written above; never unmapped, and shared only from here on.
         Ok(unsafe { place.as_ref() })
     }
@@ -106,7 +112,11 @@ unsafe impl Platform for Host {
     }
 
     fn carrier_start(&self, carrier: &'static Carrier) -> Result<(), PlatformError> {
-        thread::start(carrier)
+        thread::start(carrier, &self.seats[usize::from(carrier.id().0)])
+    }
+
+    fn carrier_join(&self, id: CarrierId) {
+        thread::join(&self.seats[usize::from(id.0)]);
     }
 
     fn carrier_sleep(&self, id: CarrierId, until: Option<Instant>, ready: Option<&mut Events>) {
@@ -144,6 +154,18 @@ unsafe impl Platform for Host {
 
     fn io_arm(&self, source: Source, token: u64, on: Interest) -> Result<Armed, PlatformError> {
         self.poller.arm(source, token, on)
+    }
+
+    fn io_register(&self, source: Source, token: u64) -> Result<(), PlatformError> {
+        self.poller.register(source, token)
+    }
+
+    fn io_deregister(&self, source: Source) {
+        self.poller.deregister(source);
+    }
+
+    fn io_poll(&self, source: Source, on: Interest) -> Result<Interest, PlatformError> {
+        self.poller.look(source, on)
     }
 
     fn stack_reserve(&self, class: StackClass) -> Result<(), PlatformError> {

@@ -64,6 +64,7 @@ macro_rules! for_each_promise {
             a_wake_ends_a_sleep_without_end
             a_wake_is_for_one_carrier
             turns_are_handed_back_and_forth
+            a_carrier_that_never_ran_is_gone
             a_thread_wait_returns_when_the_word_differs
             a_thread_wait_ends_at_its_instant
             a_thread_wake_ends_every_wait
@@ -83,6 +84,11 @@ macro_rules! for_each_promise {
             a_wake_ends_a_poll_without_an_event
             a_poll_that_is_over_still_brings_events
             a_source_that_does_not_exist_is_refused
+            a_registered_source_tells_every_edge
+            a_registered_source_tells_its_end
+            a_source_that_was_deregistered_is_quiet
+            a_registration_replaces_a_question
+            a_level_is_what_is_so_now
         }
     };
 }
@@ -231,6 +237,13 @@ pub fn turns_are_handed_back_and_forth(world: &dyn World) {
         };
         world.beside(&|| play(OTHER, false, 1, ME), &mut || play(ME, polls, 0, OTHER));
         assert_eq!(turn.load(Ordering::Acquire), 2 * TURNS);
+    }
+}
+
+/// `carrier_join` returns where there is nothing to wait for.
+pub fn a_carrier_that_never_ran_is_gone(world: &dyn World) {
+    for id in [ME, OTHER, ME] {
+        world.platform().carrier_join(id);
     }
 }
 

@@ -6,7 +6,7 @@
 //!
 //! | variable           | meaning                                                               |
 //! |--------------------|-----------------------------------------------------------------------|
-//! | `DRIFT_RT_LIB`     | the archive, instead of `target/release/libdrift_rt.a`; a relative    |
+//! | `DRIFT_RT_LIB`     | the archive, instead of `target/archive/libdrift_rt.a`; a relative    |
 //! |                    | path begins at the workspace                                          |
 //! | `DRIFT_CC`         | a C compiler, named `cross`, instead of those found                   |
 //! | `DRIFT_RUNNER`     | what runs the programs: a command that they are arguments of          |
@@ -36,7 +36,7 @@ use run::{Case, Outcome};
 const ATTEMPTS: u32 = 20;
 
 /// Programs whose cases are listed by themselves and need no arguments.
-const PROGRAMS: [&str; 12] = [
+const PROGRAMS: [&str; 14] = [
     "smoke",
     "callbacks",
     "defects",
@@ -47,6 +47,8 @@ const PROGRAMS: [&str; 12] = [
     "garbage",
     "lookout",
     "registrations",
+    "sync",
+    "sync_waits",
     "waits",
     "overflow",
 ];
@@ -95,7 +97,7 @@ fn main() -> ExitCode {
     let arguments = Arguments::from_args();
     let workspace = workspace();
     let archive = env::var_os("DRIFT_RT_LIB").map(PathBuf::from);
-    let archive = workspace.join(archive.unwrap_or("target/release/libdrift_rt.a".into()));
+    let archive = workspace.join(archive.unwrap_or("target/archive/libdrift_rt.a".into()));
     let mut trials = header_trials(&workspace);
     if archive.is_file() {
         let compilers = Compiler::present();

@@ -5,8 +5,8 @@ use std::time::Instant;
 use anyhow::{Context, Result, ensure};
 
 use crate::step::{Steps, cargo, command, seconds};
-use crate::test::TOOLS;
-use crate::{cross, header, test, tidy};
+use crate::test::{EXAMPLES, TOOLS};
+use crate::{cross, header, surface, test, tidy};
 
 #[derive(clap::Args)]
 pub struct CiArguments {
@@ -18,18 +18,19 @@ pub struct CiArguments {
 type Lane = fn(&mut Steps) -> Result<()>;
 
 /// Cheapest first, so that most mistakes are told within a minute.
-const LANES: [(&str, Lane); 7] = [
+const LANES: [(&str, Lane); 8] = [
     ("style", style),
     ("clippy", clippy),
     ("stubs", stubs),
     ("doc", doc),
+    ("examples", examples),
     ("deny", deny),
     ("test", readme),
     ("aarch64", cross::run),
 ];
 
 /// Lanes that run tests; the others need no closing count.
-const TESTING: [&str; 2] = ["test", "aarch64"];
+const TESTING: [&str; 3] = ["doc", "test", "aarch64"];
 
 /// Runs the lanes; the first failure ends it.
 ///
@@ -63,13 +64,18 @@ pub fn run(arguments: &CiArguments) -> Result<()> {
 fn style(steps: &mut Steps) -> Result<()> {
     steps.run("fmt", &mut cargo(&["fmt", "--all", "--check"]))?;
     steps.run("fmt tools", cargo(&["fmt", "--check"]).args(TOOLS))?;
+    steps.run("fmt examples", cargo(&["fmt", "--check"]).args(EXAMPLES))?;
     steps.check("tidy", "cargo xtask tidy", |_| tidy::run())?;
-    steps.check("header", "cargo xtask header --check", |_| header::check())
+    steps.check("header", "cargo xtask header --check", |_| header::check())?;
+    steps.check("surface", "cargo xtask surface", |_| surface::check())
 }
 
 fn clippy(steps: &mut Steps) -> Result<()> {
     let all = ["clippy", "--workspace", "--all-targets", "--all-features", "--", "-Dwarnings"];
     steps.run("clippy", &mut cargo(&all))?;
+    // As C programs link it, with its own panic handler.
+    let archive = ["clippy", "--profile", "archive", "-p", "drift-ffi", "--", "-Dwarnings"];
+    steps.run("clippy archive", &mut cargo(&archive))?;
     let mut tools = test::tools("clippy");
     steps.run("clippy tools", tools.args(["--all-targets", "--", "-Dwarnings"]))?;
     // The same crates as models see them, which is not all of them: the rest of `pal` is left out.
@@ -93,12 +99,22 @@ fn stubs(steps: &mut Steps) -> Result<()> {
 
 fn doc(steps: &mut Steps) -> Result<()> {
     let mut doc = cargo(&["doc", "--no-deps", "--workspace"]);
-    steps.run("doc", doc.env("RUSTDOCFLAGS", "-D warnings"))
+    steps.run("doc", doc.env("RUSTDOCFLAGS", "-D warnings"))?;
+    steps.run("doc examples", &mut cargo(&["test", "--doc", "-p", "drift"]))
+}
+
+/// Programs in Rust, from outside the workspace as a user's are.
+fn examples(steps: &mut Steps) -> Result<()> {
+    let mut clippy = cargo(&["clippy", "--all-targets"]);
+    steps.run("clippy examples", clippy.args(EXAMPLES).args(["--", "-Dwarnings"]))?;
+    steps.run("build examples", cargo(&["build"]).args(EXAMPLES))
 }
 
 fn deny(steps: &mut Steps) -> Result<()> {
     let what = ["check", "--hide-inclusion-graph", "licenses", "bans", "sources"];
-    for (name, options) in [("deny", &[][..]), ("deny tools", &TOOLS)] {
+    for (name, options) in
+        [("deny", &[][..]), ("deny tools", &TOOLS[..]), ("deny examples", &EXAMPLES)]
+    {
         let mut deny = cargo(&["deny", "--config", "deny.toml"]);
         steps.run(name, deny.args(options).args(what))?;
     }

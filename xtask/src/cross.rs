@@ -7,6 +7,7 @@ use std::process::Command;
 
 use anyhow::{Result, ensure};
 
+use crate::archive;
 use crate::step::{Steps, cargo, exists};
 
 const TARGET: &str = "aarch64-unknown-linux-gnu";
@@ -32,15 +33,14 @@ pub fn run(steps: &mut Steps) -> Result<()> {
     }
     let crates = ["test", "-p", "drift-asm", "-p", "drift-core", "-p", "drift-pal"];
     steps.run("aarch64 crates", cross(&mut cargo(&crates)))?;
-    let archive = ["build", "--release", "-p", "drift-ffi"];
-    steps.run("aarch64 archive", cross(&mut cargo(&archive)))?;
+    steps.run("aarch64 archive", cross(&mut archive::build()))?;
 
     let mut programs = cargo(&["test", "-p", "drift-tests", "--test", "abi", "--", "cross::"]);
     for (program, _) in LEFT_OUT {
         programs.args(["--skip", program]);
     }
-    let archive = crate::target().join(TARGET).join("release/libdrift_rt.a");
-    programs.env("DRIFT_RT_LIB", archive).env("DRIFT_CC", CC).env("DRIFT_RUNNER", RUNNER);
+    let library = archive::library_for(TARGET);
+    programs.env("DRIFT_RT_LIB", library).env("DRIFT_CC", CC).env("DRIFT_RUNNER", RUNNER);
     steps.run("aarch64 C programs", &mut programs)
 }
 

@@ -1,27 +1,36 @@
-//! `cargo xtask demo`: the runtime under load, beside one OS thread per connection.
+//! `cargo xtask demo`: the runtime under load, from C and from Rust.
 //!
 //! ```text
-//!  this process ──stdin: names of phases──▶ demo/server.c   connections, sleepers, rings
-//!               ◀─stdout: JSON lines─────── (the archive)        ▲
-//!               ◀─stdout: JSON lines─────── demo/client.rs ──────┘ loopback
+//!  this process ──stdin: names of phases──▶ a server        ▲
+//!               ◀─stdout: lines──────────── of its own      │ loopback
+//!               ◀─stdout: JSON lines─────── demo/client.rs ─┘
 //! ```
+//!
+//! | `--server` | file      | servers                                               | load      |
+//! |------------|-----------|-------------------------------------------------------|-----------|
+//! | `c`        | `c.rs`    | `server.c`: connections, sleepers, rings; `threads.c` | echo      |
+//! | `rust`     | `rust.rs` | `http` of `examples/rust`                             | HTTP/1.1  |
 //!
 //! The client is this program again, in a process of its own. Everything is bounded in time, and
 //! whatever was started is ended by its process id when this process leaves [`run`].
 
 mod build;
+mod c;
 mod client;
 mod process;
 mod report;
+mod rust;
+mod talk;
 
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::thread;
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 
 use process::{Program, number};
-use report::{Figures, Others, Report};
+use report::Figures;
 
 /// How long a program may take to say that it is ready.
 const READY: Duration = Duration::from_secs(40);
@@ -32,16 +41,30 @@ const FINISH: Duration = Duration::from_secs(20);
 /// How long the others run before there is any load: longer than their longest sleep.
 const QUIET: Duration = Duration::from_secs(2);
 
-/// Serves a load with virtual threads and with OS threads, and shows both.
+/// Which server is shown.
+#[derive(clap::ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+enum Server {
+    /// An echo in C over the archive, beside one with OS threads.
+    C,
+    /// HTTP/1.1 in Rust.
+    Rust,
+    /// One after the other.
+    Both,
+}
+
+/// Serves a load with virtual threads, and shows what it took.
 #[derive(clap::Args, Clone, Debug)]
 pub struct DemoArguments {
-    /// Seconds of load to measure, for each of the two servers.
+    /// The server to show.
+    #[arg(long, value_enum, default_value_t = Server::Both)]
+    server: Server,
+    /// Seconds of load to measure, for each server.
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=600))]
     seconds: u64,
     /// Connections of the client, each with one message under way.
     #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..=19_000))]
     connections: u32,
-    /// Further virtual threads that sleep and park in the same process.
+    /// Further virtual threads that sleep and park in the same process, in C.
     #[arg(long, default_value_t = 100_000)]
     virtual_threads: u32,
     /// Carriers of the server [default: as many as there are CPUs].
@@ -55,6 +78,13 @@ pub struct DemoArguments {
     client: Option<u16>,
 }
 
+impl DemoArguments {
+    fn carriers(&self) -> u32 {
+        let cpus = || thread::available_parallelism().map_or(1, usize::from);
+        self.carriers.unwrap_or_else(|| u32::try_from(cpus()).unwrap_or(1))
+    }
+}
+
 /// Runs the demo.
 ///
 /// # Errors
@@ -62,20 +92,21 @@ pub struct DemoArguments {
 pub fn run(args: DemoArguments) -> Result<()> {
     process::raise_open_files(u64::from(args.connections) + 64)?;
     if let Some(port) = args.client {
-        return client::run(port, args.connections, Duration::from_secs(args.seconds));
+        let time = Duration::from_secs(args.seconds);
+        return client::run(port, args.connections, time, args.server == Server::Rust);
     }
-    let carriers = args.carriers.unwrap_or_else(cpus);
-    let programs = build::programs(args.archive.as_deref())?;
+    let wanted = |server| args.server == server || args.server == Server::Both;
+    // A server that does not build is told before the other has run.
+    let c = wanted(Server::C).then(|| build::c(args.archive.as_deref())).transpose()?;
+    let rust = wanted(Server::Rust).then(build::rust).transpose()?;
 
-    println!("one virtual thread per connection, {carriers} carriers:");
-    let (figures, others, mut losses) =
-        with_virtual_threads(&args, carriers, Command::new(programs.server))?;
-    println!("one OS thread per connection:");
-    let (threads, lost) = with_os_threads(&args, Command::new(programs.threads))?;
-    losses.extend(lost);
-
-    let report = Report { connections: args.connections, carriers, figures, others, threads };
-    println!("\n{}", report.table());
+    let mut shown = Vec::new();
+    shown.extend(c.map(|programs| c::show(&args, programs)).transpose()?);
+    shown.extend(rust.map(|http| rust::show(&args, http)).transpose()?);
+    for part in &shown {
+        println!("\n{}", part.table);
+    }
+    let losses: Vec<_> = shown.into_iter().flat_map(|part| part.losses).collect();
     if losses.is_empty() {
         println!("Nothing was lost.");
         return Ok(());
@@ -83,82 +114,25 @@ pub fn run(args: DemoArguments) -> Result<()> {
     bail!("lost: {}", losses.join("; "))
 }
 
-fn cpus() -> u32 {
-    std::thread::available_parallelism().map_or(1, |cpus| u32::try_from(cpus.get()).unwrap_or(1))
-}
-
-/// The server of virtual threads: quiet first, then under load, then to its end.
-fn with_virtual_threads(
-    args: &DemoArguments,
-    carriers: u32,
-    mut server: Command,
-) -> Result<(Figures, Others, Vec<String>)> {
-    server.args([carriers.to_string(), args.virtual_threads.to_string()]);
-    let mut server = Program::start("server", server)?;
-    let ready = server.expect("ready", READY)?;
-    println!(
-        "  {} virtual threads started in {:.0} ms, {:.0} bytes each",
-        report::grouped(number(&ready, "others")),
-        number(&ready, "start_ms"),
-        number(&ready, "rss_per_vt")
-    );
-    // What the others cost by themselves; the start has its own figure.
-    let (cpu, from) = (server.cpu()?, Instant::now());
-    std::thread::sleep(QUIET);
-    let quiet_cpu = (server.cpu()? - cpu).as_secs_f64() / from.elapsed().as_secs_f64();
-    server.send("quiet")?;
-    let quiet = server.expect("phase", SILENCE)?;
-
-    let (figures, mut losses) = load(args, &mut server, number(&ready, "port"))?;
-    server.send("load")?;
-    let loaded = server.expect("phase", SILENCE)?;
-    let from = Instant::now();
-    server.close();
-    let finished = server.expect("finished", FINISH)?;
-    println!(
-        "  {} virtual threads joined in {:.0} ms",
-        report::grouped(number(&finished, "joined")),
-        from.elapsed().as_secs_f64() * 1e3
-    );
-    let status = server.wait(FINISH)?;
-
-    for (key, what) in [
-        ("lost", "virtual threads that could not be joined"),
-        ("uneven", "ring members that missed a turn"),
-        ("early", "sleepers that woke early"),
-        ("refused", "connections refused"),
-    ] {
-        note(&mut losses, number(&finished, key), what);
-    }
-    if losses.is_empty() && !status.success() {
-        losses.push(format!("the server ended with {status}"));
-    }
-    if args.virtual_threads > 0 && number(&loaded, "woken") == 0.0 {
-        losses.push("no sleeper woke under load".to_owned());
-    }
-    Ok((figures, Others { ready, quiet, loaded, quiet_cpu }, losses))
-}
-
-/// The same load on a thread per connection.
-fn with_os_threads(args: &DemoArguments, server: Command) -> Result<(Figures, Vec<String>)> {
-    let mut server = Program::start("threads", server)?;
-    let ready = server.expect("ready", READY)?;
-    let (figures, losses) = load(args, &mut server, number(&ready, "port"))?;
-    server.close();
-    let status = server.wait(FINISH)?;
-    ensure!(status.success(), "the server of OS threads ended with {status}");
-    let named = losses.iter().map(|loss| format!("{loss} (OS threads)")).collect();
-    Ok((figures, named))
+/// What came of a server.
+struct Shown {
+    table: String,
+    losses: Vec<String>,
 }
 
 /// Runs the client against `server`, shows what happens, and gives what was measured.
-fn load(args: &DemoArguments, server: &mut Program, port: f64) -> Result<(Figures, Vec<String>)> {
+fn load(
+    args: &DemoArguments,
+    server: &mut Program,
+    port: f64,
+    language: &str,
+) -> Result<(Figures, Vec<String>)> {
     let memory_before = server.memory()?;
     let mut client = Command::new(std::env::current_exe().context("the name of this program")?);
-    client.args(["demo", "--client", &port.to_string()]);
+    client.args(["demo", "--client", &port.to_string(), "--server", language]);
     client.args(["--connections", &args.connections.to_string()]);
     client.args(["--seconds", &args.seconds.to_string()]);
-    let mut client = Program::start("client", client)?;
+    let mut client = Program::start("client", client, process::json)?;
 
     let (mut measured, mut from, mut progress) = (Measured::default(), None, Value::Null);
     let result = loop {
@@ -175,6 +149,9 @@ fn load(args: &DemoArguments, server: &mut Program, port: f64) -> Result<(Figure
                 measured.cpu = server.cpu()? - before;
                 measured.memory = server.memory()?;
                 measured.os_threads = server.os_threads()?;
+            }
+            Some("asleep") => {
+                measured.asleep = (server.os_threads()?, server.memory()?);
             }
             _ if line.get("second").is_some() => show(&line, &progress, server.memory()?),
             _ if line.get("requests").is_some() => break line,
@@ -212,6 +189,8 @@ struct Measured {
     cpu: Duration,
     memory: u64,
     os_threads: u64,
+    /// OS threads and memory while every connection waits for its reply, where they do.
+    asleep: (u64, u64),
 }
 
 /// One line of progress: a second of the client's beside the latest of the server's.

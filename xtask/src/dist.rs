@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 
 use crate::step::{Steps, command, exists};
-use crate::test;
+use crate::{archive, test};
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
@@ -45,7 +45,7 @@ fn triple() -> Result<String> {
 }
 
 fn fill() -> Result<PathBuf> {
-    let (root, release) = (crate::root(), crate::target().join("release"));
+    let (root, built) = (crate::root(), archive::folder());
     let dist = crate::target().join(format!("dist/drift-rt-{VERSION}-{}", triple()?));
     if dist.exists() {
         fs::remove_dir_all(&dist)?;
@@ -54,8 +54,8 @@ fn fill() -> Result<PathBuf> {
         fs::create_dir_all(dist.join(folder))?;
     }
     for (from, to) in [
-        (release.join("libdrift_rt.a"), "lib/libdrift_rt.a"),
-        (release.join("libdrift_rt.so"), "lib/libdrift_rt.so"),
+        (built.join("libdrift_rt.a"), "lib/libdrift_rt.a"),
+        (built.join("libdrift_rt.so"), "lib/libdrift_rt.so"),
         (root.join("ffi/include/drift.h"), "include/drift.h"),
         (root.join("LICENSE-MIT"), "LICENSE-MIT"),
         (root.join("LICENSE-APACHE"), "LICENSE-APACHE"),

@@ -10,7 +10,7 @@ use std::path::Path;
 use anyhow::{Context, Result, anyhow, bail, ensure};
 
 /// The families, in the order of the header.
-const FAMILIES: [&str; 5] = ["thread", "exec", "reactor", "time", "testing"];
+const FAMILIES: [&str; 7] = ["thread", "exec", "reactor", "time", "testing", "sync", "channel"];
 
 #[derive(clap::Args)]
 pub struct HeaderArguments {

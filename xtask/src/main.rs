@@ -1,5 +1,6 @@
 //! `cargo xtask`: everything that is done to this workspace, with no tool to install.
 
+mod archive;
 mod ci;
 mod cross;
 mod demo;
@@ -7,6 +8,7 @@ mod dist;
 mod header;
 mod nightly;
 mod step;
+mod surface;
 mod symbols;
 mod test;
 mod tidy;
@@ -36,6 +38,8 @@ enum Task {
     Tidy,
     /// Writes ffi/include/drift.h from ffi/src.
     Header(header::HeaderArguments),
+    /// Compares the public items of the crate `drift` with the reviewed list.
+    Surface(surface::SurfaceArguments),
     /// Compares the symbols of the library with the reviewed lists.
     Symbols(symbols::SymbolsArguments),
     /// A folder to install: library, header, pkg-config and CMake files.
@@ -69,6 +73,7 @@ fn main() -> ExitCode {
         Task::Ci(arguments) => ci::run(&arguments),
         Task::Tidy => tidy::run(),
         Task::Header(arguments) => header::run(&arguments),
+        Task::Surface(arguments) => surface::run(&arguments),
         Task::Symbols(arguments) => symbols::run(&arguments),
         Task::Dist => dist::run(),
         Task::Nightly(arguments) => nightly::run(&arguments),

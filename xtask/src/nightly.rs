@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 
 use crate::step::{Steps, command};
-use crate::test;
+use crate::{archive, test};
 
 #[derive(clap::Args)]
 pub struct NightlyArguments {
@@ -110,7 +110,7 @@ fn compile(program: &str) -> Result<PathBuf> {
     fs::create_dir_all(&folder)?;
     let output = folder.join(program);
     let mut cc = command("cc", &["-std=c11", "-O2", "-g", "-I", "ffi/include"]);
-    cc.arg(format!("ffi/tests/{program}.c")).arg(crate::target().join("release/libdrift_rt.a"));
+    cc.arg(format!("ffi/tests/{program}.c")).arg(archive::library());
     cc.arg("-pthread").arg("-o").arg(&output);
     ensure!(cc.status().context("cc")?.success(), "{cc:?}");
     Ok(output)

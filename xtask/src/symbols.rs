@@ -14,6 +14,8 @@ use anyhow::{Context, Result, bail, ensure};
 use object::read::archive::ArchiveFile;
 use object::{File, Object, ObjectSymbol, SymbolFlags, elf};
 
+use crate::archive;
+
 /// Names that a user's program may define for itself, and those of the heap: never needed.
 const FORBIDDEN: [&str; 22] = [
     "accept",
@@ -67,8 +69,7 @@ pub struct SymbolsArguments {
 /// # Errors
 /// When it does not build, or differs.
 pub fn run(arguments: &SymbolsArguments) -> Result<()> {
-    let mut build = crate::step::cargo(&["build", "--release", "-p", "drift-ffi"]);
-    ensure!(build.status()?.success(), "the library does not build");
+    ensure!(archive::build().status()?.success(), "the library does not build");
     if !arguments.bless {
         return check();
     }
@@ -77,7 +78,7 @@ pub fn run(arguments: &SymbolsArguments) -> Result<()> {
     write("ffi/undefined.txt", &library.needed)
 }
 
-/// Compares `libdrift_rt.{a,so}` of the release build with `symbols.txt` and `undefined.txt`.
+/// Compares `libdrift_rt.{a,so}` as it was built last with `symbols.txt` and `undefined.txt`.
 ///
 /// # Errors
 /// Every difference.
@@ -96,9 +97,8 @@ struct Library {
 
 impl Library {
     fn read() -> Result<Self> {
-        let release = crate::target().join("release");
-        let library = archive(&release.join("libdrift_rt.a"))?;
-        let shared = shared(&release.join("libdrift_rt.so"))?;
+        let library = of_archive(&archive::library())?;
+        let shared = of_shared(&archive::folder().join("libdrift_rt.so"))?;
         same("libdrift_rt.so and the archive export", &shared.exported, &library.exported)?;
         for Self { needed, .. } in [&library, &shared] {
             for name in FORBIDDEN {
@@ -116,7 +116,7 @@ fn usual(name: &str) -> bool {
     START_FILES.contains(&name) || COMPILERS.contains(&name)
 }
 
-fn archive(path: &Path) -> Result<Library> {
+fn of_archive(path: &Path) -> Result<Library> {
     let data = read(path)?;
     let (mut exported, mut needed, mut theirs) = (Names::new(), Names::new(), Names::new());
     for member in ArchiveFile::parse(&*data)?.members() {
@@ -145,7 +145,7 @@ fn visible<'data>(symbol: &impl ObjectSymbol<'data>) -> bool {
     !matches!(st_other & 3, elf::STV_HIDDEN | elf::STV_INTERNAL)
 }
 
-fn shared(path: &Path) -> Result<Library> {
+fn of_shared(path: &Path) -> Result<Library> {
     let data = read(path)?;
     let file = File::parse(&*data)?;
     let (mut exported, mut needed) = (Names::new(), Names::new());
@@ -157,9 +157,7 @@ fn shared(path: &Path) -> Result<Library> {
 }
 
 fn read(path: &Path) -> Result<Vec<u8>> {
-    fs::read(path).with_context(|| {
-        format!("no {}: `cargo build --release -p drift-ffi` makes it", path.display())
-    })
+    fs::read(path).with_context(|| format!("no {}: `{}` makes it", path.display(), archive::BUILD))
 }
 
 fn write(list: &str, names: &Names) -> Result<()> {

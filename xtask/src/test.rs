@@ -5,12 +5,15 @@ use std::process::Command;
 use anyhow::Result;
 
 use crate::step::{Steps, cargo};
-use crate::symbols;
+use crate::{archive, symbols};
 
-/// The test binaries of the Rust crates; `drift-ffi` is tested from C.
-const CRATES: [&str; 6] = ["-p", "drift-asm", "-p", "drift-core", "-p", "drift-pal"];
+/// Every member but the one that links the archive, and a step of its own: `drift-ffi` is tested
+/// from C.
+const CRATES: [&str; 3] = ["--workspace", "--exclude", "drift-tests"];
 /// The tools, a workspace of their own.
 pub const TOOLS: [&str; 2] = ["--manifest-path", "xtask/Cargo.toml"];
+/// The examples in Rust, another.
+pub const EXAMPLES: [&str; 2] = ["--manifest-path", "examples/rust/Cargo.toml"];
 /// Preemptions in one execution of a model. Bugs that need more are rare; the long forms use more.
 const PREEMPTIONS: &str = "3";
 
@@ -49,7 +52,7 @@ pub fn layers(steps: &mut Steps) -> Result<()> {
 /// # Errors
 /// When it does not build.
 pub fn archive(steps: &mut Steps) -> Result<()> {
-    steps.run("archive", &mut cargo(&["build", "--release", "-p", "drift-ffi"]))
+    steps.run("archive", &mut archive::build())
 }
 
 /// The C programs; the conformance of platforms ran with `drift-pal`.
@@ -71,8 +74,8 @@ pub fn suite(steps: &mut Steps, settings: &[(&str, &str)]) -> Result<()> {
 
 fn abi(arguments: &[&str]) -> Command {
     let mut command = cargo(arguments);
-    if let Some(target) = crate::target_is_elsewhere() {
-        command.env("DRIFT_RT_LIB", target.join("release/libdrift_rt.a"));
+    if crate::target_is_elsewhere().is_some() {
+        command.env("DRIFT_RT_LIB", archive::library());
     }
     command
 }

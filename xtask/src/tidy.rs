@@ -19,7 +19,10 @@ use proc_macro2::{TokenStream, TokenTree};
 use walkdir::WalkDir;
 
 /// The crates that the rules of the runtime are for.
-const RUNTIME: [&str; 4] = ["asm/", "core/", "pal/", "ffi/"];
+const RUNTIME: [&str; 5] = ["asm/", "core/", "pal/", "ffi/", "api/"];
+
+/// Programs that show it: its words are theirs.
+const EXAMPLES: &str = "examples/";
 
 /// Over what a file, or the files of a crate, rely on.
 const HEADINGS: [&str; 2] = ["//! # Safety", "//! # Unsafe"];
@@ -43,8 +46,10 @@ impl Source {
             || self.name.starts_with("tests/")
     }
 
-    fn in_runtime(&self) -> bool {
-        RUNTIME.iter().any(|folder| self.name.starts_with(folder))
+    /// Whether our names for our things are to be used in it.
+    fn has_our_words(&self) -> bool {
+        let folders = RUNTIME.iter().chain([&EXAMPLES]);
+        folders.into_iter().any(|folder| self.name.starts_with(folder)) || self.is(".md")
     }
 }
 
@@ -110,6 +115,8 @@ fn check(source: &Source, complaints: &mut Complaints) -> Result<()> {
         words::leftovers(source, &tokens, complaints);
     } else if source.is(".c") || source.is(".h") {
         size::c_functions(source, complaints);
+    } else if source.is("Cargo.toml") {
+        rooms::manifest(source, complaints);
     }
     words::check(source, complaints);
     Ok(())

@@ -1,14 +1,21 @@
 //! Executors: carriers, a queue and a policy.
+//!
+//! # Unsafe
+//! Invariant of `#![allow(unsafe_code)]`: only declares an unsafe function, whose caller vouches
+//! for what runs on the executor.
+#![allow(unsafe_code)]
 
 use drift_core::error::ConcurrencyError as CoreError;
 use drift_core::platform::StackClass;
 use drift_core::runtime::{ExecutorError, Runtime};
 use drift_core::sched::policy;
+use drift_core::sched::shutdown::{self, ShutdownError};
 use drift_core::task::Handle;
 
+use super::spawn::stack_class;
 use crate::error::{ConcurrencyError, Error};
-use crate::runtime::{runtime, try_runtime};
-use crate::time::Duration;
+use crate::runtime::{may_wait, runtime, try_runtime, wait};
+use crate::time::{Duration, Instant};
 
 /// What an executor does with a virtual thread that comes when it is at its queue limit.
 ///
@@ -100,10 +107,21 @@ impl ExecutorPolicy {
         self
     }
 
-    /// Bytes of stack of its virtual threads, as
-    /// [`Builder::stack_size`](crate::Builder::stack_size).
+    /// Bytes of stack of its virtual threads: [`Builder::stack_size`](crate::Builder::stack_size).
     pub const fn stack_size(mut self, bytes: usize) -> Self {
         self.stack = Some(bytes);
+        self
+    }
+
+    /// Lets a virtual thread that was parked go on on any of the carriers. Without it, a virtual
+    /// thread that has started stays on its carrier, as code with thread-locals needs; those that
+    /// have not started go wherever there is time, all the same.
+    ///
+    /// # Safety
+    /// Nothing that runs on the executor keeps across a call that may park what belongs to its OS
+    /// thread: a guard of a `std` lock, an `Rc` out of a `thread_local!`, a reference into one.
+    pub const unsafe fn migrating(mut self) -> Self {
+        self.migrates = true;
         self
     }
 
@@ -117,6 +135,8 @@ impl ExecutorPolicy {
                 Saturation::Block => policy::Saturation::Block,
                 Saturation::ReturnBusy => policy::Saturation::ReturnBusy,
             },
+            stack: self.stack.map(stack_class).transpose()?,
+            migrates: self.migrates,
         })
     }
 }
@@ -230,11 +250,57 @@ impl Executor {
         Self { handle: runtime.executor_handle(runtime.default_executor()) }
     }
 
-    pub(super) fn stack_class(self, _runtime: &'static Runtime) -> Option<StackClass> {
-        None
+    /// Ends the executor: it takes no virtual threads from now on, those that it has end by
+    /// themselves or are cancelled, and then its carriers end. Waits for that until `deadline`;
+    /// afterwards their OS threads are gone. What is still there at the deadline goes on, and the
+    /// carriers end with the last of it. A second shutdown finishes the job, or finds nothing to
+    /// do.
+    ///
+    /// # Errors
+    /// `Failed(InUse)` for the runtime's own default executor, and from a virtual thread of this
+    /// one, which would wait for itself; then nothing was done.
+    ///
+    /// # Source
+    /// Beyond Drift's `std.concurrent`; `java.util.concurrent.ExecutorService`.
+    ///
+    /// # Examples
+    /// ```
+    /// use drift::{Duration, Executor, ExecutorPolicy, Instant, Shutdown};
+    ///
+    /// let executor = Executor::new(ExecutorPolicy::new()).unwrap();
+    /// let sleeper = drift::spawn_on(&executor, || drift::sleep(Duration::from_secs(60))).unwrap();
+    /// let deadline = Instant::now() + Duration::from_secs(10);
+    /// let report = executor.shutdown(Shutdown::Cancel, deadline).unwrap();
+    /// assert_eq!((report.cancelled, report.timed_out), (1, 0));
+    /// assert!(sleeper.is_completed());
+    /// assert!(drift::spawn_on(&executor, || ()).is_err());
+    /// ```
+    pub fn shutdown(
+        &self,
+        how: Shutdown,
+        deadline: Instant,
+    ) -> Result<ShutdownReport, ConcurrencyError> {
+        may_wait()?;
+        let how = match how {
+            Shutdown::Drain => shutdown::Shutdown::Drain,
+            Shutdown::Cancel => shutdown::Shutdown::Cancel,
+        };
+        match runtime().shutdown(self.handle, how, deadline.core()) {
+            Ok(shutdown::ShutdownReport { completed, cancelled, timed_out }) => {
+                Ok(ShutdownReport { completed, cancelled, timed_out })
+            }
+            Err(ShutdownError::Default | ShutdownError::Own) => Err(Error::InUse.into()),
+            Err(ShutdownError::Unknown) => Err(ConcurrencyError::Closed),
+        }
+    }
+
+    pub(super) fn stack_class(self, runtime: &'static Runtime) -> Option<StackClass> {
+        runtime.find_executor(self.handle)?.policy()?.stack
     }
 
     pub(super) fn submit(self, runtime: &'static Runtime, handle: Handle) -> Result<(), CoreError> {
-        runtime.find_executor(self.handle).ok_or(CoreError::Closed)?.submit(handle)
+        let executor = runtime.find_executor(self.handle).ok_or(CoreError::Closed)?;
+        // One that may not wait is told that it would have to.
+        executor.submit_as(handle, || wait().map_err(|_| CoreError::Busy))
     }
 }

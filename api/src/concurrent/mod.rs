@@ -204,14 +204,16 @@ pub fn uncancellable<T>(f: impl FnOnce() -> T) -> T {
 }
 
 /// What a refused submit is called at the join.
-fn submit_failed(error: drift_core::error::ConcurrencyError) -> Error {
+fn submit_failed(error: drift_core::error::ConcurrencyError) -> ConcurrencyError {
     use drift_core::error::ConcurrencyError as Core;
     use drift_core::platform::PlatformError;
-    Error::ExecSubmitFailed(match error {
+    let code = match error {
+        Core::Cancelled => return ConcurrencyError::Cancelled,
         Core::Busy => 1,
         Core::Timeout => 2,
         Core::Failed(PlatformError::Code(code)) => 3 + i64::from(code),
-        Core::Failed(other) => return Error::Platform(other),
-        Core::Closed | Core::Cancelled => 3,
-    })
+        Core::Failed(other) => return Error::Platform(other).into(),
+        Core::Closed => 3,
+    };
+    Error::ExecSubmitFailed(code).into()
 }

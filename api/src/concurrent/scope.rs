@@ -16,6 +16,7 @@
 
 use std::error;
 use std::fmt;
+use std::io;
 use std::marker::PhantomData;
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -112,12 +113,6 @@ impl ScopeError {
     }
 }
 
-impl From<ConcurrencyError> for ScopeError {
-    fn from(error: ConcurrencyError) -> Self {
-        Self { errors: vec![error] }
-    }
-}
-
 impl fmt::Display for ScopeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.errors.len() {
@@ -130,6 +125,12 @@ impl fmt::Display for ScopeError {
 impl error::Error for ScopeError {
     fn source(&self) -> Option<&(dyn error::Error + 'static)> {
         Some(self.cause())
+    }
+}
+
+impl From<ConcurrencyError> for ScopeError {
+    fn from(error: ConcurrencyError) -> Self {
+        Self { errors: vec![error] }
     }
 }
 
@@ -214,7 +215,7 @@ impl<'scope, 'env> Scope<'scope, 'env> {
         // for `'scope` at most.
         let thread = unsafe { Builder::new().start(on, child) };
         match thread.refusal() {
-            Some(error) => self.shared.fail(error.clone().into()),
+            Some(error) => self.shared.fail(error.clone()),
             None => self.shared.adopt(thread.handle()),
         }
         ScopedVirtualThread { thread, scope: PhantomData }
@@ -317,11 +318,16 @@ impl Shared {
     }
 }
 
-/// A child's error, without a second wrapping.
+/// A child's error, without a second wrapping, and out of the one that sockets put around ours.
 fn as_ours(error: Box<dyn error::Error + Send + Sync>) -> ConcurrencyError {
-    match error.downcast::<ConcurrencyError>() {
-        Ok(own) => *own,
-        Err(other) => Error::Other(Arc::from(other)).into(),
+    let error = match error.downcast::<ConcurrencyError>() {
+        Ok(own) => return *own,
+        Err(error) => error,
+    };
+    let inner = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+    match inner.and_then(|inner| inner.downcast_ref::<ConcurrencyError>()) {
+        Some(own) => own.clone(),
+        None => Error::Other(Arc::from(error)).into(),
     }
 }
 

@@ -44,7 +44,7 @@ pub struct VirtualThread<T> {
     /// 0 if there is no virtual thread to wait for.
     handle: Handle,
     /// Why there is none.
-    refused: Option<Error>,
+    refused: Option<ConcurrencyError>,
 }
 
 impl<T> VirtualThread<T> {
@@ -123,7 +123,7 @@ impl<T> VirtualThread<T> {
     /// The result of one that has ended.
     fn take(&self) -> Result<T, ConcurrencyError> {
         if let Some(error) = &self.refused {
-            return Err(error.clone().into());
+            return Err(error.clone());
         }
         // Gives the record back; it has ended, so this does not wait.
         self.runtime.join(self.handle, drift_core::time::Instant::ZERO);
@@ -147,7 +147,7 @@ impl<T> VirtualThread<T> {
         self.handle
     }
 
-    pub(super) fn refusal(&self) -> Option<&Error> {
+    pub(super) fn refusal(&self) -> Option<&ConcurrencyError> {
         self.refused.as_ref()
     }
 }
@@ -260,7 +260,7 @@ impl Builder {
                 let mut payload = entry.payload;
                 // SAFETY: the runtime did not take it, and nobody else has it.
                 unsafe { (entry.discard)(&raw mut payload) };
-                (Handle(0), Some(error))
+                (Handle(0), Some(error.into()))
             }
             Ok(handle) => match executor.submit(runtime, handle) {
                 Ok(()) => (handle, None),
@@ -276,7 +276,7 @@ impl Builder {
 }
 
 /// The smallest that has as many bytes.
-fn stack_class(bytes: usize) -> Result<StackClass, Error> {
+pub(super) fn stack_class(bytes: usize) -> Result<StackClass, Error> {
     let class = StackClass::ALL.into_iter().find(|class| class.bytes() >= bytes);
     class.ok_or(Error::Platform(PlatformError::Limit {
         what: "bytes of a virtual thread's stack (Builder::stack_size)",
@@ -288,10 +288,12 @@ fn stack_class(bytes: usize) -> Result<StackClass, Error> {
 fn accepted<T>(thread: VirtualThread<T>) -> Result<VirtualThread<T>, ConcurrencyError> {
     match &thread.refused {
         None => Ok(thread),
-        Some(Error::ExecSubmitFailed(1)) => Err(ConcurrencyError::Busy),
-        Some(Error::ExecSubmitFailed(2)) => Err(ConcurrencyError::Timeout),
-        Some(Error::ExecSubmitFailed(3)) => Err(ConcurrencyError::Closed),
-        Some(error) => Err(error.clone().into()),
+        Some(ConcurrencyError::Failed(Error::ExecSubmitFailed(1))) => Err(ConcurrencyError::Busy),
+        Some(ConcurrencyError::Failed(Error::ExecSubmitFailed(2))) => {
+            Err(ConcurrencyError::Timeout)
+        }
+        Some(ConcurrencyError::Failed(Error::ExecSubmitFailed(3))) => Err(ConcurrencyError::Closed),
+        Some(error) => Err(error.clone()),
     }
 }
 

@@ -6,7 +6,8 @@
 //! the wait; as in `timer`, the watcher looks at the state after it has counted itself in
 //! `watching`, and the other looks at `watching` after it has changed the state, all SeqCst.
 //!
-//! Raw descriptors are armed for one event at a time, because nobody tells us when they are
+//! Descriptors that the runtime owns are registered once (`owned.rs`, `readiness.rs`). Raw
+//! descriptors are armed for one event at a time, because nobody tells us when they are
 //! closed. One that is closed and opened anew is found at the next question (`slot.rs`). One that
 //! is closed and stays closed gives no event: who waits for it wakes at its deadline, or when
 //! the number is waited for again.
@@ -18,12 +19,18 @@
 //! are never unmapped.
 #![allow(unsafe_code)]
 
+mod owned;
+mod poll_many;
+mod readiness;
 pub(crate) mod slot;
+
+pub use crate::reactor::poll_many::Poll;
+pub use crate::reactor::readiness::Readiness;
 
 use core::ptr::NonNull;
 
 use crate::platform::{Armed, Event, Interest, Platform, PlatformError, Source};
-use crate::prim::{AtomicU32, Ordering};
+use crate::prim::{AtomicBool, AtomicU32, Ordering};
 use crate::reactor::slot::{Ask, Claimed, Slot, Watch};
 use crate::runtime::Runtime;
 use crate::sched;
@@ -45,6 +52,7 @@ pub(crate) struct Reactor {
     slots: NonNull<Slot>,
     watches: NonNull<Watch>,
     taken: AtomicU32,
+    used: AtomicBool,
 }
 
 // SAFETY: the pointers never change; slots have locks, and watches are taken once each.
@@ -58,12 +66,21 @@ impl Reactor {
             slots: platform.table(MAX_SOURCES * size_of::<Slot>())?.cast(),
             watches: platform.table(MAX_WATCHES * size_of::<Watch>())?.cast(),
             taken: AtomicU32::new(0),
+            used: AtomicBool::new(false),
         })
     }
 
     /// Whether anybody ever waited for a source.
     pub(crate) fn is_used(&self) -> bool {
-        self.taken.load(Ordering::Relaxed) != 0
+        self.used.load(Ordering::Relaxed)
+    }
+
+    /// Somebody is about to wait for a source. Relaxed: carriers with nothing to do poll in any
+    /// case, and those that have look at it every so often.
+    fn use_it(&self) {
+        if !self.is_used() {
+            self.used.store(true, Ordering::Relaxed);
+        }
     }
 
     fn slot(&self, source: u32) -> Option<&Slot> {
@@ -77,6 +94,7 @@ impl Reactor {
     }
 
     fn take_watch(&self, task: NonNull<Task>) -> Option<NonNull<Watch>> {
+        self.use_it();
         let index = self.taken.fetch_add(1, Ordering::Relaxed) as usize;
         if index >= MAX_WATCHES {
             self.taken.fetch_sub(1, Ordering::Relaxed);
@@ -134,7 +152,7 @@ fn watch(
     let ask = {
         let mut watches = record.watches.lock();
         if let Some(watch) = watches.find(ticket, source.0) {
-            let mut state = slot.0.lock();
+            let mut state = slot.state.lock();
             state.widen(watch, interest);
             let ask = state.ask();
             drop((state, watches));
@@ -148,7 +166,7 @@ fn watch(
         }) else {
             return false;
         };
-        let mut state = slot.0.lock();
+        let mut state = slot.state.lock();
         state.add(watch, source.0, ticket, interest);
         // SeqCst, before the look at the state: see the module's head.
         record.watching.fetch_add(1, Ordering::SeqCst);
@@ -166,22 +184,47 @@ fn watch(
 
 /// Asks the platform until nothing is left to ask.
 fn converse(runtime: &'static Runtime, slot: &Slot, source: Source, mut ask: Ask) {
-    while let Ask::Arm(interest, generation) = ask {
-        let token = u64::from(source.0) | u64::from(generation) << 32;
-        let answer = runtime.platform().io_arm(source, token, interest);
+    loop {
         let mut claimed = Claimed::new();
-        {
-            let mut state = slot.0.lock();
-            ask = match answer {
-                Ok(armed) => state.armed(armed == Armed::New, &mut claimed),
-                Err(_) => {
-                    state.refused(&mut claimed);
-                    Ask::Nothing
-                }
-            };
+        let mut wakes = false;
+        let mut owned = None;
+        match ask {
+            Ask::Nothing => return,
+            Ask::Look(interest) => {
+                let ready = runtime.platform().io_poll(source, interest).unwrap_or(Interest::BOTH);
+                let mut state = slot.state.lock();
+                state.claim_ready(ready, &mut claimed);
+                ask = Ask::Nothing;
+            }
+            Ask::Arm(interest, generation) => {
+                let answer = runtime.platform().io_arm(source, token(source, generation), interest);
+                let mut state = slot.state.lock();
+                ask = match answer {
+                    Ok(armed) => state.armed(armed == Armed::New, &mut claimed),
+                    Err(_) => {
+                        state.refused(&mut claimed);
+                        Ask::Nothing
+                    }
+                };
+                wakes = answer.is_err() || state.has_old_waiters();
+                owned = state.owned_generation();
+            }
         }
         schedule_all(claimed);
+        if wakes {
+            slot.wake(Interest::BOTH);
+        }
+        if let Some(generation) = owned {
+            // Taken over meanwhile: what was just armed has replaced its registration. If the
+            // platform refuses to have it back, its owner's next try tells why.
+            let _ = runtime.register_as(slot, source, generation);
+        }
     }
+}
+
+/// What travels with an event.
+fn token(source: Source, generation: u32) -> u64 {
+    u64::from(source.0) | u64::from(generation) << 32
 }
 
 /// Turns one event into wakes.
@@ -189,8 +232,19 @@ pub(crate) fn deliver(runtime: &'static Runtime, event: Event) {
     let (source, generation) = (event.token as u32, (event.token >> 32) as u32);
     let Some(slot) = runtime.reactor.slot(source) else { return };
     let mut claimed = Claimed::new();
-    let ask = slot.0.lock().ready(generation, event.ready, &mut claimed);
+    let is_owned = {
+        let mut state = slot.state.lock();
+        if !state.ready(generation, event.ready, &mut claimed) {
+            return;
+        }
+        state.is_owned()
+    };
     schedule_all(claimed);
+    if is_owned {
+        return slot.edge(event.ready);
+    }
+    slot.wake(event.ready);
+    let ask = slot.state.lock().rest();
     converse(runtime, slot, Source(source), ask);
 }
 
@@ -202,7 +256,7 @@ pub(crate) fn unwatch(runtime: &'static Runtime, record: &Task, keep: Ticket) {
     }
     record.watches.lock().retire(keep, |watch, source| {
         let slot = runtime.reactor.slot(source).expect("a watch has a slot");
-        slot.0.lock().remove(watch);
+        slot.state.lock().remove(watch);
         record.watching.fetch_sub(1, Ordering::SeqCst);
     });
 }

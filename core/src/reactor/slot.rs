@@ -11,6 +11,11 @@
 //! |          |                              | they are woken; the rest as above                |
 //! | yes      | the platform refused         | wakes all: their next call tells them why        |
 //!
+//! Besides watches, which wake for a registration of their own, there are two lists of waiters
+//! (`owned.rs`, `poll_many.rs`), which are asked for together with them, and look for themselves
+//! when they are woken. An owned descriptor is not asked for at all: its edges come by
+//! themselves, and who adds a watch looks at the level once.
+//!
 //! The generation goes up with every question and travels in the event. Asking anew makes the
 //! kernel look again, so dropping an old event loses nothing.
 //!
@@ -27,6 +32,8 @@ use crate::link::{Link, Linked};
 use crate::platform::Interest;
 use crate::prim::Ordering::Relaxed;
 use crate::prim::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, SpinLock};
+use crate::reactor::readiness::Direction;
+use crate::sync::wait_queue::Waiters;
 use crate::task::header::{InQueue, Task};
 use crate::task::state::{Then, Ticket};
 
@@ -160,6 +167,8 @@ pub(crate) enum Ask {
     Nothing,
     /// Arm the source for this, with this generation, and come back with the answer.
     Arm(Interest, u32),
+    /// Look once whether any of this is so.
+    Look(Interest),
 }
 
 /// Tasks that were claimed under a lock, to be scheduled after it.
@@ -167,15 +176,39 @@ pub(crate) type Claimed = List<InQueue, Task>;
 
 /// A descriptor's entry in the reactor's table.
 #[derive(Debug)]
-pub(crate) struct Slot(pub SpinLock<SlotState>);
+pub(crate) struct Slot {
+    pub state: SpinLock<SlotState>,
+    /// What is known of an owned descriptor.
+    pub read: Direction,
+    pub write: Direction,
+}
 
 /// What the lock of a [`Slot`] protects.
 #[derive(Debug)]
 pub(crate) struct SlotState {
     waiting: List<InSlot, Watch>,
+    pub readers: Waiters,
+    pub writers: Waiters,
     generation: u32,
     arming: bool,
     again: bool,
+    /// The last question was also for the lists; and some of those who were in them before it may
+    /// still be.
+    asked_for_lists: bool,
+    has_old_waiters: bool,
+    is_owned: bool,
+    /// How often the reactor was told that the descriptor closes.
+    closes: u32,
+}
+
+/// Who waits to read.
+pub(crate) fn readers(state: &mut SlotState) -> &mut Waiters {
+    &mut state.readers
+}
+
+/// Who waits to write.
+pub(crate) fn writers(state: &mut SlotState) -> &mut Waiters {
+    &mut state.writers
 }
 
 // SAFETY: linked watches are touched under the lock around this only.
@@ -185,12 +218,19 @@ impl Slot {
     /// What a slot of zeroes is.
     #[cfg(all(test, not(loom)))]
     pub(crate) fn new() -> Self {
-        Self(SpinLock::new(SlotState {
+        let state = SlotState {
             waiting: List::new(),
+            readers: Waiters::new(),
+            writers: Waiters::new(),
             generation: 0,
             arming: false,
             again: false,
-        }))
+            asked_for_lists: false,
+            has_old_waiters: false,
+            is_owned: false,
+            closes: 0,
+        };
+        Self { state: SpinLock::new(state), read: Direction::new(), write: Direction::new() }
     }
 }
 
@@ -240,8 +280,55 @@ impl SlotState {
         }
     }
 
+    /// Whether the reactor has taken the descriptor over.
+    pub(crate) fn is_owned(&self) -> bool {
+        self.is_owned
+    }
+
+    /// How often the reactor was told that the descriptor closes.
+    pub(crate) fn closes(&self) -> u32 {
+        self.closes
+    }
+
+    /// The descriptor is owned now: the generation of its events. Watches of a descriptor of the
+    /// past are claimed.
+    pub(crate) fn take_over(&mut self, claimed: &mut Claimed) -> u32 {
+        self.is_owned = true;
+        self.again = false;
+        self.claim(claimed, |_| true);
+        self.next_generation()
+    }
+
+    /// The generation of the events of a descriptor that is owned; none if it is not.
+    pub(crate) fn owned_generation(&self) -> Option<u32> {
+        self.is_owned.then_some(self.generation)
+    }
+
+    /// The descriptor is not owned any more; late events are nobody's.
+    pub(crate) fn give_up(&mut self) {
+        self.is_owned = false;
+        self.next_generation();
+    }
+
+    /// The descriptor is about to close: claims all watches. Who waits in the lists is to be woken.
+    pub(crate) fn close(&mut self, claimed: &mut Claimed) {
+        self.closes = self.closes.wrapping_add(1);
+        self.claim(claimed, |_| true);
+    }
+
+    fn next_generation(&mut self) -> u32 {
+        self.generation = self.generation.wrapping_add(1).max(1);
+        self.generation
+    }
+
     /// After a watch was added or an event left some: what to ask, if nobody is asking.
     pub(crate) fn ask(&mut self) -> Ask {
+        if self.is_owned {
+            return match self.wanted() {
+                Interest::NONE => Ask::Nothing,
+                wanted => Ask::Look(wanted),
+            };
+        }
         if core::mem::replace(&mut self.arming, true) {
             self.again = true;
             return Ask::Nothing;
@@ -252,6 +339,7 @@ impl SlotState {
     /// The answer to a question: what to ask now. Watches that wait for a descriptor of the past
     /// are claimed.
     pub(crate) fn armed(&mut self, is_new: bool, claimed: &mut Claimed) -> Ask {
+        self.has_old_waiters &= is_new;
         if is_new {
             let present = self.generation;
             self.claim(claimed, |watch| ![0, present].contains(&watch.generation.load(Relaxed)));
@@ -263,6 +351,11 @@ impl SlotState {
         Ask::Nothing
     }
 
+    /// Whether the lists may have some who wait for a descriptor of the past, after `armed`.
+    pub(crate) fn has_old_waiters(&mut self) -> bool {
+        core::mem::take(&mut self.has_old_waiters)
+    }
+
     /// The platform refused: everybody is claimed.
     pub(crate) fn refused(&mut self, claimed: &mut Claimed) {
         self.arming = false;
@@ -270,35 +363,60 @@ impl SlotState {
         self.claim(claimed, |_| true);
     }
 
-    /// An event: claims who waits for it. What to ask for the rest.
-    pub(crate) fn ready(&mut self, generation: u32, ready: Interest, claimed: &mut Claimed) -> Ask {
-        if generation != self.generation {
-            return Ask::Nothing;
+    /// An event: claims whose watches want it; false if it is none of this descriptor's. Who waits
+    /// in the lists is to be woken; then `rest` says what to ask for.
+    pub(crate) fn ready(
+        &mut self,
+        generation: u32,
+        ready: Interest,
+        claimed: &mut Claimed,
+    ) -> bool {
+        let is_present = generation == self.generation;
+        if is_present {
+            self.claim_ready(ready, claimed);
         }
-        self.claim(claimed, |watch| Interest(watch.interest.load(Relaxed)).intersects(ready));
-        if self.waiting.is_empty() { Ask::Nothing } else { self.ask() }
+        is_present
+    }
+
+    /// What to ask for those whom an event has left.
+    pub(crate) fn rest(&mut self) -> Ask {
+        let nobody = self.waiting.is_empty() && !self.has_waiters();
+        if nobody || self.is_owned { Ask::Nothing } else { self.ask() }
+    }
+
+    fn has_waiters(&self) -> bool {
+        !self.readers.is_empty() || !self.writers.is_empty()
+    }
+
+    /// What watches want.
+    fn wanted(&self) -> Interest {
+        let interest = |watch| Interest(Watch::at(watch).interest.load(Relaxed));
+        self.waiting.iter().map(interest).fold(Interest::NONE, Interest::union)
     }
 
     fn question(&mut self) -> Ask {
-        self.generation = self.generation.wrapping_add(1).max(1);
-        let generation = self.generation;
-        let mut union = Interest::NONE;
-        let mut kept = List::new();
-        while let Some(watch) = self.waiting.pop_front() {
-            let own = Watch::at(watch);
-            union = union.union(Interest(own.interest.load(Relaxed)));
-            if own.generation.load(Relaxed) == 0 {
-                own.generation.store(generation, Relaxed);
-            }
-            // SAFETY: it was just taken out.
-            unsafe { kept.push_back(watch) };
-        }
-        self.waiting = kept;
-        if self.waiting.is_empty() {
+        let has_waiters = self.has_waiters();
+        let asked_before = core::mem::replace(&mut self.asked_for_lists, has_waiters);
+        self.has_old_waiters = asked_before && self.asked_for_lists;
+        if self.waiting.is_empty() && !self.asked_for_lists {
             self.arming = false;
             return Ask::Nothing;
         }
-        Ask::Arm(union, generation)
+        let generation = self.next_generation();
+        for watch in self.waiting.iter() {
+            let own = &Watch::at(watch).generation;
+            if own.load(Relaxed) == 0 {
+                own.store(generation, Relaxed);
+            }
+        }
+        let reads = if self.readers.is_empty() { Interest::NONE } else { Interest::READ };
+        let writes = if self.writers.is_empty() { Interest::NONE } else { Interest::WRITE };
+        Ask::Arm(self.wanted().union(reads).union(writes), generation)
+    }
+
+    /// Claims whose watches want something that is ready.
+    pub(crate) fn claim_ready(&mut self, ready: Interest, claimed: &mut Claimed) {
+        self.claim(claimed, |watch| Interest(watch.interest.load(Relaxed)).intersects(ready));
     }
 
     fn claim(&mut self, claimed: &mut Claimed, wanted: impl Fn(&Watch) -> bool) {

@@ -12,14 +12,14 @@
 //! | leave   | (locked) somebody waits     | waiting - 1  | the place goes to the first |
 //! | give up | (locked) has no place       | waiting - 1  | Timeout                     |
 //! | resume  | any                         | count + 1    | a woken task is not checked |
+//! | close   | (locked) somebody waits     | waiting - 1, | the first has a place, and  |
+//! |         |                             | count + 1    | will find the executor shut |
 //!
 //! `waiting` changes only under the queue's lock, so that it counts what is linked.
 
 use crate::error::ConcurrencyError;
-use crate::prim::{AtomicU64, Ordering};
-use crate::runtime::Runtime;
+use crate::prim::{AtomicU32, AtomicU64, Ordering};
 use crate::sync::wait_queue::{self, Queue, Wait, WaitQueue, Waiters};
-use crate::time::Instant;
 
 const ONE: u64 = 1;
 const WAITING: u64 = 1 << 32;
@@ -32,7 +32,9 @@ const fn count(word: u64) -> u64 {
 #[derive(Debug)]
 pub(crate) struct Places {
     word: AtomicU64,
-    limit: u64,
+    /// 0 for none: then nobody enters or leaves. Changes between two lives of the executor only;
+    /// the word does not, so that whoever comes late leaves as they entered.
+    limit: AtomicU32,
 }
 
 /// What `leave` found.
@@ -47,19 +49,24 @@ pub(crate) enum Left {
 
 impl Places {
     pub(crate) fn new(limit: u32) -> Self {
-        Self { word: AtomicU64::new(0), limit: u64::from(limit) }
+        Self { word: AtomicU64::new(0), limit: AtomicU32::new(limit) }
+    }
+
+    #[inline]
+    fn limit(&self) -> u64 {
+        u64::from(self.limit.load(Ordering::Relaxed))
     }
 
     /// Takes a place if there is one and nobody was before.
     pub(crate) fn enter(&self) -> bool {
-        self.change(|word| (count(word) < self.limit && word < WAITING).then_some(word + ONE))
+        self.change(|word| (count(word) < self.limit() && word < WAITING).then_some(word + ONE))
     }
 
     /// With the lock: takes a place, or counts the caller as waiting. True if it waits.
     pub(crate) fn enter_or_wait(&self) -> bool {
         let mut waits = false;
         self.change(|word| {
-            waits = !(count(word) < self.limit && word < WAITING);
+            waits = !(count(word) < self.limit() && word < WAITING);
             Some(if waits { word + WAITING } else { word + ONE })
         });
         waits
@@ -67,8 +74,8 @@ impl Places {
 
     /// Gives a place back, unless somebody may get it.
     pub(crate) fn leave(&self) -> Left {
-        let free =
-            self.change(|word| (word < WAITING || count(word) > self.limit).then_some(word - ONE));
+        let free = self
+            .change(|word| (word < WAITING || count(word) > self.limit()).then_some(word - ONE));
         if free { Left::Done } else { Left::Locked }
     }
 
@@ -76,7 +83,7 @@ impl Places {
     pub(crate) fn hand_over(&self) -> bool {
         let mut hands = false;
         self.change(|word| {
-            hands = word >= WAITING && count(word) <= self.limit;
+            hands = word >= WAITING && count(word) <= self.limit();
             Some(if hands { word - WAITING } else { word - ONE })
         });
         hands
@@ -90,6 +97,11 @@ impl Places {
     /// A task that was admitted once goes on.
     pub(crate) fn resume(&self) {
         self.change(|word| Some(word + ONE));
+    }
+
+    /// With the lock: the first who waits has a place, limit or not; false if nobody waits.
+    pub(crate) fn push_through(&self) -> bool {
+        self.change(|word| (word >= WAITING).then_some(word.wrapping_sub(WAITING) + ONE))
     }
 
     /// The only writer. AcqRel: who gets a place sees what the one before left behind.
@@ -122,18 +134,27 @@ impl Admission {
         if self.places.enter() { Ok(()) } else { Err(ConcurrencyError::Busy) }
     }
 
-    /// Takes a place, waiting for it in first-come order until `until`.
+    /// Takes a place, waiting for it in first-come order as `wait` says. Whoever waits, or would,
+    /// when the executor is closed has a place, too, and must look whether it `is_open`.
     pub(crate) fn enter_blocking(
         &self,
-        runtime: &'static Runtime,
-        until: Instant,
+        wait: impl FnOnce() -> Result<Wait, ConcurrencyError>,
+        is_open: impl Fn() -> bool,
     ) -> Result<(), ConcurrencyError> {
         if self.places.enter() {
             return Ok(());
         }
         let queue = Queue { lock: &self.queue, list: wait_queue::all };
-        let wait = Wait::new(runtime).until(until).uncancellable();
-        queue.wait(&wait, |_| self.places.enter_or_wait(), |_| self.places.give_up()).map(|_| ())
+        let wait = wait()?;
+        let waits = |_: &mut Waiters| {
+            // Under the lock that `close` takes: it finds who waits, or who waits finds it.
+            if is_open() {
+                return self.places.enter_or_wait();
+            }
+            self.places.resume();
+            false
+        };
+        queue.wait(&wait, waits, |_| self.places.give_up()).map(|_| ())
     }
 
     /// Gives a place back, to the first who waits.
@@ -153,6 +174,31 @@ impl Admission {
     /// A task that was admitted once goes on.
     pub(crate) fn resume(&self) {
         self.places.resume();
+    }
+
+    /// Lets all who wait go on, to find the executor closed.
+    pub(crate) fn close(&self) {
+        loop {
+            let popped = {
+                let mut waiters = self.queue.lock();
+                if !self.places.push_through() {
+                    return;
+                }
+                waiters.pop().expect("`waiting` counts the linked")
+            };
+            popped.resume();
+        }
+    }
+
+    /// The limit; 0 for none.
+    #[inline]
+    pub(crate) fn limit(&self) -> u32 {
+        self.places.limit.load(Ordering::Relaxed)
+    }
+
+    /// The limit of the executor's next life, before it opens.
+    pub(crate) fn set_limit(&self, limit: u32) {
+        self.places.limit.store(limit, Ordering::Relaxed);
     }
 }
 

@@ -9,6 +9,7 @@
 //! |------------------------------|-------------------------------------------------------------|
 //! | `own`                        | the OS thread that runs this carrier                        |
 //! | `queue`, `timers`            | by their own rules                                          |
+//! | `inbox`                      | filled by anybody, emptied by the owner; see `home.rs`      |
 //! | `turns`                      | written by the owner, read by who looks for stuck carriers  |
 //! | `asleep`                     | set by the owner; who turns it off has claimed the sleeper  |
 //! | `sleeping_until`             | written by the owner; 0 while awake                         |
@@ -28,6 +29,7 @@ use crate::platform::{CarrierId, Events, Stack, StackClass, ThreadWords};
 use crate::prim::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering, UnsafeCell};
 use crate::runtime::Runtime;
 use crate::sched::executor::{Executor, Life};
+use crate::sched::injector::Injector;
 use crate::sched::run_queue::RunQueue;
 use crate::sched::words;
 use crate::task::header::{InQueue, Mounted, Request, Saved, Task};
@@ -41,7 +43,7 @@ use crate::timer::{self, Timers};
 pub(crate) const SERVE_EVERY: u32 = 61;
 
 /// Tasks that go from the injector to a run queue at a time.
-const SHARE: usize = 128;
+pub(super) const SHARE: usize = 128;
 
 /// Warm stacks of each class that a carrier keeps.
 pub(super) const STACKS: usize = 16;
@@ -76,8 +78,14 @@ pub(super) struct Own {
     pub(super) records: heapless::Vec<NonNull<Task>, { 2 * slab::BATCH }>,
     /// Tasks that found no memory for their stack.
     starved: List<InQueue, Task>,
-    tick: u32,
-    random: u32,
+    /// Started tasks that stay here, of an executor whose tasks do not migrate.
+    pub(super) kept: List<InQueue, Task>,
+    /// Whether they do: `Executor::keeps_home`, which does not change while the carrier runs.
+    pub(super) stays: bool,
+    /// How many started here, and have not ended.
+    pub(super) homed: usize,
+    pub(super) tick: u32,
+    pub(super) random: u32,
     pub(super) searching: bool,
     /// Is its executor's standby.
     pub(super) stands_by: bool,
@@ -103,6 +111,7 @@ impl Own {
 #[repr(align(128))]
 pub struct Carrier {
     pub(crate) queue: RunQueue<Task>,
+    pub(super) inbox: Injector<InQueue, Task>,
     pub(crate) timers: Timers,
     pub(crate) turns: AtomicU32,
     pub(crate) asleep: AtomicBool,
@@ -122,6 +131,7 @@ impl Carrier {
     pub(crate) fn new(executor: &'static Executor, id: CarrierId, random: u32) -> Self {
         Self {
             queue: RunQueue::new(executor.is_solo()),
+            inbox: Injector::new(),
             timers: Timers::new(),
             turns: AtomicU32::new(0),
             asleep: AtomicBool::new(false),
@@ -136,6 +146,9 @@ impl Carrier {
                 reserved: [0; StackClass::ALL.len()],
                 records: heapless::Vec::new(),
                 starved: List::new(),
+                kept: List::new(),
+                stays: false,
+                homed: 0,
                 tick: 0,
                 random: random | 1,
                 searching: false,
@@ -164,7 +177,8 @@ impl Carrier {
         slot::set(ptr::from_ref(self).cast_mut().cast());
         self.own(|own| own.words = self.executor.runtime.platform().thread_words());
         let stands_by = self.starts_standby.load(Ordering::Relaxed);
-        self.own(|own| own.stands_by = stands_by);
+        let stays = self.executor.keeps_home();
+        self.own(|own| (own.stands_by, own.stays) = (stands_by, stays));
         if !stands_by || self.stand_by() {
             let mut events = Events::new();
             loop {
@@ -239,6 +253,10 @@ impl Carrier {
             }
             return;
         }
+        // SAFETY: the caller has claimed it.
+        if self.own(|own| own.stays) && unsafe { executor.send_home(task, Some(self)) } {
+            return;
+        }
         let waits = !self.queue.is_empty();
         // SAFETY: the owner's thread, and a claimed task.
         if let Err(task) = unsafe { self.queue.push(task) } {
@@ -270,96 +288,6 @@ impl Carrier {
         unsafe { self.executor.inject(half) };
     }
 
-    /// The next task, by the order of `sched`.
-    fn next(&'static self) -> Option<NonNull<Task>> {
-        let executor = self.executor;
-        let tick = self.own(|own| {
-            own.tick = own.tick.wrapping_add(1);
-            own.tick
-        });
-        if tick.is_multiple_of(SERVE_EVERY) {
-            self.serve();
-            if !executor.is_solo()
-                && let Some(task) = executor.injector.pop()
-            {
-                return Some(task);
-            }
-        }
-        // SAFETY: the owner's thread.
-        if let Some(task) = unsafe { self.queue.pop() } {
-            if !executor.is_solo() && !self.queue.is_empty() && executor.idle.wants_help() {
-                executor.notify();
-            }
-            return Some(task);
-        }
-        self.take_share().or_else(|| self.steal())
-    }
-
-    /// From the injector, to an empty run queue.
-    fn take_share(&'static self) -> Option<NonNull<Task>> {
-        let executor = self.executor;
-        let waiting = executor.injector.len();
-        if waiting == 0 {
-            return None;
-        }
-        let active = executor.active.load(Ordering::Relaxed).max(1) as usize;
-        let mut share = executor.injector.pop_batch((waiting / active + 1).min(SHARE));
-        let task = share.pop_front();
-        while let Some(next) = share.pop_front() {
-            // SAFETY: the owner's thread, and tasks that were just taken from a queue.
-            let pushed = unsafe { self.queue.push(next) };
-            debug_assert!(pushed.is_ok(), "an empty queue has room for a share");
-        }
-        if executor.idle.wants_help() && executor.has_work() {
-            executor.notify();
-        }
-        task
-    }
-
-    fn steal(&'static self) -> Option<NonNull<Task>> {
-        let executor = self.executor;
-        if executor.is_solo() {
-            return None;
-        }
-        let active = executor.active.load(Ordering::Relaxed);
-        let may = self.own(|own| {
-            own.searching = own.searching || executor.idle.begin_search(active);
-            // Xorshift (Marsaglia 2003): thieves start at different victims.
-            own.draw();
-            own.searching.then_some(own.random)
-        })?;
-        let count = executor.policy.max_threads;
-        let start = may % count;
-        (0..count).find_map(|step| {
-            let index = u32::from(executor.first) + (start + step) % count;
-            let victim = executor.runtime.carrier(index as usize);
-            if ptr::eq(victim, self) {
-                return None;
-            }
-            // SAFETY: the owner's thread of the queue that receives.
-            unsafe { victim.queue.steal_into(&self.queue) }
-        })
-    }
-
-    /// A task was found: a searcher is one no more, and the last one sees that the rest is seen.
-    fn found_work(&'static self) {
-        let executor = self.executor;
-        let (searched, starts) = self.own(|own| {
-            own.unused = 0;
-            let starts = !core::mem::replace(&mut own.running, true);
-            (core::mem::take(&mut own.searching), starts)
-        });
-        if starts {
-            executor.runtime.rouse();
-        }
-        if searched && executor.idle.stop_searching() && executor.has_work() {
-            executor.notify();
-        }
-        if executor.wants_standby() {
-            executor.grow();
-        }
-    }
-
     /// Runs `task` until it leaves; false if there was no stack for it.
     fn run_task(&'static self, task: NonNull<Task>) -> bool {
         // SAFETY: records are never unmapped, and a queued task is held.
@@ -380,6 +308,7 @@ impl Carrier {
                 self.let_go(task);
                 return true;
             }
+            self.settle(record);
             let stack = stack.expect("just checked");
             record.mounted.with_mut(|mounted| {
                 // SAFETY: a started task that is not mounted is its carrier's.
@@ -432,6 +361,7 @@ impl Carrier {
                 // SAFETY: an ended task is its carrier's, and nothing is suspended on its stack.
                 let stack = unsafe { (*mounted).stack.take() };
                 self.put_stack(stack.expect("a task that ran has a stack"));
+                self.unsettle();
                 self.executor.uncount(record);
                 self.executor.runtime.complete(task);
                 self.let_go(task);

@@ -6,6 +6,9 @@
 //! look while work, a deadline or readiness may wait. It ends after `IDLE_LOOKS` looks at an
 //! executor where nothing runs. A carrier that joined in so ends after as long without work.
 //!
+//! Its place lives for ever; the executor in it may be shut down (`shutdown.rs`), and another one
+//! made there. So whoever has a handle goes through an [`ExecutorRef`], which knows the life.
+//!
 //! # Unsafe
 //! Invariant of `#![allow(unsafe_code)]`: records are never unmapped; only a task's claimer
 //! queues it.
@@ -15,16 +18,19 @@ use core::ptr::{self, NonNull};
 
 use crate::error::ConcurrencyError;
 use crate::link::list::List;
-use crate::prim::{AtomicBool, AtomicU8, AtomicU32, Ordering};
+use crate::platform::PlatformError;
+use crate::prim::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering, fence};
 use crate::runtime::Runtime;
 use crate::sched::admission::Admission;
 use crate::sched::idle::{Idle, TICK};
 use crate::sched::injector::Injector;
-use crate::sched::policy::{ExecutorPolicy, Saturation};
+use crate::sched::policy::{ExecutorPolicy, Saturation, Terms};
+use crate::sched::stage::Lives;
 use crate::sched::{self, Carrier};
+use crate::sync::wait_queue::Wait;
 use crate::task::Handle;
 use crate::task::header::{InQueue, Task};
-use crate::task::state::Submitted;
+use crate::task::state::{Hold, Submitted, Unsubmitted};
 use crate::time::Instant;
 
 /// How long no carrier may finish a turn before a standby joins in, in nanoseconds.
@@ -42,20 +48,31 @@ pub(crate) enum Life {
     On = 2,
 }
 
-/// Carriers, a queue and a policy.
+/// Carriers, a queue and a policy: one place in the runtime's table.
 #[derive(Debug)]
-pub struct Executor {
+pub(crate) struct Executor {
     pub(crate) runtime: &'static Runtime,
     pub(crate) index: u32,
-    pub(crate) policy: ExecutorPolicy,
-    /// Its carriers are those from here on, `max_threads` of them.
+    /// Its carriers are those from `first` on, as many; the same in every life.
+    pub(crate) max_threads: u32,
     pub(crate) first: u16,
+    pub(crate) terms: Terms,
+    pub(crate) lives: Lives,
+    /// How far the records were searched for live tasks of a closed life; see `survey`.
+    pub(super) surveyed: AtomicU64,
     pub(crate) injector: Injector<InQueue, Task>,
     pub(crate) idle: Idle,
-    admission: Option<Admission>,
+    pub(super) admission: Admission,
     /// Carriers that take part; not the standby.
     pub(crate) active: AtomicU32,
     pub(crate) standby: AtomicBool,
+}
+
+/// One executor, as its handle names it: of no use, and harmless, when it was shut down.
+#[derive(Clone, Copy, Debug)]
+pub struct ExecutorRef {
+    pub(crate) executor: &'static Executor,
+    pub(crate) generation: u32,
 }
 
 /// The answer of a standby's look.
@@ -69,83 +86,183 @@ pub(crate) enum Look {
     Quiet,
 }
 
-impl Executor {
-    pub(crate) fn new(
-        runtime: &'static Runtime,
-        index: u32,
-        policy: ExecutorPolicy,
-        first: u16,
-    ) -> Self {
-        Self {
-            runtime,
-            index,
-            policy,
-            first,
-            injector: Injector::new(),
-            idle: Idle::new(),
-            admission: (policy.queue_limit > 0).then(|| Admission::new(policy.queue_limit)),
-            active: AtomicU32::new(0),
-            standby: AtomicBool::new(false),
-        }
-    }
-
-    /// Whether it never has a second carrier: then nothing is stolen, and order is kept.
-    pub(crate) fn is_solo(&self) -> bool {
-        self.policy.max_threads == 1
-    }
-
-    /// Its carriers, running or not.
-    pub(crate) fn carriers(&self) -> impl Iterator<Item = &'static Carrier> {
-        let (runtime, first) = (self.runtime, self.first as usize);
-        (first..first + self.policy.max_threads as usize).map(|index| runtime.carrier(index))
-    }
-
+impl ExecutorRef {
     /// Hands a new virtual thread over to be run; one that was submitted or cancelled before is
     /// left as it is, with success.
     ///
     /// # Errors
-    /// `Closed` for a stale handle; `Busy` and `Timeout` at the queue limit, as the policy says;
-    /// `Failed` if there is no carrier and none can be started. The virtual thread is then as it
-    /// was.
-    pub fn submit(&'static self, handle: Handle) -> Result<(), ConcurrencyError> {
-        let runtime = self.runtime;
+    /// `Closed` for a stale handle, and if the executor was shut down; `Busy` and `Timeout` at
+    /// the queue limit, as the policy says; `Failed` if there is no carrier and none can be
+    /// started. The virtual thread is then as it was.
+    pub fn submit(self, handle: Handle) -> Result<(), ConcurrencyError> {
+        self.submit_as(handle, || Ok(Wait::new(self.executor.runtime).uncancellable()))
+    }
+
+    /// The same, for a caller that may be cancelled while it waits for a place; `wait` is asked
+    /// only if it has to.
+    ///
+    /// # Errors
+    /// As [`submit`](Self::submit); `Cancelled`; and those of `wait`.
+    pub fn submit_as(
+        self,
+        handle: Handle,
+        wait: impl FnOnce() -> Result<Wait, ConcurrencyError>,
+    ) -> Result<(), ConcurrencyError> {
+        let executor = self.executor;
+        let runtime = executor.runtime;
         let (task, generation) = runtime.tasks.find(handle).ok_or(ConcurrencyError::Closed)?;
         // SAFETY: records are never unmapped.
         let record = unsafe { task.as_ref() };
         if !record.state.is_new(generation).ok_or(ConcurrencyError::Closed)? {
             return Ok(());
         }
-        self.ensure_carrier().map_err(ConcurrencyError::Failed)?;
-        if let Some(admission) = &self.admission {
-            match self.policy.saturation {
-                Saturation::ReturnBusy => admission.enter()?,
-                Saturation::Block => {
-                    let until = match self.policy.timeout {
-                        0 => Instant::FAR,
-                        timeout => runtime.platform().now() + timeout,
-                    };
-                    admission.enter_blocking(runtime, until)?;
-                }
-            }
+        if !self.is_open() {
+            return Err(ConcurrencyError::Closed);
+        }
+        executor.ensure_carrier()?;
+        let limited = executor.admission.limit() != 0;
+        if limited {
+            self.enter(wait)?;
         }
         let submitted = record.state.submit(generation);
         if submitted != Submitted::Enqueue {
-            if let Some(admission) = &self.admission {
-                admission.leave();
+            if limited {
+                executor.admission.leave();
             }
             let gone = submitted == Submitted::Gone;
             return if gone { Err(ConcurrencyError::Closed) } else { Ok(()) };
         }
-        if self.admission.is_some() {
+        // SeqCst within, after the transition; pairs with the close (`stage.rs`).
+        if !self.is_open() {
+            if limited {
+                executor.admission.leave();
+            }
+            return take_back(runtime, task, generation);
+        }
+        if limited {
             // Release pairs with the acquire in `uncount`; before `executor`, whose reader may
             // be a canceller that uncounts.
             record.counted.store(true, Ordering::Release);
         }
         // Release pairs with the acquire in `Task::executor`.
-        record.executor.store(ptr::from_ref(self).cast_mut(), Ordering::Release);
+        record.executor.store(ptr::from_ref(executor).cast_mut(), Ordering::Release);
         // SAFETY: `submit` claimed the task.
-        unsafe { self.enqueue(task) };
+        unsafe { executor.enqueue(task) };
         Ok(())
+    }
+
+    /// Takes a place, as the policy says.
+    fn enter(
+        self,
+        wait: impl FnOnce() -> Result<Wait, ConcurrencyError>,
+    ) -> Result<(), ConcurrencyError> {
+        let Executor { runtime, admission, terms, .. } = self.executor;
+        match terms.saturation() {
+            Saturation::ReturnBusy => admission.enter(),
+            Saturation::Block => {
+                let until = match terms.timeout() {
+                    0 => Instant::FAR,
+                    timeout => runtime.platform().now() + timeout,
+                };
+                let wait = || wait().map(|wait| wait.until(until));
+                admission.enter_blocking(wait, || self.is_open())?;
+                if !self.is_open() {
+                    admission.leave();
+                    return Err(ConcurrencyError::Closed);
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// Whether it was not shut down.
+    #[must_use]
+    pub fn is_open(self) -> bool {
+        self.executor.lives.is_open(self.generation)
+    }
+
+    /// Its policy; none if it was shut down, and its place has been given out again.
+    #[must_use]
+    pub fn policy(self) -> Option<ExecutorPolicy> {
+        let Executor { terms, admission, max_threads, lives, .. } = self.executor;
+        let policy = terms.policy(*max_threads, admission.limit());
+        // Acquire, before the look: if a field was written for the next life, its number is seen;
+        // pairs with the release in `renew`.
+        fence(Ordering::Acquire);
+        (lives.generation() == self.generation).then_some(policy)
+    }
+}
+
+/// The executor was closed while `task` was submitted: it goes back to its holder.
+#[cold]
+fn take_back(
+    runtime: &'static Runtime,
+    task: NonNull<Task>,
+    generation: u32,
+) -> Result<(), ConcurrencyError> {
+    // SAFETY: records are never unmapped, and the submitter's engagement holds this one.
+    let state = &unsafe { task.as_ref() }.state;
+    match state.unsubmit(generation) {
+        Unsubmitted::New => Err(ConcurrencyError::Closed),
+        Unsubmitted::Discard => {
+            runtime.discard(task);
+            Err(ConcurrencyError::Closed)
+        }
+        Unsubmitted::Cancelled => {
+            if state.release(Hold::Engagement, generation) {
+                runtime.tasks.recycle(runtime, task);
+            }
+            Ok(())
+        }
+    }
+}
+
+impl Executor {
+    pub(crate) fn new(
+        runtime: &'static Runtime,
+        index: u32,
+        policy: &ExecutorPolicy,
+        first: u16,
+    ) -> Self {
+        Self {
+            runtime,
+            index,
+            max_threads: policy.max_threads,
+            first,
+            terms: Terms::new(policy),
+            lives: Lives::new(),
+            surveyed: AtomicU64::new(0),
+            injector: Injector::new(),
+            idle: Idle::new(),
+            admission: Admission::new(policy.queue_limit),
+            active: AtomicU32::new(0),
+            standby: AtomicBool::new(false),
+        }
+    }
+
+    /// Its next life, if the place is free and has that many carriers.
+    pub(crate) fn renew(&'static self, policy: &ExecutorPolicy) -> Option<ExecutorRef> {
+        if self.max_threads != policy.max_threads {
+            return None;
+        }
+        let generation = self.lives.take()?;
+        // Release pairs with the acquire in `ExecutorRef::policy`.
+        fence(Ordering::Release);
+        self.terms.set(policy);
+        self.admission.set_limit(policy.queue_limit);
+        self.lives.open(generation);
+        Some(ExecutorRef { executor: self, generation })
+    }
+
+    /// Whether it never has a second carrier: then nothing is stolen, and order is kept.
+    pub(crate) fn is_solo(&self) -> bool {
+        self.max_threads == 1
+    }
+
+    /// Its carriers, running or not.
+    pub(crate) fn carriers(&self) -> impl Iterator<Item = &'static Carrier> + use<> {
+        let (runtime, first) = (self.runtime, self.first as usize);
+        (first..first + self.max_threads as usize).map(|index| runtime.carrier(index))
     }
 
     /// Queues a task of this executor that is counted already.
@@ -158,6 +275,8 @@ impl Executor {
                 // SAFETY: the carrier of this OS thread; the task is the caller's.
                 unsafe { carrier.push(task) };
             }
+            // SAFETY: the caller has claimed it.
+            _ if unsafe { self.send_home(task, None) } => {}
             _ => {
                 // SAFETY: the task is the caller's, so it is in no queue.
                 unsafe { self.injector.push(task) };
@@ -208,33 +327,30 @@ impl Executor {
 
     /// Counts a woken task; its wake is not checked against the limit.
     pub(crate) fn count(&self, record: &Task) {
-        if let Some(admission) = &self.admission {
-            // AcqRel: one turn of the flag sees the one before, and with it the count.
-            if !record.counted.swap(true, Ordering::AcqRel) {
-                admission.resume();
-            }
+        // AcqRel: one turn of the flag sees the one before, and with it the count.
+        if self.admission.limit() != 0 && !record.counted.swap(true, Ordering::AcqRel) {
+            self.admission.resume();
         }
     }
 
     /// Uncounts a task that parks, ends or was cancelled; once, whoever comes first.
     pub(crate) fn uncount(&self, record: &Task) {
-        if let Some(admission) = &self.admission {
-            // AcqRel: as in `count`.
-            if record.counted.swap(false, Ordering::AcqRel) {
-                admission.leave();
-            }
+        // AcqRel: as in `count`.
+        if self.admission.limit() != 0 && record.counted.swap(false, Ordering::AcqRel) {
+            self.admission.leave();
         }
     }
 
-    /// Makes sure that one carrier runs.
-    pub(crate) fn ensure_carrier(&'static self) -> Result<(), crate::platform::PlatformError> {
+    /// Makes sure that one carrier runs; `Closed` if none may any more.
+    pub(crate) fn ensure_carrier(&'static self) -> Result<(), ConcurrencyError> {
         let first = self.runtime.carrier(self.first as usize);
         loop {
             // Acquire pairs with the release in `start`.
             match first.life.load(Ordering::Acquire) {
                 on if on == Life::On as u8 => return Ok(()),
                 off if off == Life::Off as u8 => match self.start(first, false) {
-                    Some(started) => return started,
+                    Some(started) => return started.map_err(ConcurrencyError::Failed),
+                    None if self.lives.is_ending() => return Err(ConcurrencyError::Closed),
                     None => continue,
                 },
                 _ => self.runtime.platform().thread_yield(),
@@ -242,21 +358,26 @@ impl Executor {
         }
     }
 
-    /// Starts one carrier; none if somebody else does.
+    /// Starts one carrier; none if somebody else does, or none may start.
     fn start(
         &'static self,
         carrier: &'static Carrier,
         standby: bool,
-    ) -> Option<Result<(), crate::platform::PlatformError>> {
+    ) -> Option<Result<(), PlatformError>> {
         let life: &AtomicU8 = &carrier.life;
         // Acquire: what the carrier's last OS thread left; pairs with the release in `run`.
+        // SeqCst: claimed first, then looks; pairs with `finish` (`stage.rs`).
         life.compare_exchange(
             Life::Off as u8,
             Life::Starting as u8,
-            Ordering::Acquire,
+            Ordering::SeqCst,
             Ordering::Relaxed,
         )
         .ok()?;
+        if self.lives.is_ending() {
+            life.store(Life::Off as u8, Ordering::Release);
+            return None;
+        }
         carrier.starts_standby.store(standby, Ordering::Relaxed);
         if !standby {
             self.active.fetch_add(1, Ordering::SeqCst);
@@ -275,8 +396,8 @@ impl Executor {
     /// Work waits and nobody is idle: one carrier more, if the policy has one.
     pub(crate) fn grow(&'static self) {
         let active = self.active.load(Ordering::SeqCst);
-        let standby = active >= self.policy.min_threads;
-        if active >= self.policy.max_threads {
+        let standby = active >= self.terms.min_threads();
+        if active >= self.max_threads || self.lives.is_ending() {
             return;
         }
         // SeqCst: one standby at a time; a push, then this, against `standby` off, then a look.
@@ -285,7 +406,7 @@ impl Executor {
         }
         let started = self
             .carriers()
-            .skip(if standby { self.policy.min_threads as usize } else { 0 })
+            .skip(if standby { self.terms.min_threads() as usize } else { 0 })
             .find_map(|carrier| self.start(carrier, standby));
         if standby && !matches!(started, Some(Ok(()))) {
             self.standby.store(false, Ordering::SeqCst);
@@ -294,9 +415,9 @@ impl Executor {
 
     /// Whether a carrier more may have to join in.
     pub(crate) fn wants_standby(&self) -> bool {
-        self.policy.min_threads < self.policy.max_threads
+        self.terms.min_threads() < self.max_threads
             && !self.standby.load(Ordering::Relaxed)
-            && self.active.load(Ordering::Relaxed) < self.policy.max_threads
+            && self.active.load(Ordering::Relaxed) < self.max_threads
     }
 
     /// A standby's look; `progress` is what it saw the last time.

@@ -24,6 +24,24 @@
 //! pop is a SeqCst exchange, and then it looks at the word. So it wakes nobody for the task that
 //! it runs next itself, and somebody for those behind.
 //!
+//! **A wake of one carrier**, for a task that must run there (`home.rs`). Its inbox is looked at
+//! by nobody else, so it does not matter who else sleeps or searches:
+//!
+//! | who         | does, in this order                                                         |
+//! |-------------|-----------------------------------------------------------------------------|
+//! | a pusher    | puts the task into the inbox; if the carrier's flag is set: turns a sleeping|
+//! |             | into a searching one in the word, takes the flag, and wakes the carrier; if |
+//! |             | somebody else has the flag, undoes that, and looks at the queues            |
+//! | the sleeper | sets its flag, counts itself; looks at its inbox as well                    |
+//!
+//! Push and flag, flag and inbox are SeqCst, and one sees the other. If somebody else has taken
+//! the flag, that one wakes the carrier, which looks at its inbox. The word is changed before the
+//! flag is taken, as above, for the owner counts itself again if it has lost its flag. Unlike
+//! above it is changed whatever it says: so there may be several searchers, and for a moment,
+//! while several pushers find one flag, more than there are sleepers. Whoever relied on a searcher
+//! that there was not is served by the look that follows the undoing; one that a carrier has
+//! become stops when it finds its task, and if it was the last it wakes somebody for the rest.
+//!
 //! # One runtime: the poller and its deputy
 //! The first carrier that has nothing to do takes the poller and sleeps in it; the second is its
 //! deputy. While any carrier runs, both look around every [`TICK`]: they serve the wheels of
@@ -46,7 +64,7 @@ pub(crate) const TICK: u64 = 10 * MILLISECOND;
 pub(crate) const QUIET_TICKS: u32 = 10;
 
 const SEARCHING: u64 = 1;
-/// The upper half is signed: it may be short by one while a sleeper and a pusher both uncount.
+/// The upper half is signed: it may be short while a sleeper and pushers uncount the same one.
 const SLEEPING: u64 = 1 << 32;
 
 const fn searching(word: u64) -> u32 {
@@ -99,6 +117,11 @@ impl Idle {
             }
         }
         false
+    }
+
+    /// The same for one carrier, which a pusher saw asleep: whoever else searches.
+    pub(crate) fn begin_wake_of_one(&self) {
+        self.0.fetch_add(SEARCHING.wrapping_sub(SLEEPING), Ordering::SeqCst);
     }
 
     /// The pusher found no flag.

@@ -14,6 +14,9 @@
 //! injector, and the injector is looked at only when the run queue is empty. With several
 //! carriers there is no order between virtual threads, but none is overtaken for ever.
 //!
+//! Where started tasks must not migrate (`home.rs`), step 2 and 3 take turns with those that stay
+//! on the carrier, and step 4 finds only tasks that have not started.
+//!
 //! Who sleeps and who is woken is in `idle`. The carrier that runs here is named by the slot
 //! (`drift_asm::slot`), which is read again after every switch.
 //!
@@ -25,12 +28,16 @@ pub(crate) mod admission;
 mod cache;
 pub(crate) mod carrier;
 pub mod executor;
+mod home;
 pub(crate) mod idle;
 pub(crate) mod injector;
 pub mod park;
 pub mod policy;
 pub(crate) mod run_queue;
+mod search;
+pub mod shutdown;
 mod sleep;
+pub(crate) mod stage;
 mod words;
 
 use core::ptr::{self, NonNull};

@@ -79,7 +79,7 @@ impl Runtime {
 /// # Errors
 /// `Cancelled`, if that ends it early.
 pub fn sleep(wait: &Wait) -> Result<(), ConcurrencyError> {
-    let sleeper = Sleeper::new(wait);
+    let sleeper = Sleeper::new(wait, false);
     sleeper.sleep(wait);
     sleeper.forget();
     wait.check()
@@ -91,8 +91,20 @@ pub fn sleep(wait: &Wait) -> Result<(), ConcurrencyError> {
 /// `task` is the current task of `runtime`.
 unsafe fn wait(runtime: &'static Runtime, task: NonNull<Task>, until: Instant) {
     // SAFETY: it runs here, so its record is alive.
+    match unsafe { task.as_ref() }.is_shielded() {
+        // SAFETY: as the caller says.
+        false => unsafe { wait_as(runtime, task, Heeds::Park, until) },
+        // SAFETY: the same.
+        true => unsafe { wait_as(runtime, task, Heeds::ShieldedPark, until) },
+    }
+}
+
+/// # Safety
+/// `task` is the current task of `runtime`.
+#[inline(always)]
+unsafe fn wait_as(runtime: &'static Runtime, task: NonNull<Task>, heeds: Heeds, until: Instant) {
+    // SAFETY: it runs here, so its record is alive.
     let record = unsafe { task.as_ref() };
-    let heeds = if record.is_shielded() { Heeds::ShieldedPark } else { Heeds::Park };
     if !record.state.end_wait(heeds) {
         // SAFETY: a record of this runtime.
         unsafe { timer::arm(runtime, task, record.state.own_ticket(), until) };

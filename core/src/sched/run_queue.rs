@@ -123,6 +123,16 @@ impl<T> RunQueue<T> {
         }
     }
 
+    /// As a pop that takes nothing, for the sleep protocol: an owner that leaves what it pushed
+    /// for later calls it before it loads the idle word.
+    ///
+    /// # Safety
+    /// Only the owner.
+    pub(crate) unsafe fn publish(&self) {
+        // SeqCst: as the exchange in `pop`.
+        self.head.fetch_add(0, Ordering::SeqCst);
+    }
+
     /// Takes half, rounded up: the oldest is returned, the others go to `mine`, in order, as many
     /// as fit.
     ///

@@ -9,7 +9,8 @@ use crate::runtime::Runtime;
 use crate::sched::carrier::{Carrier, Turn};
 use crate::sched::executor::{IDLE_LOOKS, Look, STUCK_AFTER};
 use crate::sched::idle::{Lookout, QUIET_TICKS, Role, TICK};
-use crate::time::Instant;
+use crate::sched::shutdown::Survey;
+use crate::time::{Instant, MILLISECOND};
 use crate::timer;
 
 impl Carrier {
@@ -36,30 +37,51 @@ impl Carrier {
     pub(super) fn idle_turn(&'static self) -> Turn {
         let executor = self.executor;
         self.fire(executor.runtime);
-        if !self.queue.is_empty() || !executor.injector.is_empty() {
+        if !self.queue.is_empty() || !executor.injector.is_empty() || !self.keeps_none() {
             return Turn::Worked;
         }
-        let unused = self.own(|own| own.unused);
-        if self.may_end() && unused > IDLE_LOOKS && self.is_timeless() {
-            // Counted out first: who pushes from now on does not rely on this carrier, and the
-            // look sees who did before.
-            executor.active.fetch_sub(1, Ordering::SeqCst);
-            self.stop_search();
-            if executor.has_work() {
-                executor.active.fetch_add(1, Ordering::SeqCst);
-                return Turn::Worked;
+        if let Some(generation) = executor.lives.closed() {
+            match executor.survey(generation) {
+                Survey::Over => executor.end(generation),
+                Survey::Alive(_) => {}
+                Survey::Undecided => {
+                    return Turn::Idle { until: executor.runtime.platform().now() + MILLISECOND };
+                }
             }
-            self.stop_running();
-            self.empty_caches();
-            executor.runtime.hand_on();
-            return Turn::Done;
+        }
+        let unused = self.own(|own| own.unused);
+        let is_ending = executor.lives.is_ending();
+        let is_needed = !self.may_end() || unused <= IDLE_LOOKS || !self.is_homeless();
+        if is_ending || (!is_needed && self.is_timeless()) {
+            return self.end(is_ending);
         }
         Turn::Idle { until: Instant::FAR }
     }
 
+    /// The last turn, unless somebody relies on this carrier.
+    fn end(&'static self, with_executor: bool) -> Turn {
+        let executor = self.executor;
+        // Counted out first: who pushes from now on does not rely on this carrier, and the
+        // look sees who did before.
+        executor.active.fetch_sub(1, Ordering::SeqCst);
+        self.stop_search();
+        if executor.has_work() {
+            executor.active.fetch_add(1, Ordering::SeqCst);
+            return Turn::Worked;
+        }
+        self.stop_running();
+        self.empty_caches();
+        self.own(|own| (own.unused, own.quiet) = (0, 0));
+        if with_executor {
+            timer::evacuate(executor.runtime, self);
+        }
+        executor.runtime.hand_on();
+        Turn::Done
+    }
+
     /// Whether this is one of the carriers above `min_threads`.
     pub(crate) fn may_end(&self) -> bool {
-        u32::from(self.id().0 - self.executor.first) >= self.executor.policy.min_threads
+        u32::from(self.id().0 - self.executor.first) >= self.executor.terms.min_threads()
     }
 
     fn stop_search(&'static self) {
@@ -90,7 +112,7 @@ impl Carrier {
         let until = hint.min(self.plan(polls, deputizes));
         self.sleeping_until.store(until.0, Ordering::SeqCst);
         let is_missed = !polls && !deputizes && runtime.lookout.poller.is_free();
-        if !executor.has_work() && !is_missed {
+        if !executor.has_work() && self.inbox.is_empty() && !is_missed {
             let until = (until != Instant::FAR).then_some(until);
             runtime.platform().carrier_sleep(self.id(), until, polls.then_some(&mut *events));
         }
@@ -142,8 +164,8 @@ impl Carrier {
     }
 
     /// Whether it serves its own deadlines just now, by sleeping until the next.
-    fn is_asleep(&self) -> bool {
-        // SeqCst: the look of `hand_on`; pairs with the store in `sleep`.
+    pub(super) fn is_asleep(&self) -> bool {
+        // SeqCst: the look of `hand_on` and of `wake_home`; pairs with the store in `sleep`.
         self.asleep.load(Ordering::SeqCst)
     }
 
@@ -200,6 +222,9 @@ impl Carrier {
             let until = platform.now() + STUCK_AFTER;
             while platform.now() < until {
                 platform.carrier_sleep(self.id(), Some(until), None);
+                if executor.lives.is_ending() {
+                    return false;
+                }
             }
             match executor.look(&mut progress) {
                 Look::Stuck => {

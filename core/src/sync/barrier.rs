@@ -61,7 +61,7 @@ impl Barrier {
         let waited = queue.wait_and(wait, ptr::null_mut(), waits, || {}, gives_up);
         match waited {
             Ok(Waited::No) => {
-                wait_queue::wake_epoch(&self.state, waiters, next);
+                wait_queue::wake_before(&self.state, self.state.lock(), waiters, next);
                 Ok(true)
             }
             Ok(Waited::Yes) => Ok(false),

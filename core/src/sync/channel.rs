@@ -21,10 +21,12 @@
 //! `Option<B::Item>` in the frame of who waits, which is theirs again once it is unlinked.
 #![allow(unsafe_code)]
 
+use core::fmt;
+use core::marker::PhantomData;
 use core::ptr::{self, NonNull};
 
 use crate::error::ConcurrencyError;
-use crate::prim::{SpinGuard, SpinLock, const_unless_loom};
+use crate::prim::{SpinGuard, SpinLock, UnsafeCell, const_unless_loom};
 use crate::sync::select::{Arm, Link};
 use crate::sync::wait_queue::{self, Popped, Queue, Sleeper, Wait, Waited, Waiter, Waiters};
 
@@ -65,15 +67,16 @@ pub trait Buffer {
 pub type Refused<T> = (T, ConcurrencyError);
 
 /// See the module's head.
-#[derive(Debug)]
 pub struct Channel<B: Buffer>(SpinLock<State<B>>);
 
-#[derive(Debug)]
-struct State<B> {
+struct State<B: Buffer> {
     buffer: B,
     is_closed: bool,
     receivers: Waiters,
     senders: Waiters,
+    /// They go from thread to thread, also through a buffer that keeps none: so both must be
+    /// `Send` for a channel to be shared.
+    moved: PhantomData<(B::Item, B::Room)>,
 }
 
 /// Where a waiter has, or wants, a value.
@@ -144,11 +147,11 @@ impl<B: Buffer> State<B> {
     }
 }
 
-fn receivers<B>(state: &mut State<B>) -> &mut Waiters {
+fn receivers<B: Buffer>(state: &mut State<B>) -> &mut Waiters {
     &mut state.receivers
 }
 
-fn senders<B>(state: &mut State<B>) -> &mut Waiters {
+fn senders<B: Buffer>(state: &mut State<B>) -> &mut Waiters {
     &mut state.senders
 }
 
@@ -164,7 +167,8 @@ impl<B: Buffer> Channel<B> {
         /// Open, with what is in `buffer`.
         pub fn new(buffer: B) -> Self {
             let (receivers, senders) = (Waiters::new(), Waiters::new());
-            Self(SpinLock::new(State { buffer, is_closed: false, receivers, senders }))
+            let is_closed = false;
+            Self(SpinLock::new(State { buffer, is_closed, receivers, senders, moved: PhantomData }))
         }
     }
 
@@ -276,13 +280,14 @@ impl<B: Buffer> Channel<B> {
     /// Sends nothing more; what is in the buffer can still be received. Who waits goes on. False
     /// if it was closed before.
     pub fn close(&self) -> bool {
-        if core::mem::replace(&mut self.lock().is_closed, true) {
-            return false;
+        let mut state = self.lock();
+        let was_open = !core::mem::replace(&mut state.is_closed, true);
+        if was_open {
+            // Nobody links itself any more: receivers wait only while the buffer is empty.
+            let pop = |state: &mut State<B>| state.receivers.pop().or_else(|| state.senders.pop());
+            wait_queue::wake_each(&self.0, state, pop);
         }
-        // Nobody links itself any more: receivers wait only while the buffer is empty.
-        wait_queue::wake_all(&self.0, receivers);
-        wait_queue::wake_all(&self.0, senders);
-        true
+        was_open
     }
 
     /// Whether it was closed.
@@ -330,100 +335,150 @@ impl<B: Buffer> Channel<B> {
     }
 }
 
+impl<B: Buffer> fmt::Debug for Channel<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Items need not be `Debug`, and the lock is not taken for this.
+        f.write_str("Channel")
+    }
+}
+
+/// A value of an arm, and its waiter. Both are cells: while the waiter is linked, others write to
+/// them under the lock of the list, and no `&mut` may claim otherwise.
+#[derive(Debug)]
+struct Place<T> {
+    item: UnsafeCell<Option<T>>,
+    waiter: UnsafeCell<Waiter>,
+}
+
+impl<T> Place<T> {
+    fn new(item: Option<T>) -> Self {
+        let waiter = Waiter::new(ptr::null(), 0, ptr::null_mut());
+        Self { item: UnsafeCell::new(item), waiter: UnsafeCell::new(waiter) }
+    }
+
+    /// While it is not linked: the value, alone.
+    fn item(&mut self) -> &mut Option<T> {
+        // SAFETY: not linked, as every caller is called only then; so `self` is the one way to it.
+        self.item.with_mut(|item| unsafe { &mut *item })
+    }
+
+    fn waiter(&self) -> NonNull<Waiter> {
+        self.waiter.with_mut(|waiter| NonNull::new(waiter).expect("a field has an address"))
+    }
+
+    /// Links it.
+    ///
+    /// # Safety
+    /// It is not linked, and stays where it is, with the sleeper, until `remove`.
+    unsafe fn push(&self, list: &mut Waiters, sleeper: *const Sleeper, tag: u32) {
+        let value = self.item.with_mut(<*mut _>::cast);
+        // SAFETY: not linked, so nobody else knows it.
+        unsafe { self.waiter().write(Waiter::new(sleeper, tag, value)) };
+        // SAFETY: the caller's promise.
+        unsafe { list.push(self.waiter()) };
+    }
+
+    /// Unlinks it, if nobody popped it.
+    ///
+    /// # Safety
+    /// It was pushed to `list`.
+    unsafe fn remove(&self, list: &mut Waiters) {
+        // SAFETY: the caller's promise.
+        unsafe { list.remove(self.waiter()) };
+    }
+}
+
 /// To receive, as one of the things that a `select` waits for.
 #[derive(Debug)]
 pub struct Receive<'a, B: Buffer> {
     channel: &'a Channel<B>,
-    item: Option<B::Item>,
-    waiter: Waiter,
+    place: Place<B::Item>,
 }
 
 /// To send, as one of the things that a `select` waits for.
 #[derive(Debug)]
 pub struct Send<'a, B: Buffer> {
     channel: &'a Channel<B>,
-    item: Option<B::Item>,
-    waiter: Waiter,
+    place: Place<B::Item>,
 }
 
 impl<'a, B: Buffer> Receive<'a, B> {
     /// From `channel`.
     pub fn new(channel: &'a Channel<B>) -> Self {
-        Self { channel, item: None, waiter: Waiter::new(ptr::null(), 0, ptr::null_mut()) }
+        Self { channel, place: Place::new(None) }
     }
 
     /// After this arm was chosen.
     ///
     /// # Errors
     /// `Closed` if nothing will come any more.
-    pub fn finish(self) -> Result<B::Item, ConcurrencyError> {
-        self.item.ok_or(ConcurrencyError::Closed)
+    pub fn finish(mut self) -> Result<B::Item, ConcurrencyError> {
+        self.place.item().take().ok_or(ConcurrencyError::Closed)
     }
 }
 
 impl<'a, B: Buffer> Send<'a, B> {
     /// `item`, to `channel`.
     pub fn new(channel: &'a Channel<B>, item: B::Item) -> Self {
-        let waiter = Waiter::new(ptr::null(), 0, ptr::null_mut());
-        Self { channel, item: Some(item), waiter }
+        Self { channel, place: Place::new(Some(item)) }
     }
 
     /// After this arm was chosen; or after another was, to have the item back.
     ///
     /// # Errors
     /// The item, if it was not sent.
-    pub fn finish(self) -> Result<(), Refused<B::Item>> {
-        self.item.map_or(Ok(()), |item| Err((item, ConcurrencyError::Closed)))
+    pub fn finish(mut self) -> Result<(), Refused<B::Item>> {
+        let item = self.place.item().take();
+        item.map_or(Ok(()), |item| Err((item, ConcurrencyError::Closed)))
     }
 }
 
 impl<B: Buffer> Arm for Receive<'_, B> {
     fn attempt(&mut self) -> bool {
         match self.channel.receive_now() {
-            Seen::Done(item, _) => self.item = Some(item),
+            Seen::Done(item, _) => *self.place.item() = Some(item),
             Seen::Closed => {}
             Seen::Grows | Seen::Waits => return false,
         }
         true
     }
 
-    unsafe fn link(&mut self, sleeper: *const Sleeper, tag: u32) -> Link {
+    unsafe fn link(&self, sleeper: *const Sleeper, tag: u32) -> Link {
         let mut state = self.channel.lock();
         if !state.buffer.is_empty() || state.senders.has_other(sleeper) || state.is_closed {
             return Link::Ready;
         }
-        self.waiter = Waiter::new(sleeper, tag, (&raw mut self.item).cast());
         // SAFETY: the caller keeps the arm in place until `unlink`.
-        unsafe { state.receivers.push(NonNull::from(&mut self.waiter)) };
+        unsafe { self.place.push(&mut state.receivers, sleeper, tag) };
         Link::Done
     }
 
-    unsafe fn unlink(&mut self) {
-        let waiter = NonNull::from(&mut self.waiter);
+    unsafe fn unlink(&self) {
         // SAFETY: `link` pushed it there.
-        unsafe { self.channel.lock().receivers.remove(waiter) };
+        unsafe { self.place.remove(&mut self.channel.lock().receivers) };
     }
 }
 
 impl<B: Buffer> Arm for Send<'_, B> {
     fn attempt(&mut self) -> bool {
-        !matches!(self.channel.send_now(&mut self.item), Seen::Waits)
+        !matches!(self.channel.send_now(self.place.item()), Seen::Waits)
     }
 
-    unsafe fn link(&mut self, sleeper: *const Sleeper, tag: u32) -> Link {
+    unsafe fn link(&self, sleeper: *const Sleeper, tag: u32) -> Link {
         let mut state = self.channel.lock();
         if !state.buffer.is_full() || state.receivers.has_other(sleeper) || state.is_closed {
             return Link::Ready;
         }
-        self.waiter = Waiter::new(sleeper, tag, (&raw mut self.item).cast());
         // SAFETY: the caller keeps the arm in place until `unlink`.
-        unsafe { state.senders.push(NonNull::from(&mut self.waiter)) };
+        unsafe { self.place.push(&mut state.senders, sleeper, tag) };
         Link::Done
     }
 
-    unsafe fn unlink(&mut self) {
-        let waiter = NonNull::from(&mut self.waiter);
+    unsafe fn unlink(&self) {
         // SAFETY: `link` pushed it there.
-        unsafe { self.channel.lock().senders.remove(waiter) };
+        unsafe { self.place.remove(&mut self.channel.lock().senders) };
     }
 }
+
+#[cfg(all(test, loom))]
+mod loom;

@@ -45,7 +45,8 @@ impl Condvar {
         let waits = |state: &mut State| Some(state.epoch);
         let waited = queue.wait_and(wait, ptr::null_mut(), waits, unlock, |_, _| {});
         let locked = mutex.lock(&wait.uncancellable().until(Instant::FAR));
-        locked.expect("a wait that nothing ends but the lock");
+        // No `expect`: it would bring the formatting of errors into every program.
+        assert!(locked.is_ok(), "a wait that nothing ends but the lock");
         waited.map(|_| ())
     }
 
@@ -57,12 +58,10 @@ impl Condvar {
 
     /// Wakes all who wait now. How many.
     pub fn notify_all(&self) -> usize {
-        let epoch = {
-            let mut state = self.0.lock();
-            state.epoch = (state.epoch + 1) % EPOCHS;
-            state.epoch
-        };
-        wait_queue::wake_epoch(&self.0, waiters, epoch)
+        let mut state = self.0.lock();
+        state.epoch = (state.epoch + 1) % EPOCHS;
+        let epoch = state.epoch;
+        wait_queue::wake_before(&self.0, state, waiters, epoch)
     }
 }
 

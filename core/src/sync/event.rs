@@ -32,15 +32,13 @@ impl Event {
 
     /// Sets it and lets all who wait go on.
     pub fn set(&self) {
-        let times = {
-            let mut state = self.0.lock();
-            if core::mem::replace(&mut state.is_set, true) {
-                return;
-            }
-            state.times = (state.times + 1) % EPOCHS;
-            state.times
-        };
-        wait_queue::wake_epoch(&self.0, waiters, times);
+        let mut state = self.0.lock();
+        if core::mem::replace(&mut state.is_set, true) {
+            return;
+        }
+        state.times = (state.times + 1) % EPOCHS;
+        let times = state.times;
+        wait_queue::wake_before(&self.0, state, waiters, times);
     }
 
     /// Unsets it: who comes from now on waits.

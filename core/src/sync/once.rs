@@ -89,10 +89,12 @@ impl Once {
 
     /// After `Run`: it is done, or could not be.
     pub fn finish(&self, done: bool) {
-        // Release publishes what was done; pairs with the acquire in `is_done`.
+        let mut state = self.state.lock();
+        state.phase = if done { Phase::Done } else { Phase::Poisoned };
+        // Release publishes what was done; pairs with the acquire in `is_done`. With the lock: who
+        // sees it finds it done in `begin` too.
         self.is_done.store(done, Ordering::Release);
-        self.state.lock().phase = if done { Phase::Done } else { Phase::Poisoned };
-        wait_queue::wake_all(&self.state, |state| &mut state.waiters);
+        wait_queue::wake_linked(&self.state, state, |state| &mut state.waiters);
     }
 }
 

@@ -13,7 +13,7 @@ use core::ptr;
 
 use crate::error::ConcurrencyError;
 use crate::prim::{SpinLock, const_unless_loom};
-use crate::sync::wait_queue::{Popped, Queue, Wait, Waiters};
+use crate::sync::wait_queue::{self, Popped, Queue, Wait, Waiters};
 
 const READ: u32 = 0;
 const WRITE: u32 = 1;
@@ -36,7 +36,7 @@ impl State {
 
     fn take(&mut self, how: u32) {
         match how {
-            READ => self.readers += 1,
+            READ => self.readers = self.readers.checked_add(1).expect("fewer than 2^32 readers"),
             _ => self.writer = true,
         }
     }
@@ -98,15 +98,15 @@ impl RwLock {
         let mut state = self.0.lock();
         let was_read = state.readers > 0;
         state.readers -= u32::from(was_read);
-        drop(state);
-        self.hand_over();
+        wait_queue::wake_each(&self.0, state, State::hand_over);
         was_read
     }
 
     /// Gives the whole back; false if nobody has it.
     pub fn unlock_write(&self) -> bool {
-        let was_written = core::mem::replace(&mut self.0.lock().writer, false);
-        self.hand_over();
+        let mut state = self.0.lock();
+        let was_written = core::mem::replace(&mut state.writer, false);
+        wait_queue::wake_each(&self.0, state, State::hand_over);
         was_written
     }
 
@@ -115,19 +115,9 @@ impl RwLock {
         let waits = |state: &mut State| (!state.enter(how)).then_some(how);
         let waited = queue.wait_and(wait, ptr::null_mut(), waits, || {}, |_, _| {});
         if waited.is_err() {
-            self.hand_over();
+            wait_queue::wake_each(&self.0, self.0.lock(), State::hand_over);
         }
         waited.map(|_| ())
-    }
-
-    fn hand_over(&self) {
-        loop {
-            let popped = self.0.lock().hand_over();
-            match popped {
-                Some(popped) => popped.resume(),
-                None => return,
-            }
-        }
     }
 }
 

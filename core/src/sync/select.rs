@@ -14,7 +14,8 @@
 //!
 //! # Unsafe
 //! Invariant of `#![allow(unsafe_code)]`: arms stay where they are while they are linked, which
-//! is within one call.
+//! is within one call. Meanwhile others write to them, so only `&` leads there: a `&mut` would say
+//! that nobody else does.
 #![allow(unsafe_code)]
 
 use crate::error::ConcurrencyError;
@@ -38,14 +39,15 @@ pub trait Arm {
     /// Links a waiter of `sleeper`, with that tag.
     ///
     /// # Safety
-    /// The arm and the sleeper stay where they are until `unlink`.
-    unsafe fn link(&mut self, sleeper: *const Sleeper, tag: u32) -> Link;
+    /// It is not linked; the arm and the sleeper stay where they are until `unlink`, and there is
+    /// no `&mut` to the arm.
+    unsafe fn link(&self, sleeper: *const Sleeper, tag: u32) -> Link;
 
     /// Unlinks it, if nobody has popped it.
     ///
     /// # Safety
     /// It was linked.
-    unsafe fn unlink(&mut self);
+    unsafe fn unlink(&self);
 }
 
 /// Does the first that can be done, without waiting. Which.
@@ -63,9 +65,9 @@ pub fn select(arms: &mut [&mut dyn Arm], wait: &Wait) -> Result<usize, Concurren
         if let Some(done) = try_select(arms, wait.random() as usize) {
             return Ok(done);
         }
-        let sleeper = Sleeper::new(wait);
+        let sleeper = Sleeper::new(wait, true);
         let mut linked = 0;
-        for (tag, arm) in arms.iter_mut().enumerate() {
+        for (tag, arm) in arms.iter().enumerate() {
             // SAFETY: all of them, and the sleeper, stay until they are unlinked below.
             if unsafe { arm.link(&raw const sleeper, tag as u32) } == Link::Ready {
                 break;
@@ -77,7 +79,7 @@ pub fn select(arms: &mut [&mut dyn Arm], wait: &Wait) -> Result<usize, Concurren
             sleeper.sleep(wait);
         }
         let popped = sleeper.end();
-        for arm in &mut arms[..linked] {
+        for arm in &arms[..linked] {
             // SAFETY: it was linked above.
             unsafe { arm.unlink() };
         }

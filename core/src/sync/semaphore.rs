@@ -4,7 +4,7 @@ use core::ptr;
 
 use crate::error::ConcurrencyError;
 use crate::prim::{SpinLock, const_unless_loom};
-use crate::sync::wait_queue::{Popped, Queue, Wait, Waiters};
+use crate::sync::wait_queue::{self, Popped, Queue, Wait, Waiters};
 
 /// A number of permits.
 #[derive(Debug)]
@@ -64,32 +64,20 @@ impl Semaphore {
         let waited = queue.wait_and(wait, ptr::null_mut(), waits, || {}, |_, _| {});
         if waited.is_err() {
             // Smaller requests may have waited behind this one.
-            self.hand_over();
+            wait_queue::wake_each(&self.0, self.0.lock(), State::hand_over);
         }
         waited.map(|_| ())
     }
 
     /// Gives permits back, or adds some.
     pub fn release(&self, permits: u32) {
-        {
-            let mut state = self.0.lock();
-            state.permits = state.permits.saturating_add(permits).min(Self::MAX_PERMITS);
-        }
-        self.hand_over();
+        let mut state = self.0.lock();
+        state.permits = state.permits.saturating_add(permits).min(Self::MAX_PERMITS);
+        wait_queue::wake_each(&self.0, state, State::hand_over);
     }
 
     /// How many may be had just now.
     pub fn permits(&self) -> u32 {
         self.0.lock().permits
-    }
-
-    fn hand_over(&self) {
-        loop {
-            let popped = self.0.lock().hand_over();
-            match popped {
-                Some(popped) => popped.resume(),
-                None => return,
-            }
-        }
     }
 }

@@ -13,6 +13,9 @@
 //! | lock; unlink if still linked;    | enqueue the claimed task, or wake the OS thread         |
 //! | unlock; for each list            |                                                         |
 //!
+//! A sleeper in one list is claimed and looked at under that list's lock only. One in several
+//! (`select`) is shared by their locks: there the exchange of `claim` decides.
+//!
 //! | `claim`  | means                             | who writes it                                 |
 //! |----------|-----------------------------------|-----------------------------------------------|
 //! | 0        | waits                             |                                               |
@@ -39,6 +42,7 @@ use crate::platform::Platform;
 use crate::prim::{AtomicU32, Ordering, SpinLock};
 use crate::runtime::Runtime;
 use crate::sched::{self, park};
+pub(crate) use crate::sync::wake::{EPOCHS, wake_all, wake_before, wake_each, wake_linked};
 use crate::task::header::Task;
 use crate::task::state::{Heeds, Then, Ticket};
 use crate::time::Instant;
@@ -84,6 +88,16 @@ impl Wait {
         Self { is_cancellable: false, ..self }
     }
 
+    /// Whether it is an OS thread that waits.
+    pub(crate) fn is_of_thread(&self) -> bool {
+        self.task.is_none()
+    }
+
+    /// Whether there is no time to wait at all.
+    pub(crate) fn is_over(&self) -> bool {
+        self.until != Instant::FAR && self.until <= self.platform.now()
+    }
+
     /// `Cancelled` if that would end the wait.
     ///
     /// # Errors
@@ -122,16 +136,19 @@ pub struct Sleeper {
     /// The virtual thread that waits; none for an OS thread.
     task: Option<NonNull<Task>>,
     ticket: Ticket,
+    /// It waits in several lists.
+    is_shared: bool,
     platform: &'static dyn Platform,
 }
 
 impl Sleeper {
-    pub(crate) fn new(wait: &Wait) -> Self {
+    /// For one list, or for several.
+    pub(crate) fn new(wait: &Wait, is_shared: bool) -> Self {
         let task = wait.task.map(|(task, _)| task);
         // SAFETY: the current task's record is alive: we run on it.
         let own_ticket = |task: NonNull<Task>| unsafe { task.as_ref() }.state.own_ticket();
         let ticket = task.map_or(Ticket::NONE, own_ticket);
-        Self { claim: AtomicU32::new(0), task, ticket, platform: wait.platform }
+        Self { claim: AtomicU32::new(0), task, ticket, is_shared, platform: wait.platform }
     }
 
     /// Sleeps until claimed, or `wait` ends. Only its owner.
@@ -158,22 +175,34 @@ impl Sleeper {
         }
     }
 
-    /// Ends the wait for a popper; false if it is over.
+    /// Ends the wait for a popper, who has the list's lock; false if it is over.
     fn claim(&self, tag: u32) -> bool {
+        if !self.is_shared {
+            // Release: what the popper did before is seen by the acquire in `block`; a virtual
+            // thread looks under the lock.
+            self.claim.store(tag + 1, Ordering::Release);
+            return true;
+        }
         // Release: what the popper did before is seen by the owner's acquire, here, in `block`
         // and in `end`. Acquire, to find out: the owner may have given up.
         let claimed = self.claim.compare_exchange(0, tag + 1, Ordering::AcqRel, Ordering::Acquire);
         claimed.is_ok()
     }
 
-    /// Ends the wait for its owner: from which list it was popped, or none if it was not. From
-    /// then on nobody claims it.
+    /// Whether it was popped from its one list, whose lock is held.
+    pub(crate) fn is_popped(&self) -> bool {
+        self.claim.load(Ordering::Relaxed) != 0
+    }
+
+    /// Ends the wait for the owner of a shared one: from which list it was popped, or none if it
+    /// was not. From then on nobody claims it.
     pub(crate) fn end(&self) -> Option<u32> {
         let ended = self.claim.compare_exchange(0, GIVEN_UP, Ordering::AcqRel, Ordering::Acquire);
         ended.err().filter(|claim| *claim != GIVEN_UP).map(|claim| claim - 1)
     }
 
     /// After everything is unlinked: forgets what came late. Only its owner.
+    #[inline(never)]
     pub(crate) fn forget(&self) {
         if let Some(task) = self.task {
             // Both the deadline and a popper may have come; nobody can any more.
@@ -224,15 +253,16 @@ unsafe impl Send for Waiters {}
 #[must_use]
 #[derive(Debug)]
 pub(crate) struct Popped {
-    who: Who,
+    pub(super) who: Who,
     /// As the waiter had it.
     pub tag: u32,
     /// The same; good until the lock is released.
     pub value: *mut (),
 }
 
+/// Who was popped.
 #[derive(Debug)]
-enum Who {
+pub(super) enum Who {
     /// A claimed task, to be enqueued.
     Task(NonNull<Task>),
     /// An OS thread, asleep on this word.
@@ -241,15 +271,23 @@ enum Who {
     Late,
 }
 
+impl Who {
+    /// Sets them going. Once.
+    #[inline(never)]
+    pub(super) fn resume(&self) {
+        match *self {
+            // SAFETY: a claimed task is its claimer's until it is scheduled.
+            Self::Task(task) => unsafe { sched::schedule(task) },
+            Self::Thread(word, platform) => platform.thread_wake(word),
+            Self::Late => {}
+        }
+    }
+}
+
 impl Popped {
     /// Sets them going.
     pub(crate) fn resume(self) {
-        match self.who {
-            // SAFETY: a claimed task is its claimer's until it is scheduled.
-            Who::Task(task) => unsafe { sched::schedule(task) },
-            Who::Thread(word, platform) => platform.thread_wake(word),
-            Who::Late => {}
-        }
+        self.who.resume();
     }
 }
 
@@ -342,41 +380,6 @@ fn who(sleeper: &Sleeper) -> Who {
 /// A list of waiters with nothing but a lock.
 pub(crate) type WaitQueue = SpinLock<Waiters>;
 
-/// Wakes everybody that is linked in the list now; those who link themselves meanwhile may have
-/// to wait for the next time. How many.
-pub(crate) fn wake_all<S>(lock: &SpinLock<S>, list: fn(&mut S) -> &mut Waiters) -> usize {
-    let linked = list(&mut lock.lock()).count();
-    for woken in 0..linked {
-        let popped = list(&mut lock.lock()).pop();
-        match popped {
-            Some(popped) => popped.resume(),
-            None => return woken,
-        }
-    }
-    linked
-}
-
-/// Tags for lists where waiters of one epoch are woken together.
-pub(crate) const EPOCHS: u32 = 1 << 31;
-
-/// Wakes those who linked themselves in another epoch than the present `epoch`, which their tags
-/// say: not those who come meanwhile. How many.
-pub(crate) fn wake_epoch<S>(
-    lock: &SpinLock<S>,
-    list: fn(&mut S) -> &mut Waiters,
-    epoch: u32,
-) -> usize {
-    let mut woken = 0;
-    loop {
-        let popped = list(&mut lock.lock()).pop_if(|tag| tag != epoch);
-        match popped {
-            Some(popped) => popped.resume(),
-            None => return woken,
-        }
-        woken += 1;
-    }
-}
-
 /// The whole of a `WaitQueue`, where a list is asked for.
 pub(crate) fn all(waiters: &mut Waiters) -> &mut Waiters {
     waiters
@@ -414,7 +417,7 @@ impl<S> Queue<'_, S> {
         then: impl FnOnce(),
         gives_up: impl FnOnce(&mut S, u32),
     ) -> Result<Waited, ConcurrencyError> {
-        let sleeper = Sleeper::new(wait);
+        let sleeper = Sleeper::new(wait, false);
         let mut waiter = Waiter::new(&raw const sleeper, 0, value);
         let node = NonNull::from(&mut waiter);
         let tag = {
@@ -430,7 +433,7 @@ impl<S> Queue<'_, S> {
         sleeper.sleep(wait);
         let popped = {
             let mut state = self.lock.lock();
-            let popped = sleeper.end().is_some();
+            let popped = sleeper.is_popped();
             if !popped {
                 // SAFETY: pushed above, in the same list.
                 unsafe { (self.list)(&mut state).remove(node) };

@@ -15,6 +15,7 @@
 //! | `entry`                    | the spawner's, then the task's or its canceller's            |
 //! | `class`, `reserved`        | the owner of the record                                      |
 //! | `shields`                  | the task's own                                               |
+//! | `home`                     | written by the carrier that starts it, if it has to stay     |
 //!
 //! # Unsafe
 //! Invariant of `#![allow(unsafe_code)]`: the table above; links are plain fields of records that
@@ -124,6 +125,8 @@ pub(crate) struct Task {
     pub joiners: WaitQueue,
     pub entry: UnsafeCell<Entry>,
     pub index: u32,
+    /// The number of the carrier that it must run on, once it has started.
+    pub home: AtomicU16,
     pub class: UnsafeCell<StackClass>,
     /// Classes of stacks reserved for this record, a bit each; kept for its next lives.
     pub reserved: UnsafeCell<u8>,
@@ -169,6 +172,7 @@ impl Task {
             joiners: WaitQueue::new(Waiters::new()),
             entry: UnsafeCell::new(Entry { run: nothing, discard: nothing, payload: [0; 7] }),
             index,
+            home: AtomicU16::new(0),
             class: UnsafeCell::new(StackClass::M1),
             reserved: UnsafeCell::new(0),
             shields: AtomicU16::new(0),

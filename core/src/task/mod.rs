@@ -25,7 +25,6 @@ use core::ptr::NonNull;
 use crate::platform::{PlatformError, StackClass};
 use crate::runtime::Runtime;
 use crate::sched;
-use crate::sync::wait_queue;
 use crate::task::header::Task;
 pub use crate::task::header::{Entry, Payload, Run};
 use crate::task::state::{Cancelled, Hold, Then, Ticket};
@@ -146,7 +145,7 @@ impl Runtime {
     }
 
     /// Drops the entry of a task that will never run, and ends it.
-    fn discard(&'static self, task: NonNull<Task>) {
+    pub(crate) fn discard(&'static self, task: NonNull<Task>) {
         // SAFETY: records are never unmapped.
         let record = unsafe { task.as_ref() };
         let generation = record.state.generation();
@@ -155,12 +154,16 @@ impl Runtime {
         let (discard, payload) = unsafe { &mut *entry }.discarding();
         // SAFETY: `discard` is called here only, and `run` never will be.
         unsafe { discard(payload) };
-        if let Some(executor) = record.executor() {
+        let executor = record.executor();
+        if let Some(executor) = executor {
             executor.uncount(record);
         }
         self.complete(task);
         if record.state.release(Hold::Pin, generation) {
             self.tasks.recycle(self, task);
+        }
+        if let Some(executor) = executor {
+            executor.tell_end();
         }
     }
 
@@ -173,7 +176,24 @@ impl Runtime {
         unsafe { timer::disarm(self, task, Ticket::NONE) };
         reactor::unwatch(self, record, Ticket::NONE);
         if joined {
-            wait_queue::wake_all(&record.joiners, wait_queue::all);
+            wake_joiners(record);
+        }
+    }
+}
+
+/// Nobody links itself any more, and a record stays where it is: one after the other, without a
+/// look for more behind the last.
+fn wake_joiners(record: &Task) {
+    loop {
+        let (popped, is_last) = {
+            let mut joiners = record.joiners.lock();
+            (joiners.pop(), joiners.is_empty())
+        };
+        if let Some(popped) = popped {
+            popped.resume();
+        }
+        if is_last {
+            return;
         }
     }
 }

@@ -120,8 +120,9 @@ impl Slab {
         // SAFETY: `used` says that nobody has this record yet, and the lock that nobody else
         // is about to.
         unsafe { task.write(Task::new(index)) };
-        // Release publishes the record; pairs with the acquire in `find`.
-        self.used.store(index + 1, Ordering::Release);
+        // Release publishes the record; pairs with the acquire in `find`. SeqCst: before a submit
+        // of it; pairs with the load in `used`.
+        self.used.store(index + 1, Ordering::SeqCst);
         Ok(task)
     }
 
@@ -166,6 +167,21 @@ impl Slab {
         }
         // SAFETY: every index below `used` is a record of the table.
         Some((unsafe { self.base.add(index as usize) }, generation))
+    }
+
+    /// Records below are written: all that were submitted before a shutdown closed its executor.
+    pub(crate) fn used(&self) -> u32 {
+        // SeqCst: after the close; pairs with the store in `extend`.
+        self.used.load(Ordering::SeqCst)
+    }
+
+    /// The record of that index, which is below `used`.
+    pub(crate) fn record(&self, index: u32) -> &'static Task {
+        assert!(index < self.used.load(Ordering::Acquire), "record {index} is not written yet");
+        // SAFETY: every index below `used` is a record of the table.
+        let task = unsafe { self.base.add(index as usize) };
+        // SAFETY: the same; records are never unmapped.
+        unsafe { task.as_ref() }
     }
 
     /// The name of one life of a record.

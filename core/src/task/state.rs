@@ -10,6 +10,8 @@
 //! |----------------------|-------------------------------|----------|-----------|-------------|
 //! | Free                 | open                          | spawner  | New       | nothing     |
 //! | New                  | submit                        | anyone   | Active    | enqueue     |
+//! | Active, not started  | unsubmit                      | submitter| New       | nothing     |
+//! | the same, not held   | unsubmit                      | submitter| Dropping  | discard     |
 //! | Active, not started  | start                         | carrier  | started   | switch in   |
 //! | Active               | park, and a heeded wake came  | itself   | next wait | go on       |
 //! | Active               | commit_park                   | carrier  | Parked    | nothing     |
@@ -70,6 +72,29 @@ pub(crate) enum Submitted {
     Before,
     /// The handle is stale.
     Gone,
+}
+
+/// The answer to `unsubmit`.
+#[must_use]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unsubmitted {
+    /// It is new again, and its holder's.
+    New,
+    /// Its handle was given up meanwhile: the caller must drop the entry, as for `Discard`.
+    Discard,
+    /// It was cancelled meanwhile: the caller must `release` `Engagement`.
+    Cancelled,
+}
+
+/// What `submitted` found: a life that an executor answers for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Standing {
+    /// The life.
+    pub generation: u32,
+    /// A run queue, a carrier or a submitter has the record.
+    pub engaged: bool,
+    /// It has ended, and only has to be let go of.
+    pub ended: bool,
 }
 
 /// The answer to `cancel`.
@@ -139,6 +164,32 @@ impl State {
                 Phase::New => (Some(word.to(Phase::Active).with(ENGAGED)), Submitted::Enqueue),
                 _ => (None, Submitted::Before),
             }
+        })
+    }
+
+    /// Takes a submit back, before the task was queued; only for whom `submit` told to enqueue.
+    pub(crate) fn unsubmit(&self, generation: u32) -> Unsubmitted {
+        self.transition(|word| {
+            debug_assert_eq!(word.generation(), generation, "the submitter's engagement holds it");
+            let rest = word.without(ENGAGED);
+            match word.phase() {
+                Phase::Active if word.has(HELD) => (Some(rest.to(Phase::New)), Unsubmitted::New),
+                Phase::Active => {
+                    (Some(rest.to(Phase::Dropping).with(PINNED)), Unsubmitted::Discard)
+                }
+                _ => (None, Unsubmitted::Cancelled),
+            }
+        })
+    }
+
+    /// The present life, if it was submitted and not let go of, or is being dropped.
+    pub(crate) fn submitted(&self) -> Option<Standing> {
+        let word = self.load();
+        let engaged = word.has(ENGAGED);
+        (engaged || word.phase() == Phase::Dropping).then(|| Standing {
+            generation: word.generation(),
+            engaged,
+            ended: word.phase() == Phase::Completed,
         })
     }
 

@@ -80,6 +80,21 @@ pub(crate) unsafe fn arm(
     if deadline == Instant::FAR {
         return;
     }
+    // SAFETY: as the caller says.
+    unsafe { arm_at(runtime, task, ticket, deadline, server) }
+}
+
+/// `arm`, in the wheel that `server` names if the node is in none.
+///
+/// # Safety
+/// As for `arm`.
+unsafe fn arm_at(
+    runtime: &'static Runtime,
+    task: NonNull<Task>,
+    ticket: Ticket,
+    deadline: Instant,
+    server: impl Fn(&'static Runtime, &Task) -> &'static Carrier,
+) {
     // SAFETY: records are never unmapped.
     let record = unsafe { task.as_ref() };
     loop {
@@ -171,6 +186,34 @@ pub(crate) unsafe fn disarm(runtime: &'static Runtime, task: NonNull<Task>, keep
             record.timer_home.store(0, Ordering::SeqCst);
             return;
         }
+    }
+}
+
+/// Moves what is left in the wheel of `carrier`, which ends with its executor, to the default
+/// executor. That is deadlines that the executor's virtual threads armed for those of others: its
+/// own have none any more, and none of them runs here to arm another.
+pub(crate) fn evacuate(runtime: &'static Runtime, carrier: &Carrier) {
+    loop {
+        let mut wheel = carrier.timers.lock();
+        let Some(node) = wheel.take_any() else {
+            carrier.timers.next.store(u64::MAX, Ordering::SeqCst);
+            return;
+        };
+        // SAFETY: a node in a wheel is alive, and its kind never changes.
+        let kind = unsafe { node.as_ref() }.kind();
+        assert_eq!(kind, Kind::Task, "a wait inside a call ends before its executor does");
+        let task = Task::of_timer(node);
+        // SAFETY: records are never unmapped.
+        let record = unsafe { task.as_ref() };
+        // SAFETY: `timer_home` names this wheel, whose lock is held.
+        let ticket = record.timer_ticket.with(|own| unsafe { *own });
+        let deadline = record.timer.deadline();
+        record.timer_home.store(0, Ordering::SeqCst);
+        drop(wheel);
+        // Who arms or disarms in between finds a node in no wheel, as if this came later: an
+        // earlier deadline stays, and for an ended wait nothing is armed.
+        // SAFETY: a record of this runtime.
+        unsafe { arm_at(runtime, task, ticket, deadline, |runtime, _| runtime.last_server()) };
     }
 }
 

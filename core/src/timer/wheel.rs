@@ -199,6 +199,15 @@ impl Wheel {
         None
     }
 
+    /// Takes out any node, for the owner of a wheel that is not served any more.
+    pub(crate) fn take_any(&mut self) -> Option<NonNull<TimerNode>> {
+        let (place, _) = self.first()?;
+        let node = self.levels[place.level].front(place.slot)?;
+        // SAFETY: found in this wheel.
+        unsafe { self.remove(node) };
+        Some(node)
+    }
+
     /// Moves the nodes of a slot that starts at `elapsed` to where they are now.
     fn cascade(&mut self, from: Place) {
         let level = &mut self.levels[from.level];

@@ -50,6 +50,9 @@ const _: fn(*const AtomicU32) = park::wake_all;
 /// ends for events, for a bell, at the instant, or for no reason.
 const _: fn() -> Answer<poll::Poller> = poll::Poller::new;
 const _: fn(&poll::Poller, Source, u64, Interest) -> Answer<Armed> = poll::Poller::arm;
+const _: fn(&poll::Poller, Source, u64) -> Answer<()> = poll::Poller::register;
+const _: fn(&poll::Poller, Source) = poll::Poller::deregister;
+const _: fn(&poll::Poller, Source, Interest) -> Answer<Interest> = poll::Poller::look;
 const _: fn(&poll::Poller, Option<Instant>, &mut Events) = poll::Poller::wait;
 const _: fn(&poll::Poller) = poll::Poller::ring;
 
@@ -67,8 +70,9 @@ const _: fn(&stack::Guards) -> Option<usize> = stack::Guards::limit;
 const _: unsafe fn(&stack::Guards, usize) -> Answer<()> = stack::Guards::install;
 const _: unsafe fn(usize, usize) = stack::give_back;
 
-/// OS threads.
-const _: fn(&'static Carrier) -> Answer<()> = thread::start;
+/// OS threads. Zeros are a seat that no thread ever had.
+const _: fn(&'static Carrier, &'static thread::Seat) -> Answer<()> = thread::start;
+const _: fn(&thread::Seat) = thread::join;
 const _: fn() = thread::yield_now;
 const _: fn() -> ThreadWords = thread::words;
 const _: fn(fn()) = thread::after_fork;

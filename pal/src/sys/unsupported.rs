@@ -49,6 +49,18 @@ pub(crate) mod poll {
             match *self {}
         }
 
+        pub(crate) fn register(&self, _: Source, _: u64) -> Result<(), PlatformError> {
+            match *self {}
+        }
+
+        pub(crate) fn deregister(&self, _: Source) {
+            match *self {}
+        }
+
+        pub(crate) fn look(&self, _: Source, _: Interest) -> Result<Interest, PlatformError> {
+            match *self {}
+        }
+
         pub(crate) fn wait(&self, _: Option<Instant>, _: &mut Events) {
             match *self {}
         }
@@ -114,9 +126,14 @@ pub(crate) mod thread {
     use drift_core::platform::{PlatformError, ThreadWords};
     use drift_core::sched::Carrier;
 
-    pub(crate) fn start(_: &'static Carrier) -> Result<(), PlatformError> {
+    /// Never used.
+    pub(crate) struct Seat;
+
+    pub(crate) fn start(_: &'static Carrier, _: &'static Seat) -> Result<(), PlatformError> {
         Err(PlatformError::Unsupported)
     }
+
+    pub(crate) fn join(_: &Seat) {}
 
     pub(crate) fn yield_now() {}
 

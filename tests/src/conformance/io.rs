@@ -96,10 +96,11 @@ pub fn a_hang_up_is_both_directions(world: &dyn World) {
     arm(on, wire, 1, Interest::NONE);
     assert_no_event(on);
     wire.hang_up();
-    assert_eq!(poll(on).ready, Interest::BOTH);
+    let both = Interest::BOTH.union(Interest::HANG_UP);
+    assert_eq!(poll(on).ready, both);
     for interest in [Interest::READ, Interest::WRITE, Interest::NONE] {
         arm(on, wire, 2, interest);
-        assert_eq!(poll(on).ready, Interest::BOTH);
+        assert_eq!(poll(on).ready, both);
     }
 }
 
@@ -135,4 +136,74 @@ pub fn a_source_that_does_not_exist_is_refused(world: &dyn World) {
         assert!(on.io_arm(Source(source), 1, Interest::READ).is_err());
     }
     assert_no_event(on);
+}
+
+fn register(on: &dyn Platform, wire: &dyn Wire, token: u64) {
+    on.io_register(wire.source(), token).expect("a wire can be owned");
+}
+
+fn level(on: &dyn Platform, wire: &dyn Wire) -> Interest {
+    on.io_poll(wire.source(), Interest::BOTH).expect("a wire is there")
+}
+
+/// What is so at the registration is told at once, and afterwards each time that data comes.
+pub fn a_registered_source_tells_every_edge(world: &dyn World) {
+    let (on, Some(wire)) = (world.platform(), world.wire()) else { return };
+    register(on, wire, 9);
+    assert_eq!((poll(on).token, level(on, wire)), (9, Interest::WRITE));
+    for _ in 0..3 {
+        assert_no_event(on);
+        wire.send();
+        let event = poll(on);
+        assert!(event.token == 9 && event.ready.intersects(Interest::READ), "{event:?}");
+    }
+    wire.receive();
+    assert_no_event(on);
+}
+
+/// The other end's hang-up ends both directions, and is told as an end.
+pub fn a_registered_source_tells_its_end(world: &dyn World) {
+    let (on, Some(wire)) = (world.platform(), world.wire()) else { return };
+    register(on, wire, 1);
+    poll(on);
+    wire.hang_up();
+    let event = poll(on);
+    assert!(event.ready.intersects(Interest::READ), "{event:?}");
+    assert!(event.ready.intersects(Interest::HANG_UP.union(Interest::READ_END)), "{event:?}");
+    assert!(level(on, wire).intersects(Interest::HANG_UP.union(Interest::READ)));
+}
+
+/// Nothing is told of a source after its registration has ended; and it can be registered anew.
+pub fn a_source_that_was_deregistered_is_quiet(world: &dyn World) {
+    let (on, Some(wire)) = (world.platform(), world.wire()) else { return };
+    on.io_deregister(wire.source());
+    register(on, wire, 1);
+    poll(on);
+    on.io_deregister(wire.source());
+    wire.send();
+    assert_no_event(on);
+    register(on, wire, 2);
+    assert_eq!(poll(on).token, 2);
+}
+
+/// A registration takes the place of a question, and its token with it.
+pub fn a_registration_replaces_a_question(world: &dyn World) {
+    let (on, Some(wire)) = (world.platform(), world.wire()) else { return };
+    arm(on, wire, 1, Interest::READ);
+    register(on, wire, 2);
+    assert_eq!(poll(on).token, 2);
+    wire.send();
+    assert_eq!(poll(on).token, 2);
+}
+
+/// `io_poll` tells what is so now, and of what was asked only.
+pub fn a_level_is_what_is_so_now(world: &dyn World) {
+    let (on, Some(wire)) = (world.platform(), world.wire()) else { return };
+    let asked = |what| on.io_poll(wire.source(), what).expect("a wire is there");
+    assert_eq!((asked(Interest::READ), asked(Interest::WRITE)), (Interest::NONE, Interest::WRITE));
+    wire.send();
+    assert_eq!((asked(Interest::READ), asked(Interest::BOTH)), (Interest::READ, Interest::BOTH));
+    wire.receive();
+    assert_eq!((asked(Interest::READ), asked(Interest::NONE)), (Interest::NONE, Interest::NONE));
+    assert!(on.io_poll(Source(i32::MAX as u32), Interest::READ).is_err());
 }

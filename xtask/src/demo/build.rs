@@ -1,4 +1,5 @@
-//! Builds the archive with cargo, and the two servers with the machine's C compiler.
+//! Builds the archive and the server in Rust with cargo, and the servers in C with the machine's
+//! compiler.
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -7,7 +8,10 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
-/// The servers, ready to run.
+use crate::test::EXAMPLES;
+use crate::{archive, step};
+
+/// The servers in C, ready to run.
 pub struct Programs {
     /// Virtual threads, over the archive.
     pub server: PathBuf,
@@ -15,17 +19,18 @@ pub struct Programs {
     pub threads: PathBuf,
 }
 
-/// Builds both servers; the archive too, unless one is given.
+/// Builds both servers in C; the archive too, unless one is given.
 ///
 /// # Errors
 /// When cargo or the C compiler fails.
-pub fn programs(archive: Option<&Path>) -> Result<Programs> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .parent()
-        .context("the xtask package lies in the workspace")?;
+pub fn c(archive: Option<&Path>) -> Result<Programs> {
+    let root = crate::root();
     let archive = match archive {
         Some(archive) => archive.to_owned(),
-        None => self::archive(root)?,
+        None => {
+            println!("building the archive");
+            built(archive::build(), "drift_rt", |name| has_ending(name, "a"))?
+        }
     };
     let sources = root.join("xtask/src/demo");
     let output = archive.parent().context("the archive lies in a folder")?.join("demo");
@@ -38,31 +43,40 @@ pub fn programs(archive: Option<&Path>) -> Result<Programs> {
     Ok(programs)
 }
 
-/// `cargo build --release -p drift-ffi`; cargo itself says where the archive went.
-fn archive(root: &Path) -> Result<PathBuf> {
-    println!("building the archive");
-    let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let built = Command::new(cargo)
-        .args(["build", "--release", "-p", "drift-ffi", "--message-format=json-render-diagnostics"])
-        .current_dir(root)
-        .stderr(Stdio::inherit())
-        .output()
-        .context("cannot run cargo")?;
-    ensure!(built.status.success(), "the archive does not build: {}", built.status);
-    archive_of(&String::from_utf8_lossy(&built.stdout))
-        .context("cargo built drift-ffi and named no archive")
+/// Builds the server in Rust.
+///
+/// # Errors
+/// When cargo fails.
+pub fn rust() -> Result<PathBuf> {
+    println!("building examples/rust");
+    let mut http = step::cargo(&["build", "--release"]);
+    http.args(EXAMPLES).args(["--bin", "http"]);
+    built(http, "http", |name| has_ending(name, ""))
 }
 
-/// The archive among the artifacts that cargo names, one JSON object per line.
-fn archive_of(messages: &str) -> Option<PathBuf> {
+/// Runs cargo, which says itself where things went, and finds the file of `target` that is wanted.
+fn built(mut cargo: Command, target: &str, wanted: fn(&Path) -> bool) -> Result<PathBuf> {
+    cargo.arg("--message-format=json-render-diagnostics").stderr(Stdio::inherit());
+    let output = cargo.output().context("cannot run cargo")?;
+    ensure!(output.status.success(), "{target} does not build: {}", output.status);
+    artifact(&String::from_utf8_lossy(&output.stdout), target, wanted)
+        .with_context(|| format!("cargo built {target} and named no such file"))
+}
+
+/// The wanted file among the artifacts that cargo names, one JSON object per line.
+fn artifact(messages: &str, target: &str, wanted: fn(&Path) -> bool) -> Option<PathBuf> {
     messages
         .lines()
         .filter_map(|line| serde_json::from_str::<Value>(line).ok())
         .filter(|message| message["reason"] == "compiler-artifact")
-        .filter(|message| message["target"]["name"] == "drift_rt")
+        .filter(|message| message["target"]["name"] == target)
         .flat_map(|message| message["filenames"].as_array().cloned().unwrap_or_default())
         .filter_map(|name| name.as_str().map(PathBuf::from))
-        .find(|name| name.extension().is_some_and(|extension| extension == "a"))
+        .find(|name| wanted(name))
+}
+
+fn has_ending(name: &Path, ending: &str) -> bool {
+    name.extension().unwrap_or_default() == ending
 }
 
 /// The line of `examples/c/README.md`, with `$CC` instead of `cc` where it is set.
@@ -91,15 +105,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_archive_is_found_among_the_artifacts_of_cargo() {
+    fn the_wanted_file_is_found_among_the_artifacts_of_cargo() {
         let messages = concat!(
             "{\"reason\":\"compiler-artifact\",\"target\":{\"name\":\"spin\"},",
             "\"filenames\":[\"/t/libspin.a\"]}\n",
             "not json\n",
             "{\"reason\":\"compiler-artifact\",\"target\":{\"name\":\"drift_rt\"},",
             "\"filenames\":[\"/t/libdrift_rt.so\",\"/t/libdrift_rt.a\"]}\n",
+            "{\"reason\":\"compiler-artifact\",\"target\":{\"name\":\"http\"},",
+            "\"filenames\":[\"/t/http.d\",\"/t/http\"]}\n",
             "{\"reason\":\"build-finished\",\"success\":true}\n",
         );
-        assert_eq!(archive_of(messages), Some(PathBuf::from("/t/libdrift_rt.a")));
+        let archive = artifact(messages, "drift_rt", |name| has_ending(name, "a"));
+        assert_eq!(archive, Some(PathBuf::from("/t/libdrift_rt.a")));
+        let http = artifact(messages, "http", |name| has_ending(name, ""));
+        assert_eq!(http, Some(PathBuf::from("/t/http")));
     }
 }

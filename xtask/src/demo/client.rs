@@ -2,7 +2,9 @@
 //!
 //! A closed loop: a connection sends its next message when the whole reply to the last is back
 //! and compared. Each message differs from every other, so that a reply to the wrong connection
-//! or of the wrong round shows. Prints a JSON line each second, and one with the result.
+//! or of the wrong round shows. Over HTTP all replies are alike, and at the end each connection
+//! asks for one that takes its time, all of them at once. Prints a JSON line each second, and one
+//! with the result.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
@@ -13,23 +15,27 @@ use anyhow::{Context, Result, ensure};
 use hdrhistogram::Histogram;
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
-use serde_json::json;
+use serde_json::{Value, json};
 
-/// Bytes of a message.
-const MESSAGE: usize = 64;
+use super::talk::Talk;
+
 /// Load before the measured seconds.
 const WARM_UP: Duration = Duration::from_millis(500);
 /// How long the last replies may take.
 const DRAIN: Duration = Duration::from_secs(5);
 /// Events taken at once.
 const EVENTS: usize = 1_024;
+/// The time that a reply is asked to take at the end: long enough that the last of many connections
+/// asks before the first has its reply.
+pub const SLEEP: Duration = Duration::from_secs(2);
 
-/// Loads the server on `port` for `seconds` and prints what it saw.
+/// Loads the server on `port` for `seconds`, over HTTP or with an echo, and prints what it saw.
 ///
 /// # Errors
 /// When the load cannot be made. What the server does wrong is counted, not an error.
-pub fn run(port: u16, connections: u32, seconds: Duration) -> Result<()> {
-    let mut client = Client::connect(port, connections)?;
+pub fn run(port: u16, connections: u32, seconds: Duration, http: bool) -> Result<()> {
+    let talk = if http { Talk::get("/") } else { Talk::Echo };
+    let mut client = Client::connect(port, connections, talk)?;
     client.start()?;
     client.turn_until(Instant::now() + WARM_UP, true)?;
     say(&json!({"phase": "measuring"}));
@@ -44,7 +50,13 @@ pub fn run(port: u16, connections: u32, seconds: Duration) -> Result<()> {
     say(&json!({"phase": "measured"}));
     let latency = client.latency.clone();
     client.turn_until(Instant::now() + DRAIN, false)?;
+    // Only after no loss: what is missing already would be counted again.
+    let sleep = match http && client.broken + client.wrong + client.under_way == 0 {
+        true => client.sleep_all(SLEEP)?,
+        false => Value::Null,
+    };
     say(&json!({
+        "sleep": sleep,
         "requests": latency.len(),
         "per_second": latency.len() as f64 / measured.as_secs_f64(),
         "unanswered": client.under_way,
@@ -58,14 +70,18 @@ pub fn run(port: u16, connections: u32, seconds: Duration) -> Result<()> {
     Ok(())
 }
 
-fn say(line: &serde_json::Value) {
+fn say(line: &Value) {
     println!("{line}");
 }
 
 struct Client {
     poller: Poll,
+    talk: Talk,
     connections: Vec<Connection>,
+    /// What a reply took beyond `asked_time`.
     latency: Histogram<u64>,
+    asked_time: Duration,
+    early: u64,
     under_way: u64,
     wrong: u64,
     broken: u64,
@@ -77,7 +93,10 @@ struct Connection {
     number: u64,
     round: u64,
     sent: Instant,
-    reply: [u8; MESSAGE],
+    /// Whether a message is under way.
+    asked: bool,
+    message: Vec<u8>,
+    reply: Box<[u8]>,
     got: usize,
 }
 
@@ -92,10 +111,10 @@ enum Step {
 }
 
 impl Client {
-    fn connect(port: u16, connections: u32) -> Result<Self> {
+    fn connect(port: u16, connections: u32, talk: Talk) -> Result<Self> {
         let poller = Poll::new()?;
-        let connections: Vec<_> =
-            (0..connections).map(|number| Connection::open(port, number)).collect::<Result<_>>()?;
+        let open = |number| Connection::open(port, number, talk.room());
+        let connections: Vec<_> = (0..connections).map(open).collect::<Result<_>>()?;
         for connection in &connections {
             let stream = connection.stream.as_ref().context("opened just now")?;
             let token = Token(usize::try_from(connection.number)?);
@@ -104,16 +123,46 @@ impl Client {
         }
         // Three digits, from a nanosecond to a minute.
         let latency = Histogram::new_with_bounds(1, 60_000_000_000, 3)?;
-        Ok(Self { poller, connections, latency, under_way: 0, wrong: 0, broken: 0 })
+        Ok(Self {
+            poller,
+            talk,
+            connections,
+            latency,
+            asked_time: Duration::ZERO,
+            early: 0,
+            under_way: 0,
+            wrong: 0,
+            broken: 0,
+        })
     }
 
     /// Sends the first message of each connection.
     fn start(&mut self) -> Result<()> {
         for connection in &mut self.connections {
-            connection.send()?;
+            connection.send(&self.talk)?;
             self.under_way += 1;
         }
         Ok(())
+    }
+
+    /// Each connection asks for a reply after `time`, all of them at once; what came of it.
+    fn sleep_all(&mut self, time: Duration) -> Result<Value> {
+        self.latency.clear();
+        self.asked_time = time;
+        self.talk = Talk::get(&format!("/sleep/{}", time.as_millis()));
+        let begin = Instant::now();
+        self.start()?;
+        self.turn_until(begin + time / 2, false)?;
+        let at_once = self.under_way;
+        say(&json!({"phase": "asleep"}));
+        self.turn_until(begin + time + DRAIN, false)?;
+        Ok(json!({
+            "at_once": at_once,
+            "early": self.early,
+            "late_p50_us": self.latency.value_at_quantile(0.5) as f64 / 1e3,
+            "late_p99_us": self.latency.value_at_quantile(0.99) as f64 / 1e3,
+            "late_max_us": self.latency.max() as f64 / 1e3,
+        }))
     }
 
     /// Takes replies until `end`, and answers each with the next message if `again`; else until
@@ -140,7 +189,7 @@ impl Client {
 
     fn step(&mut self, number: usize, again: bool) -> Result<()> {
         let connection = &mut self.connections[number];
-        match connection.receive() {
+        match connection.receive(&self.talk) {
             Step::Waits => {}
             Step::Broke => {
                 // Closed here too, which takes it out of the poller. Its message stays under way.
@@ -152,9 +201,11 @@ impl Client {
                 self.under_way -= 1;
                 self.wrong += u64::from(!right);
                 let taken = connection.sent.elapsed();
-                self.latency.saturating_record(u64::try_from(taken.as_nanos()).unwrap_or(u64::MAX));
+                self.early += u64::from(taken < self.asked_time);
+                let late = taken.saturating_sub(self.asked_time);
+                self.latency.saturating_record(u64::try_from(late.as_nanos()).unwrap_or(u64::MAX));
                 if again {
-                    connection.send()?;
+                    connection.send(&self.talk)?;
                     self.under_way += 1;
                 }
             }
@@ -164,7 +215,7 @@ impl Client {
 }
 
 impl Connection {
-    fn open(port: u16, number: u32) -> Result<Self> {
+    fn open(port: u16, number: u32, room: usize) -> Result<Self> {
         let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))
             .with_context(|| format!("connection {number}"))?;
         stream.set_nodelay(true)?;
@@ -174,21 +225,24 @@ impl Connection {
             number: number.into(),
             round: 0,
             sent: Instant::now(),
-            reply: [0; MESSAGE],
+            asked: false,
+            message: Vec::new(),
+            reply: vec![0; room].into(),
             got: 0,
         })
     }
 
     /// Sends the next message. A broken stream is found by the next receive.
-    fn send(&mut self) -> Result<()> {
+    fn send(&mut self, talk: &Talk) -> Result<()> {
         self.round += 1;
         self.got = 0;
+        self.asked = true;
         self.sent = Instant::now();
-        let message = message(self.number, self.round);
+        talk.say(self.number, self.round, &mut self.message);
         let Some(stream) = &mut self.stream else { return Ok(()) };
-        match stream.write(&message) {
+        match stream.write(&self.message) {
             // The one message under way always fits into an empty socket buffer.
-            Ok(length) => ensure!(length == MESSAGE, "a socket took {length} bytes of {MESSAGE}"),
+            Ok(length) => ensure!(length == self.message.len(), "a socket took {length} bytes"),
             Err(error)
                 if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::OutOfMemory) =>
             {
@@ -199,9 +253,9 @@ impl Connection {
         Ok(())
     }
 
-    fn receive(&mut self) -> Step {
+    fn receive(&mut self, talk: &Talk) -> Step {
         let Some(stream) = &mut self.stream else { return Step::Waits };
-        if self.got == MESSAGE {
+        if !self.asked {
             // Nothing is under way: what comes now is the end, or a byte nobody asked for.
             return match stream.read(&mut [0]) {
                 Err(error) if again(&error) => Step::Waits,
@@ -209,15 +263,19 @@ impl Connection {
             };
         }
         // To the end of what is there: the poller tells of each arrival once.
-        while self.got < MESSAGE {
+        while self.got < self.reply.len() {
             match stream.read(&mut self.reply[self.got..]) {
                 Ok(0) => return Step::Broke,
                 Ok(length) => self.got += length,
                 Err(error) if again(&error) => return Step::Waits,
                 Err(_) => return Step::Broke,
             }
+            if let Some(right) = talk.judge(&self.reply[..self.got], self.number, self.round) {
+                self.asked = false;
+                return Step::Answered { right };
+            }
         }
-        Step::Answered { right: self.reply == message(self.number, self.round) }
+        Step::Broke
     }
 }
 
@@ -225,22 +283,14 @@ fn again(error: &std::io::Error) -> bool {
     matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted)
 }
 
-/// The message of one connection in one round: no two are the same.
-fn message(number: u64, round: u64) -> [u8; MESSAGE] {
-    let mut message = [0; MESSAGE];
-    let mut word = number << 40 | round;
-    for bytes in message.chunks_exact_mut(8) {
-        bytes.copy_from_slice(&word.to_le_bytes());
-        word = word.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-    }
-    message
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    use std::io::{BufRead, BufReader};
     use std::net::TcpListener;
+
+    use crate::demo::talk::MESSAGE;
 
     /// A server that answers each message with what `change` makes of it.
     fn server(change: fn(&mut [u8])) -> u16 {
@@ -258,7 +308,7 @@ mod tests {
     }
 
     fn one_round(change: fn(&mut [u8])) -> Client {
-        let mut client = Client::connect(server(change), 1).unwrap();
+        let mut client = Client::connect(server(change), 1, Talk::Echo).unwrap();
         client.start().unwrap();
         client.turn_until(Instant::now() + Duration::from_secs(60), false).unwrap();
         client
@@ -273,7 +323,8 @@ mod tests {
     #[test]
     fn a_closed_connection_is_broken_and_its_message_unanswered() {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-        let mut client = Client::connect(listener.local_addr().unwrap().port(), 2).unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let mut client = Client::connect(port, 2, Talk::Echo).unwrap();
         let (closed, _) = listener.accept().unwrap();
         let _silent = listener.accept().unwrap();
         client.start().unwrap();
@@ -287,5 +338,29 @@ mod tests {
     #[test]
     fn one_wrong_byte_is_seen() {
         assert_eq!(one_round(|message| message[MESSAGE - 1] ^= 1).wrong, 1);
+    }
+
+    /// A connection whose every request is answered as soon as it is there.
+    fn hasty() -> u16 {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let port = listener.local_addr().unwrap().port();
+        std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let lines = BufReader::new(stream.try_clone().unwrap()).lines();
+            for _ in lines.map_while(|line| line.ok()).filter(String::is_empty) {
+                stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi").unwrap();
+            }
+        });
+        port
+    }
+
+    #[test]
+    fn a_reply_before_its_time_is_early() {
+        let mut client = Client::connect(hasty(), 1, Talk::get("/")).unwrap();
+        client.start().unwrap();
+        client.turn_until(Instant::now() + Duration::from_secs(60), false).unwrap();
+        assert_eq!((client.latency.len(), client.wrong, client.early), (1, 0, 0));
+        let said = client.sleep_all(Duration::from_secs(120)).unwrap();
+        assert_eq!((said["early"].as_u64(), said["at_once"].as_u64()), (Some(1), Some(0)));
     }
 }

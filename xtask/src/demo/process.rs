@@ -1,4 +1,4 @@
-//! A program that was started here: its JSON lines, its costs, and its end.
+//! A program that was started here: its lines, its costs, and its end.
 //!
 //! Dropping a [`Program`] ends it, by its id. A program whose parent is gone ends by itself,
 //! because its standard input does.
@@ -26,11 +26,15 @@ pub struct Program {
 }
 
 impl Program {
-    /// Starts `command` with its input and output in our hands.
+    /// Starts `command` with its input and output in our hands; `read` says what a line means.
     ///
     /// # Errors
     /// When it cannot be started.
-    pub fn start(name: &'static str, mut command: Command) -> Result<Self> {
+    pub fn start(
+        name: &'static str,
+        mut command: Command,
+        read: fn(&str) -> Option<Value>,
+    ) -> Result<Self> {
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = command.spawn().with_context(|| format!("cannot start the {name}"))?;
         let input = child.stdin.take();
@@ -39,7 +43,7 @@ impl Program {
         // Ends with the program, which closes its output, or with the receiver.
         std::thread::spawn(move || {
             for line in BufReader::new(output).lines().map_while(Result::ok) {
-                if serde_json::from_str(&line).is_ok_and(|value| to.send(value).is_err()) {
+                if read(&line).is_some_and(|value| to.send(value).is_err()) {
                     return;
                 }
             }
@@ -47,7 +51,7 @@ impl Program {
         Ok(Self { name, child, input, lines })
     }
 
-    /// The next JSON line.
+    /// The next line that means something.
     ///
     /// # Errors
     /// When none comes within `patience`, or the program has ended.
@@ -176,6 +180,11 @@ fn status_field(status: &str, name: &str) -> Option<u64> {
     rest.split_whitespace().next()?.parse().ok()
 }
 
+/// A line that is JSON, as our own programs say.
+pub fn json(line: &str) -> Option<Value> {
+    serde_json::from_str(line).ok()
+}
+
 /// The number under `key`; 0 where there is none.
 pub fn number(line: &Value, key: &str) -> f64 {
     line[key].as_f64().unwrap_or(0.0)
@@ -216,7 +225,7 @@ mod tests {
     fn a_program_that_ends_is_reported_with_its_status() {
         let mut command = Command::new("sh");
         command.args(["-c", "echo '{\"one\":1}'; echo noise; exit 3"]);
-        let mut program = Program::start("shell", command).unwrap();
+        let mut program = Program::start("shell", command, json).unwrap();
         assert_eq!(number(&program.next(Duration::from_secs(60)).unwrap(), "one"), 1.0);
         let error = program.next(Duration::from_secs(60)).unwrap_err();
         assert!(error.to_string().contains("exit status: 3"), "{error}");

@@ -1,10 +1,11 @@
-//! The table at the end.
+//! The tables at the end.
 
 use std::time::Duration;
 
 use serde_json::Value;
 
 use super::Measured;
+use super::client::SLEEP;
 use super::process::number;
 
 /// Everything that was measured.
@@ -59,7 +60,7 @@ type Row = [String; 3];
 impl Report {
     /// The table, ready to print.
     pub fn table(&self) -> String {
-        let connections = format!("{} connections", grouped(self.connections.into()));
+        let connections = format!("{} connections, echo", grouped(self.connections.into()));
         let mut rows =
             vec![[connections, "a virtual thread each".into(), "an OS thread each".into()]];
         self.add_load(&mut rows);
@@ -108,14 +109,48 @@ impl Report {
     }
 }
 
+/// The table of the server in Rust.
+pub fn http(connections: u32, carriers: u32, figures: &Figures) -> String {
+    let (result, measured) = (&figures.result, &figures.measured);
+    let sleep = &result["sleep"];
+    let connections_named = format!("{} connections, HTTP/1.1", grouped(connections.into()));
+    let mut rows = vec![[connections_named, "a virtual thread each".to_owned()]];
+    let mut row = |name: &str, value: String| rows.push([name.to_owned(), value]);
+    row("requests per second", grouped(number(result, "per_second")));
+    row("latency p50", figures.latency("p50_us"));
+    row("latency p99", figures.latency("p99_us"));
+    row("latency p99.9", figures.latency("p99_9_us"));
+    row("server CPU per request", time(figures.cpu_per_request().as_secs_f64() * 1e6));
+    row("memory per connection", bytes(figures.grown as f64 / f64::from(connections)));
+    row("memory of the server", bytes(measured.memory as f64));
+    row("threads of the kernel", grouped(measured.os_threads as f64));
+    row("carriers of the connections", carriers.to_string());
+    if !sleep.is_null() {
+        let (os_threads, memory) = measured.asleep;
+        row(&format!("asleep at once, {} s", SLEEP.as_secs()), grouped(number(sleep, "at_once")));
+        row("  memory of the server", bytes(memory as f64));
+        row("  threads of the kernel", grouped(os_threads as f64));
+        for (key, what) in [("late_p50_us", "p50"), ("late_p99_us", "p99"), ("late_max_us", "most")]
+        {
+            row(&format!("  replies late, {what}"), time(number(sleep, key)));
+        }
+        row("  early", grouped(number(sleep, "early")));
+    }
+    draw(&rows)
+}
+
 /// Names to the left, figures to the right, a line under the first row.
-fn draw(rows: &[Row]) -> String {
+fn draw<const COLUMNS: usize>(rows: &[[String; COLUMNS]]) -> String {
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max();
-    let widths = [0, 1, 2].map(|column| width(column).unwrap_or(0));
+    let widths: [usize; COLUMNS] = std::array::from_fn(|column| width(column).unwrap_or(0));
     let mut text = String::new();
-    for (index, [name, ours, theirs]) in rows.iter().enumerate() {
-        let [first, second, third] = widths;
-        text.push_str(&format!("{name:<first$}   {ours:>second$}   {theirs:>third$}\n"));
+    for (index, row) in rows.iter().enumerate() {
+        let (name, first) = (&row[0], widths[0]);
+        text.push_str(&format!("{name:<first$}"));
+        for (figure, width) in row.iter().zip(widths).skip(1) {
+            text.push_str(&format!("   {figure:>width$}"));
+        }
+        text.push('\n');
         if index == 0 {
             text.push_str(&widths.map(|width| "─".repeat(width)).join("───"));
             text.push('\n');
@@ -148,7 +183,8 @@ fn time(microseconds: f64) -> String {
 fn bytes(count: f64) -> String {
     match count {
         few if few < 10_240.0 => format!("{} B", grouped(few)),
-        many => format!("{:.1} KiB", many / 1024.0),
+        some if some < 10_485_760.0 => format!("{:.1} KiB", some / 1024.0),
+        many => format!("{:.1} MiB", many / 1_048_576.0),
     }
 }
 
@@ -177,5 +213,6 @@ mod tests {
         assert_eq!(time(2_500_000.0), "2.50 s");
         assert_eq!(bytes(4_300.0), "4 300 B");
         assert_eq!(bytes(65_536.0), "64.0 KiB");
+        assert_eq!(bytes(20_971_520.0), "20.0 MiB");
     }
 }

@@ -25,7 +25,7 @@ const EXCEPTIONS: [(&str, &str, &str); 6] = [
 
 const RULES: [Rule; 16] = [
     rule("core : : sync : : atomic", &["core/src/prim/"], false, "comes from core/src/prim"),
-    rule("std : : sync : : atomic", &["core/src/prim/", STD], true, "comes from core/src/prim"),
+    rule("std : : sync : : atomic", STD, true, "comes from core/src/prim"),
     rule("loom : :", &["core/src/prim/"], true, "is for core/src/prim and models"),
     rule("asm !", &["asm/", "targets/"], false, "is for asm"),
     rule("global_asm !", &["asm/", "targets/"], false, "is for asm"),
@@ -38,12 +38,14 @@ const RULES: [Rule; 16] = [
     rule("target_family", TARGETS, false, "differs in asm and pal/src/sys only"),
     rule("target_env", TARGETS, false, "differs in asm and pal/src/sys only"),
     rule("extern \"C*", &["ffi/", "asm/", "pal/src/sys/"], true, "is for ffi, asm, pal/src/sys"),
-    rule("extern crate alloc", &["api/", "sim/"], false, "is not to be had: no heap below api"),
-    rule("extern crate std", &["api/", "sim/", STD], true, "is not to be had: no_std below api"),
+    rule("extern crate alloc", STD, false, "is not to be had: no heap below api"),
+    rule("extern crate std", STD, true, "is not to be had: no_std below api"),
 ];
 
-/// Crates that use std freely.
-const STD: &str = "tests/";
+/// What uses std freely: whatever is above the runtime, or beside it.
+const STD: &[&str] = &["api/", "benches/", "examples/", "sim/", "tests/"];
+/// Packages that may depend on what talks to the kernel, and the list of versions.
+const SYSTEM: &[&str] = &["pal/", "ffi/", "Cargo.toml"];
 const TARGETS: &[&str] = &["asm/", "pal/src/sys/", "targets/"];
 
 const fn rule(
@@ -71,6 +73,20 @@ pub(super) fn check(source: &Source, tokens: &[Token], complaints: &mut Complain
         for line in found(tokens, rule.what) {
             let what = rule.what.replace(" : : ", "::").replace(" : :", "").replace(" !", "!");
             complaints.add(source, line, format!("`{}` {}", what.replace('*', "\""), rule.why));
+        }
+    }
+}
+
+/// Of a `Cargo.toml`: nobody depends on libc or rustix who may not use them.
+pub(super) fn manifest(source: &Source, complaints: &mut Complaints) {
+    if source.name.starts_with("xtask/") || SYSTEM.iter().any(|home| source.name.starts_with(home))
+    {
+        return;
+    }
+    for (number, line) in (1..).zip(source.text.lines()) {
+        let name = line.split(['.', ' ', '=']).next().unwrap_or_default();
+        if ["libc", "rustix"].contains(&name) {
+            complaints.add(source, number, format!("`{name}` is for pal and ffi"));
         }
     }
 }
@@ -116,5 +132,32 @@ mod tests {
             assert_eq!(found.len(), 1, "{text}: {found:?}");
         }
         assert_eq!(complaints("ffi/src/lib.rs", "extern crate alloc;").len(), 1);
+    }
+
+    #[test]
+    fn std_is_free_above_the_runtime_but_what_talks_to_the_kernel_is_not() {
+        for home in ["api/src/a.rs", "api/tests/a.rs", "examples/rust/src/a.rs", "sim/src/a.rs"] {
+            for text in ["use std::sync::atomic::AtomicU8;", "extern crate alloc;"] {
+                assert_eq!(complaints(home, text), [""; 0], "{home}: {text}");
+            }
+            for text in ["use libc::c_int;", "fn f() { rustix::fd() }", "use loom::thread;"] {
+                let loom_test = text.contains("loom") && home.contains("/tests/");
+                let expected = usize::from(!loom_test);
+                assert_eq!(complaints(home, text).len(), expected, "{home}: {text}");
+            }
+        }
+    }
+
+    #[test]
+    fn only_pal_and_ffi_depend_on_libc_and_rustix() {
+        let of = |name: &str, text: &str| {
+            let mut complaints = Complaints::default();
+            manifest(&source(name, text), &mut complaints);
+            complaints.0.len()
+        };
+        let text = "[dependencies]\nlibc.workspace = true\nrustix = \"1\"\nlibcap = \"1\"\n";
+        assert_eq!(of("api/Cargo.toml", text), 2);
+        assert_eq!(of("examples/rust/Cargo.toml", text), 2);
+        assert_eq!((of("pal/Cargo.toml", text), of("Cargo.toml", text)), (0, 0));
     }
 }

@@ -25,14 +25,13 @@ pub(super) fn leftovers(source: &Source, tokens: &[Token], complaints: &mut Comp
 
 /// Words of code and comments, and of the pages.
 pub(super) fn check(source: &Source, complaints: &mut Complaints) {
-    let page = source.is(".md");
     // The lists above would find themselves.
     if source.name.starts_with("xtask/src/tidy") {
         return;
     }
     for (number, line) in (1..).zip(source.text.lines()) {
         let line = line.to_lowercase();
-        let others = OTHERS.iter().filter(|_| source.in_runtime() || page);
+        let others = OTHERS.iter().filter(|_| source.has_our_words());
         for word in others.filter(|word| has(&line, word)) {
             if !QUOTED.iter().any(|(file, quoted, _)| *file == source.name && quoted == word) {
                 complaints.add(source, number, format!("we do not say `{word}`"));
@@ -79,6 +78,9 @@ mod tests {
             assert_eq!(complaints("core/src/a.rs", text), 0, "{text}");
         }
         assert_eq!(complaints("xtask/src/demo.rs", "worker"), 0);
+        for name in ["api/src/a.rs", "examples/rust/src/a.rs", "examples/c/a.c", "docs/a.md"] {
+            assert_eq!(complaints(name, "// a worker"), 1, "{name}");
+        }
         assert_eq!(complaints("ffi/tests/measure.c", "workers"), 0);
     }
 

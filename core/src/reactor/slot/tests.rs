@@ -25,7 +25,7 @@ struct Fixture {
 
 impl Fixture {
     fn new() -> Self {
-        Self { slot: Slot::new().0.into_inner(), claimed: Claimed::new() }
+        Self { slot: Slot::new().state.into_inner(), claimed: Claimed::new() }
     }
 
     fn watch(&mut self, interest: Interest) -> NonNull<Task> {
@@ -45,7 +45,7 @@ fn a_slot_of_zeroes_is_an_empty_one() {
     let zero = core::mem::MaybeUninit::<Slot>::zeroed();
     // SAFETY: this is what the test is about; `Option<NonNull>`, `bool` and integers may be zero.
     let slot = unsafe { zero.assume_init() };
-    let mut state = slot.0.into_inner();
+    let mut state = slot.state.into_inner();
     assert!(state.waiting.is_empty());
     assert_eq!((state.generation, state.arming, state.again), (0, false, false));
     assert_eq!(state.ask(), Ask::Nothing);
@@ -72,11 +72,12 @@ fn an_event_wakes_who_wants_it_and_asks_for_the_rest() {
     let second = fixture.watch(Interest::READ);
     assert_eq!(fixture.slot.ask(), Ask::Arm(Interest::BOTH, 1));
     assert_eq!(fixture.slot.armed(true, &mut fixture.claimed), Ask::Nothing);
-    let ask = fixture.slot.ready(1, Interest::READ, &mut fixture.claimed);
-    assert_eq!(ask, Ask::Arm(Interest::WRITE, 2));
+    assert!(fixture.slot.ready(1, Interest::READ, &mut fixture.claimed));
+    assert_eq!(fixture.slot.rest(), Ask::Arm(Interest::WRITE, 2));
     assert_eq!(fixture.claimed(), [reader, second]);
     assert_eq!(fixture.slot.armed(false, &mut fixture.claimed), Ask::Nothing);
-    assert_eq!(fixture.slot.ready(2, Interest::BOTH, &mut fixture.claimed), Ask::Nothing);
+    assert!(fixture.slot.ready(2, Interest::BOTH, &mut fixture.claimed));
+    assert_eq!(fixture.slot.rest(), Ask::Nothing);
     assert_eq!(fixture.claimed(), [writer]);
 }
 
@@ -86,7 +87,7 @@ fn an_event_of_the_past_wakes_nobody() {
     fixture.watch(Interest::READ);
     assert_eq!(fixture.slot.ask(), Ask::Arm(Interest::READ, 1));
     assert_eq!(fixture.slot.armed(true, &mut fixture.claimed), Ask::Nothing);
-    assert_eq!(fixture.slot.ready(7, Interest::BOTH, &mut fixture.claimed), Ask::Nothing);
+    assert!(!fixture.slot.ready(7, Interest::BOTH, &mut fixture.claimed));
     assert!(fixture.claimed().is_empty());
 }
 
@@ -115,13 +116,40 @@ fn a_refusal_wakes_all() {
 }
 
 #[test]
+fn an_owned_descriptor_is_looked_at_and_never_armed() {
+    let mut fixture = Fixture::new();
+    let before = fixture.watch(Interest::READ);
+    let generation = fixture.slot.take_over(&mut fixture.claimed);
+    assert_eq!(fixture.claimed(), [before], "it waited for a descriptor of the past");
+    assert_eq!(fixture.slot.ask(), Ask::Nothing);
+    let reader = fixture.watch(Interest::READ);
+    assert_eq!(fixture.slot.ask(), Ask::Look(Interest::READ));
+    assert!(fixture.slot.ready(generation, Interest::WRITE, &mut fixture.claimed));
+    assert_eq!(fixture.slot.rest(), Ask::Nothing);
+    assert!(fixture.slot.ready(generation, Interest::READ, &mut fixture.claimed));
+    assert_eq!(fixture.claimed(), [reader]);
+    fixture.slot.give_up();
+    assert!(!fixture.slot.ready(generation, Interest::READ, &mut fixture.claimed));
+}
+
+#[test]
+fn a_close_is_counted_and_claims_all() {
+    let mut fixture = Fixture::new();
+    let reader = fixture.watch(Interest::READ);
+    let closes = fixture.slot.closes();
+    fixture.slot.close(&mut fixture.claimed);
+    assert_eq!(fixture.claimed(), [reader]);
+    assert_ne!(fixture.slot.closes(), closes);
+}
+
+#[test]
 fn a_watch_is_reused_after_its_wait_and_kept_within_it() {
     let (task, ticket) = parked();
     let mut watches = Watches::new();
     assert!(watches.idle().is_none());
     let watch = NonNull::from(Box::leak(Box::new(Watch::new(task))));
     watches.add(watch);
-    let mut slot = Slot::new().0.into_inner();
+    let mut slot = Slot::new().state.into_inner();
     slot.add(watches.idle().expect("just added"), 5, ticket, Interest::READ);
     assert!(watches.idle().is_none());
     watches.retire(ticket, |_, _| panic!("its wait still lasts"));

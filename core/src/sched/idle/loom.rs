@@ -6,13 +6,16 @@ use loom::thread;
 use super::Idle;
 use crate::prim::{AtomicBool, AtomicUsize, Ordering};
 
-/// One executor with one carrier, as `Executor::notify` and `Carrier::sleep` treat it. The queue
-/// is a count, kept as the injector keeps its length.
+/// One executor with one carrier, as `Executor::notify`, `Executor::wake_home` and
+/// `Carrier::sleep` treat it. Queue and inbox are counts, kept as the injector keeps its length.
 struct Model {
     idle: Idle,
     asleep: AtomicBool,
     queue: AtomicUsize,
+    inbox: AtomicUsize,
     woken: AtomicBool,
+    /// The carrier's own note that it is counted as searching.
+    searches: AtomicBool,
 }
 
 impl Model {
@@ -21,7 +24,9 @@ impl Model {
             idle: Idle::new(),
             asleep: AtomicBool::new(false),
             queue: AtomicUsize::new(0),
+            inbox: AtomicUsize::new(0),
             woken: AtomicBool::new(false),
+            searches: AtomicBool::new(false),
         })
     }
 
@@ -31,6 +36,10 @@ impl Model {
 
     fn push(&self) {
         self.queue.fetch_add(1, Ordering::SeqCst);
+        self.notify();
+    }
+
+    fn notify(&self) {
         while self.idle.begin_wake() {
             if self.take_sleeper() {
                 self.woken.store(true, Ordering::SeqCst);
@@ -43,11 +52,29 @@ impl Model {
         }
     }
 
+    fn push_home(&self) {
+        self.inbox.fetch_add(1, Ordering::SeqCst);
+        if !self.asleep.load(Ordering::SeqCst) {
+            return;
+        }
+        self.idle.begin_wake_of_one();
+        if self.take_sleeper() {
+            self.woken.store(true, Ordering::SeqCst);
+            return;
+        }
+        self.idle.undo_wake();
+        if self.queue.load(Ordering::SeqCst) > 0 {
+            self.notify();
+        }
+    }
+
     /// True if the carrier really sleeps.
     fn fall_asleep(&self, was_searching: bool) -> bool {
         self.asleep.store(true, Ordering::SeqCst);
+        self.searches.store(false, Ordering::Relaxed);
         self.idle.fall_asleep(was_searching);
-        if self.queue.load(Ordering::SeqCst) == 0 {
+        let waiting = self.queue.load(Ordering::SeqCst) + self.inbox.load(Ordering::SeqCst);
+        if waiting == 0 {
             return true;
         }
         self.wake_up();
@@ -60,15 +87,27 @@ impl Model {
         let alone = self.take_sleeper();
         if !alone {
             self.idle.was_woken();
+            self.searches.store(true, Ordering::Relaxed);
         }
         alone
     }
 }
 
 fn assert_not_stuck(model: &Model, slept: bool) {
-    let stuck =
-        slept && model.queue.load(Ordering::SeqCst) > 0 && !model.woken.load(Ordering::SeqCst);
+    let waiting = model.queue.load(Ordering::SeqCst) + model.inbox.load(Ordering::SeqCst);
+    let stuck = slept && waiting > 0 && !model.woken.load(Ordering::SeqCst);
     assert!(!stuck, "a task waits, and its only carrier sleeps for ever");
+}
+
+/// When all is over and the carrier has come round, it is counted as what it is, and nobody else.
+fn assert_counted(model: &Model, slept: bool) {
+    if slept {
+        model.wake_up();
+    }
+    if model.searches.load(Ordering::Relaxed) {
+        assert!(model.idle.stop_searching(), "the carrier is the only searcher");
+    }
+    assert_eq!(model.idle.0.load(Ordering::SeqCst), 0);
 }
 
 #[test]
@@ -126,5 +165,54 @@ fn a_claim_without_a_sleeper_is_given_back() {
         first.join().unwrap();
         second.join().unwrap();
         assert_not_stuck(&model, slept);
+    });
+}
+
+#[test]
+fn a_push_to_an_inbox_wakes_its_carrier() {
+    loom::model(|| {
+        let model = Model::new();
+        let other = model.clone();
+        let pusher = thread::spawn(move || other.push_home());
+        let slept = model.fall_asleep(false);
+        pusher.join().unwrap();
+        assert_not_stuck(&model, slept);
+        assert_counted(&model, slept);
+    });
+}
+
+#[test]
+fn pushes_to_inbox_and_queue_are_both_served() {
+    loom::model(|| {
+        let model = Model::new();
+        let (home, any) = (model.clone(), model.clone());
+        let home = thread::spawn(move || home.push_home());
+        let any = thread::spawn(move || any.push());
+        let slept = model.fall_asleep(false);
+        home.join().unwrap();
+        any.join().unwrap();
+        assert_not_stuck(&model, slept);
+        assert_counted(&model, slept);
+    });
+}
+
+#[test]
+fn a_wake_of_one_that_comes_late_is_given_back() {
+    loom::model(|| {
+        let model = Model::new();
+        assert!(model.fall_asleep(false));
+        let (first, second) = (model.clone(), model.clone());
+        let first = thread::spawn(move || first.push_home());
+        let second = thread::spawn(move || second.push());
+        // The carrier wakes by itself, runs what is there and sleeps again, while two push.
+        let slept = model.wake_up() && {
+            model.queue.swap(0, Ordering::SeqCst);
+            model.inbox.swap(0, Ordering::SeqCst);
+            model.fall_asleep(false)
+        };
+        first.join().unwrap();
+        second.join().unwrap();
+        assert_not_stuck(&model, slept);
+        assert_counted(&model, slept);
     });
 }

@@ -171,6 +171,27 @@ fn owner_and_sleeper_do_not_miss_each_other() {
     });
 }
 
+/// The same, with an owner that leaves what it pushed for later.
+#[test]
+fn an_owner_that_does_not_pop_publishes() {
+    ::loom::model(|| {
+        let queue = queue();
+        let asleep = Arc::new(AtomicBool::new(false));
+        let (theirs, word) = (queue.clone(), asleep.clone());
+        let sleeper = thread::spawn(move || {
+            word.swap(true, Ordering::SeqCst);
+            theirs.is_empty()
+        });
+        assert!(push(&queue, 0));
+        // SAFETY: the owner.
+        unsafe { queue.publish() };
+        let sees_sleeper = asleep.load(Ordering::SeqCst);
+        let sleeps = sleeper.join().unwrap();
+        assert!(sees_sleeper || !sleeps);
+        assert_eq!(drain(&queue), [0]);
+    });
+}
+
 /// The same, with a thief that moves `head` on, and leaves one behind.
 #[test]
 fn a_thief_does_not_come_between_owner_and_sleeper() {

@@ -1,4 +1,6 @@
-use super::{Cancelled, Heeds, Hold, LAST_GENERATION, State, Submitted, Then};
+use super::{
+    Cancelled, Heeds, Hold, LAST_GENERATION, Standing, State, Submitted, Then, Unsubmitted,
+};
 
 fn new() -> (State, u32) {
     let state = State::free();
@@ -193,4 +195,45 @@ fn waits_wrap_around_without_touching_the_generation() {
         assert!(state.end_wait(Heeds::Park));
     }
     assert_eq!(state.generation(), generation);
+}
+
+fn submitted() -> (State, u32) {
+    let (state, generation) = new();
+    assert_eq!(state.submitted(), None);
+    assert_eq!(state.submit(generation), Submitted::Enqueue);
+    let standing = Standing { generation, engaged: true, ended: false };
+    assert_eq!(state.submitted(), Some(standing));
+    (state, generation)
+}
+
+#[test]
+fn a_submit_that_is_taken_back_never_was() {
+    let (state, generation) = submitted();
+    assert_eq!(state.unpark(generation), Then::Nothing);
+    assert_eq!(state.unsubmit(generation), Unsubmitted::New);
+    assert_eq!((state.is_new(generation), state.submitted()), (Some(true), None));
+    assert_eq!(state.submit(generation), Submitted::Enqueue);
+    assert!(state.start() && state.end_wait(Heeds::Park), "the unpark is still there");
+}
+
+#[test]
+fn a_handle_that_was_dropped_meanwhile_leaves_the_entry_to_the_submitter() {
+    let (state, generation) = submitted();
+    assert_eq!(state.abandon(generation), Cancelled::Recorded);
+    assert!(!state.release(Hold::Handle, generation));
+    assert_eq!(state.unsubmit(generation), Unsubmitted::Discard);
+    assert!(!state.complete());
+    assert!(state.release(Hold::Pin, generation), "nobody else has the record");
+}
+
+#[test]
+fn a_cancel_that_came_meanwhile_owns_the_task() {
+    let (state, generation) = submitted();
+    assert_eq!(state.cancel(generation), Cancelled::Discard);
+    assert_eq!(state.unsubmit(generation), Unsubmitted::Cancelled);
+    assert!(!state.release(Hold::Engagement, generation));
+    let dropping = Standing { generation, engaged: false, ended: false };
+    assert_eq!(state.submitted(), Some(dropping), "an executor still answers for it");
+    assert!(!state.complete());
+    assert_eq!(state.submitted(), None);
 }

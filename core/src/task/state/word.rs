@@ -69,24 +69,28 @@ pub(crate) const LAST_GENERATION: u32 = (1 << 31) - 1;
 /// | `Inside`           |                       | yes                   |        |
 /// | `CancellableInside`|                       | yes                   | yes    |
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
 pub(crate) enum Heeds {
-    /// A park of the user's own.
-    Park,
-    /// The same, in a stretch that cancellation must not disturb.
-    ShieldedPark,
     /// A wait inside a call of the runtime that must see its end.
-    Inside,
-    /// The same, for a call that may answer `Cancelled`.
-    CancellableInside,
+    Inside = 0,
+    /// A park of the user's own, in a stretch that cancellation must not disturb.
+    ShieldedPark = IS_PARK,
+    /// A wait inside, for a call that may answer `Cancelled`.
+    CancellableInside = BY_CANCEL,
+    /// A park of the user's own.
+    Park = IS_PARK | BY_CANCEL,
 }
+
+const IS_PARK: u8 = 1;
+const BY_CANCEL: u8 = 2;
 
 impl Heeds {
     const fn is_park(self) -> bool {
-        matches!(self, Self::Park | Self::ShieldedPark)
+        self as u8 & IS_PARK != 0
     }
 
     const fn cancel(self) -> bool {
-        matches!(self, Self::Park | Self::CancellableInside)
+        self as u8 & BY_CANCEL != 0
     }
 
     /// The flags while it is parked.

@@ -266,3 +266,20 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_wheel_that_was_emptied_is_as_good_as_before() {
+    let nodes = nodes(6);
+    let mut wheel = Wheel::new();
+    let now = 3 * DAY;
+    assert!(wheel.expire(Instant(now)).is_none());
+    for (node, deadline) in nodes.iter().zip([now + 5, now + DAY, 0, u64::MAX - 1, now + 5]) {
+        insert(&mut wheel, node, deadline);
+    }
+    let taken: Vec<_> = core::iter::from_fn(|| wheel.take_any()).collect();
+    assert!(nodes[..5].iter().all(|node| taken.contains(&NonNull::from(node))));
+    assert!(taken.len() == 5 && wheel.is_empty() && wheel.next_expiry().is_none());
+    insert(&mut wheel, &nodes[5], now + TICK);
+    assert!(wheel.expire(Instant(now)).is_none(), "time has not moved on");
+    assert!(expires(&mut wheel, &nodes[5], now + TICK + TICK));
+}

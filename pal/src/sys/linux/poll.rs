@@ -17,7 +17,7 @@ use core::{ptr, slice};
 use drift_core::platform::{Armed, EVENTS, Event, Events, Interest, PlatformError, Source};
 use drift_core::prim::{AtomicBool, Ordering};
 use drift_core::time::{Instant, MILLISECOND};
-use rustix::event::{EventfdFlags, epoll, eventfd};
+use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, epoll, eventfd};
 use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use rustix::io::{Errno, write};
 
@@ -82,6 +82,50 @@ impl Poller {
             }
         }
         Err(code(Errno::AGAIN))
+    }
+
+    /// Watches for edges of both directions; see `Platform::io_register`. From any thread.
+    pub(crate) fn register(&self, source: Source, token: u64) -> Result<(), PlatformError> {
+        let source = self.borrow(&source)?;
+        assert!(token != BELL, "the token of the bell belongs to the poller");
+        let data = epoll::EventData::new_u64(token);
+        let flags = epoll::EventFlags::IN
+            | epoll::EventFlags::OUT
+            | epoll::EventFlags::RDHUP
+            | epoll::EventFlags::ET;
+        match epoll::add(&self.epoll, source, data, flags) {
+            // Asked for before, as a descriptor of nobody's.
+            Err(Errno::EXIST) => epoll::modify(&self.epoll, source, data, flags),
+            other => other,
+        }
+        .map_err(refusal)
+    }
+
+    /// Forgets a source; see `Platform::io_deregister`. From any thread.
+    pub(crate) fn deregister(&self, source: Source) {
+        if let Ok(source) = self.borrow(&source) {
+            // Not registered any more, or closed: there is nothing to forget.
+            let _ = epoll::delete(&self.epoll, source);
+        }
+    }
+
+    /// See `Platform::io_poll`: poll(2), whose bits are ours.
+    pub(crate) fn look(&self, source: Source, on: Interest) -> Result<Interest, PlatformError> {
+        let fd = self.borrow(&source)?;
+        let asked = PollFlags::from_bits_retain((on.0 & Interest::BOTH.0) as u16);
+        let mut polls = [PollFd::from_borrowed_fd(fd, asked)];
+        let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+        loop {
+            match rustix::event::poll(&mut polls, Some(&now)) {
+                Err(Errno::INTR) => {}
+                Err(errno) => return Err(code(errno)),
+                Ok(_) => break,
+            }
+        }
+        match polls[0].revents() {
+            flags if flags.contains(PollFlags::NVAL) => Err(code(Errno::BADF)),
+            flags => Ok(Interest(u32::from(flags.bits()))),
+        }
     }
 
     /// Sleeps until there are events, the bell rings, or `until`, which is over when the caller
@@ -178,8 +222,8 @@ fn collect(events: &[epoll::Event], ready: &mut Events) {
             continue;
         }
         let directions = match flags.intersects(broken) {
-            true => Interest::BOTH,
-            false => Interest(flags.bits() & Interest::BOTH.0),
+            true => Interest::BOTH.union(Interest::HANG_UP),
+            false => Interest(flags.bits() & Interest::BOTH.union(Interest::READ_END).0),
         };
         ready
             .push(Event { token: data.u64(), ready: directions })

@@ -1,10 +1,14 @@
-//! OS threads: carriers are detached pthreads, so that foreign code finds what it expects of a
-//! thread (thread-locals, `errno`, cancellation state).
+//! OS threads: carriers are pthreads, so that foreign code finds what it expects of a thread
+//! (thread-locals, `errno`, cancellation state).
+//!
+//! Each is joined exactly once: by the next thread of the same carrier, as the first thing that
+//! it does, or by `join`. Not by whoever starts the next: that may be the thread that ends.
 //!
 //! # Safety
 //!
 //! A carrier's thread is handed one pointer, to the `Start` at the bottom of its signal stack,
-//! which nobody else has; the thread that frees that stack is the one that uses it.
+//! which nobody else has; the thread that frees that stack is the one that uses it. What a `Seat`
+//! names is a thread that nobody has joined.
 #![allow(unsafe_code)]
 
 use core::ffi::c_void;
@@ -14,11 +18,14 @@ use core::num::NonZeroU64;
 use core::ptr;
 
 use drift_core::platform::{PlatformError, ThreadWords, UnwindGlobals};
-use drift_core::prim::{AtomicPtr, Ordering};
+use drift_core::prim::{AtomicPtr, AtomicU32, AtomicUsize, Ordering};
 use drift_core::sched::Carrier;
+use drift_core::time::MILLISECOND;
 use rustix::thread::{sched_yield, set_current_timer_slack, set_name};
 
+use super::errno::raw;
 use super::fault::{self, SignalStack};
+use super::{clock, park};
 
 /// A carrier's own stack. Virtual threads never run on it, so the scheduler, one poll's events
 /// and a signal handler of the program's without SA_ONSTACK must fit; glibc takes the program's
@@ -28,29 +35,95 @@ const STACK_BYTES: usize = 256 << 10;
 /// Where growing a carrier's stack for a program with large thread-locals ends.
 const STACK_BYTES_MAX: usize = 64 << 20;
 
+/// Looks of `join` at a thread that the kernel has not quite put away: some at once, and then,
+/// on a busy machine, up to a second.
+const LOOKS_AT_ONCE: u32 = 100;
+const LOOKS: u32 = 10_000;
+const LOOK_EVERY: u64 = MILLISECOND / 10;
+
+/// Which thread a carrier has, or had last. Changed by who starts the carrier's thread, and by who
+/// joins it: one at a time. What they read was written by the one before, whom the carrier's own
+/// `life` orders; so everything is Relaxed.
+pub(crate) struct Seat {
+    /// Its pthread_t; 0 for none, or joined.
+    thread: AtomicUsize,
+    /// Its number in the kernel; it writes that itself, before it runs its carrier.
+    number: AtomicU32,
+}
+
+/// A thread that nobody has joined.
+#[derive(Clone, Copy)]
+struct Ended {
+    thread: usize,
+    number: u32,
+}
+
 /// What a new thread finds.
 struct Start {
     carrier: &'static Carrier,
     signals: SignalStack,
+    seat: &'static Seat,
+    /// The one before, which may not quite have ended.
+    before: Option<Ended>,
+}
+
+impl Seat {
+    fn last(&self) -> Option<Ended> {
+        let thread = self.thread.load(Ordering::Relaxed);
+        let number = self.number.load(Ordering::Relaxed);
+        (thread != 0).then_some(Ended { thread, number })
+    }
+}
+
+impl Ended {
+    /// pthread_join(3), and then until the kernel does not count the thread any more: it tells
+    /// the joiner a moment before.
+    fn join(self) {
+        let thread = self.thread as libc::pthread_t;
+        // SAFETY: nobody else has joined it, and it is not this thread, as its carrier has left
+        // it. There is no value to be had.
+        let refused = unsafe { libc::pthread_join(thread, ptr::null_mut()) };
+        debug_assert_eq!(refused, 0, "a carrier's thread is joined once, by another");
+        // SAFETY: getpid(2) has no argument, and cannot fail.
+        let process = unsafe { raw(libc::SYS_getpid, [0; 6]) }.unwrap_or(0);
+        let number = self.number as usize;
+        // A number is given out again after all others were; whoever has it by then is looked
+        // at for a moment.
+        for look in 0..LOOKS {
+            // SAFETY: tgkill(2) with signal 0 only asks.
+            if unsafe { raw(libc::SYS_tgkill, [process, number, 0, 0, 0, 0]) }.is_err() {
+                return;
+            }
+            if look < LOOKS_AT_ONCE {
+                yield_now();
+            } else {
+                park::wait_while(&AtomicU32::new(0), 0, Some(clock::now() + LOOK_EVERY));
+            }
+        }
+    }
 }
 
 /// Runs `carrier` on a new thread. It inherits the signal mask: which thread takes a signal is
 /// the program's business.
-pub(crate) fn start(carrier: &'static Carrier) -> Result<(), PlatformError> {
+pub(crate) fn start(carrier: &'static Carrier, seat: &'static Seat) -> Result<(), PlatformError> {
     fault::install();
     let signals = SignalStack::map()?;
     let start = signals.bottom().cast::<Start>();
     const { assert!(size_of::<Start>() <= fault::BOTTOM_BYTES) };
+    let before = seat.last();
     // SAFETY: the bottom of a signal stack is ours until the thread has it, page-aligned, and
     // large enough, as asserted.
-    unsafe { start.write(Start { carrier, signals }) };
+    unsafe { start.write(Start { carrier, signals, seat, before }) };
     let mut bytes = STACK_BYTES;
     loop {
         match create(start.cast(), bytes) {
-            0 => return Ok(()),
+            Ok(thread) => {
+                seat.thread.store(thread, Ordering::Relaxed);
+                return Ok(());
+            }
             // The thread-locals do not fit: see pthread_create(3) on glibc, allocate_stack.
-            libc::EINVAL if bytes < STACK_BYTES_MAX => bytes *= 2,
-            errno => {
+            Err(libc::EINVAL) if bytes < STACK_BYTES_MAX => bytes *= 2,
+            Err(errno) => {
                 // SAFETY: there is no thread, so what was written comes back to us alone.
                 let start = unsafe { start.read() };
                 start.signals.unmap();
@@ -60,28 +133,43 @@ pub(crate) fn start(carrier: &'static Carrier) -> Result<(), PlatformError> {
     }
 }
 
-/// pthread_create(3), detached, with a stack of `bytes`. The errno, 0 for success.
-fn create(start: *mut c_void, bytes: usize) -> i32 {
+/// Waits until the thread that `seat` names is gone, and with it all before it.
+pub(crate) fn join(seat: &Seat) {
+    if let Some(last) = seat.last() {
+        seat.thread.store(0, Ordering::Relaxed);
+        last.join();
+    }
+}
+
+/// pthread_create(3), with a stack of `bytes`. The thread, or the errno.
+fn create(start: *mut c_void, bytes: usize) -> Result<usize, i32> {
     let mut attributes = MaybeUninit::<libc::pthread_attr_t>::uninit();
     let attributes = attributes.as_mut_ptr();
     // SAFETY: room for the attributes, which this initialises. It cannot fail on Linux, nor can
-    // the others: `bytes` is above PTHREAD_STACK_MIN, and detached is a state.
+    // the other: `bytes` is above PTHREAD_STACK_MIN.
     unsafe { libc::pthread_attr_init(attributes) };
     // SAFETY: initialised.
     unsafe { libc::pthread_attr_setstacksize(attributes, bytes) };
-    // SAFETY: initialised.
-    unsafe { libc::pthread_attr_setdetachstate(attributes, libc::PTHREAD_CREATE_DETACHED) };
-    let mut thread = MaybeUninit::uninit();
+    let mut thread = MaybeUninit::<libc::pthread_t>::uninit();
     // SAFETY: `main` takes what `start` points to, which `start` above has written.
     let errno = unsafe { libc::pthread_create(thread.as_mut_ptr(), attributes, main, start) };
     // SAFETY: initialised, and not used any more.
     unsafe { libc::pthread_attr_destroy(attributes) };
-    errno
+    match errno {
+        // SAFETY: pthread_create has written it.
+        0 => Ok(unsafe { thread.assume_init() } as usize),
+        errno => Err(errno),
+    }
 }
 
 extern "C" fn main(start: *mut c_void) -> *mut c_void {
     // SAFETY: written by `start`, for this thread alone, and read once.
-    let Start { carrier, signals } = unsafe { start.cast::<Start>().read() };
+    let Start { carrier, signals, seat, before } = unsafe { start.cast::<Start>().read() };
+    if let Some(before) = before {
+        before.join();
+    }
+    let number = rustix::thread::gettid().as_raw_nonzero().get();
+    seat.number.store(number.unsigned_abs(), Ordering::Relaxed);
     set_up(carrier);
     signals.enter();
     carrier.run();

@@ -1,0 +1,274 @@
+//! Waiting for descriptors of any kind: pipes, terminals, devices, sockets of other libraries.
+//!
+//! | to do                                             | use                                     |
+//! |---------------------------------------------------|-----------------------------------------|
+//! | TCP, UDP, Unix sockets                            | [`net`](crate::net), which waits itself |
+//! | a descriptor in non-blocking mode: try, and wait  | [`block_on_io`]                         |
+//! | several descriptors                               | [`poll_many`]                           |
+//! | close one that others may wait for                | [`close`]                               |
+//!
+//! Readiness is a level, as in poll(2): what is ready already is found at once, again and again.
+
+use std::fmt;
+use std::ops::{BitOr, BitOrAssign};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+
+use drift_core::platform::{self, Source};
+use drift_core::reactor::Poll;
+
+use crate::error::ConcurrencyError;
+use crate::runtime::{try_runtime, wait};
+use crate::time::Instant;
+
+/// What to wait for. Errors and hang-up are reported in any case.
+///
+/// # Source
+/// Drift's `std.io.Interest`; the bits are those of poll(2).
+///
+/// # Examples
+/// ```
+/// use drift::io::Interest;
+///
+/// assert_eq!(Interest::READABLE | Interest::WRITABLE, Interest::BOTH);
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Interest(u32);
+
+impl Interest {
+    /// There is something to read or to accept, or the end has come.
+    pub const READABLE: Self = Self(platform::Interest::READ.0);
+    /// There is room to write.
+    pub const WRITABLE: Self = Self(platform::Interest::WRITE.0);
+    /// Either.
+    pub const BOTH: Self = Self(platform::Interest::BOTH.0);
+}
+
+impl BitOr for Interest {
+    type Output = Self;
+
+    fn bitor(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+}
+
+impl BitOrAssign for Interest {
+    fn bitor_assign(&mut self, other: Self) {
+        self.0 |= other.0;
+    }
+}
+
+impl fmt::Debug for Interest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match *self {
+            Self::READABLE => "READABLE",
+            Self::WRITABLE => "WRITABLE",
+            _ => "BOTH",
+        })
+    }
+}
+
+/// What a descriptor is ready for.
+///
+/// # Source
+/// poll(2): `POLLIN`, `POLLOUT`, `POLLERR`, `POLLHUP`.
+///
+/// # Examples
+/// ```
+/// use drift::io::{Interest, block_on_io};
+///
+/// let (reader, writer) = std::io::pipe().unwrap();
+/// drop(writer);
+/// let ready = block_on_io(&reader, Interest::READABLE, None).unwrap();
+/// assert!(ready.is_hung_up() && !ready.is_error());
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Ready(u32);
+
+impl Ready {
+    /// Whether it was asked for reading, and a read will not wait.
+    #[must_use]
+    pub const fn is_readable(self) -> bool {
+        self.0 & Interest::READABLE.0 != 0
+    }
+
+    /// Whether it was asked for writing, and a write will not wait.
+    #[must_use]
+    pub const fn is_writable(self) -> bool {
+        self.0 & Interest::WRITABLE.0 != 0
+    }
+
+    /// Whether there is an error, which the next call tells.
+    #[must_use]
+    pub const fn is_error(self) -> bool {
+        self.0 & platform::Interest::ERROR.0 != 0
+    }
+
+    /// Whether the other side is gone. There may still be something to read.
+    #[must_use]
+    pub const fn is_hung_up(self) -> bool {
+        self.0 & platform::Interest::HANG_UP.0 != 0
+    }
+
+    /// Whether it is ready for anything at all.
+    #[must_use]
+    pub const fn is_any(self) -> bool {
+        self.0 != 0
+    }
+}
+
+/// A descriptor in a [`poll_many`], by its number.
+///
+/// # Source
+/// poll(2): `struct pollfd`.
+#[derive(Clone, Copy, Debug)]
+pub struct PollFd {
+    descriptor: RawFd,
+    interest: Interest,
+    ready: Ready,
+}
+
+impl PollFd {
+    /// A descriptor, and what to wait for.
+    pub fn new(descriptor: &impl AsRawFd, interest: Interest) -> Self {
+        Self { descriptor: descriptor.as_raw_fd(), interest, ready: Ready::default() }
+    }
+
+    /// What it is waited for.
+    #[must_use]
+    pub const fn interest(&self) -> Interest {
+        self.interest
+    }
+
+    /// What the last call found it ready for; nothing if that failed or timed out.
+    #[must_use]
+    pub const fn ready(&self) -> Ready {
+        self.ready
+    }
+
+    fn core(&self) -> Poll {
+        Poll::new(source(self.descriptor), platform::Interest(self.interest.0))
+    }
+}
+
+impl AsRawFd for PollFd {
+    fn as_raw_fd(&self) -> RawFd {
+        self.descriptor
+    }
+}
+
+fn source(descriptor: RawFd) -> Source {
+    // A negative one is beyond all tables, and refused as what it is.
+    Source(descriptor.cast_unsigned())
+}
+
+/// Waits until a descriptor is ready for any of `interest`, or until `deadline`; an OS thread
+/// blocks. This is how foreign code waits on a virtual thread: keep its descriptor in non-blocking
+/// mode, and come here when a call says `WouldBlock`.
+///
+/// A regular file, which is always ready, is.
+///
+/// # Errors
+/// `Failed(Platform)` if it cannot be waited for: it is closed, or its number is out of bounds.
+/// `Closed` if it is [closed](close) meanwhile. `Cancelled`, also if it is ready; `Timeout` only if
+/// it is not.
+///
+/// # Source
+/// Drift's `std.concurrent.block_on_io`.
+///
+/// # Examples
+/// ```
+/// use std::io::Write;
+/// use drift::io::{Interest, block_on_io};
+/// use drift::{ConcurrencyError, Duration, Instant};
+///
+/// let (reader, mut writer) = std::io::pipe().unwrap();
+/// let soon = Instant::now() + Duration::from_millis(2);
+/// let nothing = block_on_io(&reader, Interest::READABLE, Some(soon));
+/// assert_eq!(nothing, Err(ConcurrencyError::Timeout));
+///
+/// drift::spawn(move || writer.write_all(b"x"));
+/// assert!(block_on_io(&reader, Interest::READABLE, None).unwrap().is_readable());
+/// ```
+pub fn block_on_io(
+    descriptor: &impl AsRawFd,
+    interest: Interest,
+    deadline: Option<Instant>,
+) -> Result<Ready, ConcurrencyError> {
+    let mut one = [PollFd::new(descriptor, interest).core()];
+    poll(&mut one, deadline)?;
+    Ok(Ready(one[0].ready.0))
+}
+
+/// Waits until one of several descriptors is ready, or until `deadline`; how many are. A deadline
+/// that is over looks once. The same descriptor may be there several times.
+///
+/// # Errors
+/// When several hold, the first listed. `Failed(Platform)` if one of them cannot be waited for;
+/// `Closed` if one is [closed](close) meanwhile; `Cancelled`, also if one is ready; `Timeout` if
+/// none is.
+///
+/// # Source
+/// Drift's `std.io.poll_many`; poll(2).
+///
+/// # Examples
+/// ```
+/// use std::io::Write;
+/// use drift::io::{Interest, PollFd, poll_many};
+///
+/// let (one, _quiet) = std::io::pipe().unwrap();
+/// let (other, mut writer) = std::io::pipe().unwrap();
+/// writer.write_all(b"x").unwrap();
+/// let mut both = [&one, &other].map(|pipe| PollFd::new(pipe, Interest::READABLE));
+/// assert_eq!(poll_many(&mut both, None), Ok(1));
+/// assert!(!both[0].ready().is_any() && both[1].ready().is_readable());
+/// ```
+pub fn poll_many(
+    descriptors: &mut [PollFd],
+    deadline: Option<Instant>,
+) -> Result<usize, ConcurrencyError> {
+    for one in descriptors.iter_mut() {
+        one.ready = Ready::default();
+    }
+    let mut polls: Vec<Poll> = descriptors.iter().map(PollFd::core).collect();
+    let ready = poll(&mut polls, deadline)?;
+    for (one, poll) in descriptors.iter_mut().zip(&polls) {
+        one.ready = Ready(poll.ready.0);
+    }
+    Ok(ready)
+}
+
+fn poll(polls: &mut [Poll], deadline: Option<Instant>) -> Result<usize, ConcurrencyError> {
+    let waits = match deadline {
+        None => wait()?,
+        Some(deadline) => wait()?.until(deadline.core()),
+    };
+    Ok(try_runtime()?.poll_many(polls, &waits)?)
+}
+
+/// Closes a descriptor, and ends the waits for it with `Closed`. One that is closed in any other
+/// way may leave who waits for it waiting until their deadline.
+///
+/// # Source
+/// Beyond Drift's `std.io`; Go's `os.File.Close`.
+///
+/// # Examples
+/// ```
+/// use std::os::fd::AsRawFd;
+/// use drift::io::{Interest, block_on_io, close};
+///
+/// drift::run(|| {
+///     let (reader, _writer) = std::io::pipe().unwrap();
+///     let number = reader.as_raw_fd();
+///     let waiter = drift::spawn(move || block_on_io(&number, Interest::READABLE, None));
+///     drift::yield_now();
+///     close(reader);
+///     assert!(waiter.join().unwrap().is_err());
+/// });
+/// ```
+pub fn close(descriptor: impl Into<OwnedFd>) {
+    let descriptor = descriptor.into();
+    if let Ok(runtime) = try_runtime() {
+        runtime.closing(source(descriptor.as_raw_fd()));
+    }
+    drop(descriptor);
+}

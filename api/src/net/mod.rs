@@ -1,0 +1,32 @@
+//! TCP, UDP and Unix sockets as std has them, which park virtual threads.
+//!
+//! The names, signatures and errors are std's, so that blocking code and blocking libraries run
+//! unchanged; on plain OS threads the calls block, as std's do.
+//!
+//! | differs from std             | how                                                         |
+//! |------------------------------|-------------------------------------------------------------|
+//! | a time-out                   | is [`TimedOut`](std::io::ErrorKind::TimedOut) in every call |
+//! | a cancelled virtual thread   | a call that would have to wait answers                      |
+//! |                              | [`Other`](std::io::ErrorKind::Other), with                  |
+//! |                              | [`ConcurrencyError::Cancelled`](crate::ConcurrencyError)    |
+//! | `try_clone`                  | share by reference or `Arc`, or [`TcpStream::into_split`]   |
+//! | `set_nonblocking`            | there is no such mode: a virtual thread is cheaper          |
+//! | host names                   | block the carrier while they are looked up                  |
+//! | a fork without an exec       | the child must not use what it inherits                     |
+//!
+//! | to wait for something else   | [`io`](crate::io)                                           |
+//! |------------------------------|-------------------------------------------------------------|
+
+#[macro_use]
+mod as_std;
+mod accept;
+mod socket;
+mod split;
+mod tcp;
+mod udp;
+mod unix;
+
+pub use self::split::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, ReuniteError, Stream, WriteHalf};
+pub use self::tcp::{TcpIncoming, TcpListener, TcpStream};
+pub use self::udp::UdpSocket;
+pub use self::unix::{UnixIncoming, UnixListener, UnixStream};

@@ -1,0 +1,340 @@
+//! A descriptor of ours: non-blocking, registered once, and the loop that every call is.
+//!
+//! | step                     | what                                                            |
+//! |--------------------------|-----------------------------------------------------------------|
+//! | the reactor knows ready  | the system call is tried; most calls end here                   |
+//! | it would block           | what was *seen* is cleared: an event that came since then stays |
+//! | a stream gave less than  | the same, which saves the call that would say so; not if its    |
+//! | it was asked for         | end was seen, after which there is no event any more            |
+//! | the reactor knows        | the caller waits, then begins again                             |
+//! | nothing                  |                                                                 |
+//! | the time is over         | one last try: ready goes before the time-out                    |
+//!
+//! A loop that never waits would keep its carrier: after a mebibyte or 64 calls in one direction
+//! the caller lets others run.
+
+use std::fmt;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::time::Duration;
+
+use drift_core::error::ConcurrencyError as CoreError;
+use drift_core::platform::{Interest, Source};
+use drift_core::reactor::Readiness;
+use drift_core::runtime::Runtime;
+use drift_core::sync::Wait;
+use drift_core::time::Instant;
+use socket2::SockRef;
+
+use crate::concurrent::yield_now;
+use crate::error::ConcurrencyError;
+use crate::runtime::{try_runtime, wait};
+
+/// What may be moved in one direction without a wait before others get their turn, in bytes.
+const BUDGET: u32 = 1 << 20;
+
+/// What a call costs at least, of that.
+const CALL: u32 = BUDGET / 64;
+
+/// A socket of std's kind `T`, with what the reactor has of it.
+pub(super) struct Socket<T> {
+    /// First, because fields are dropped in this order: the reactor forgets the descriptor
+    /// before its number can be somebody else's.
+    registration: Registration,
+    inner: T,
+    pub reads: Side,
+    pub writes: Side,
+}
+
+/// The reactor's entry for a descriptor, until this is dropped.
+struct Registration {
+    runtime: &'static Runtime,
+    source: Source,
+}
+
+impl Drop for Registration {
+    fn drop(&mut self) {
+        self.runtime.deregister(self.source);
+    }
+}
+
+/// One direction of a socket. Relaxed: what is lost between two threads is a fair share of one.
+pub(super) struct Side {
+    interest: Interest,
+    /// Nanoseconds that a call may wait; 0 for no bound.
+    timeout: AtomicU64,
+    /// What was moved since the last wait.
+    spent: AtomicU32,
+}
+
+impl Side {
+    const fn new(interest: Interest) -> Self {
+        Self { interest, timeout: AtomicU64::new(0), spent: AtomicU32::new(0) }
+    }
+
+    /// As std's `read_timeout` and `write_timeout`.
+    pub fn timeout(&self) -> Option<Duration> {
+        match self.timeout.load(Ordering::Relaxed) {
+            0 => None,
+            nanoseconds => Some(Duration::from_nanos(nanoseconds)),
+        }
+    }
+
+    /// As std's `set_read_timeout` and `set_write_timeout`.
+    pub fn set_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
+        let nanoseconds = timeout.map_or(Ok(0), |timeout| positive(timeout).map(nanoseconds))?;
+        self.timeout.store(nanoseconds, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// When a wait that begins now ends.
+    fn until(&self, runtime: &Runtime) -> Instant {
+        match self.timeout.load(Ordering::Relaxed) {
+            0 => Instant::FAR,
+            nanoseconds => runtime.platform().now() + nanoseconds,
+        }
+    }
+
+    /// After a call that moved so many bytes.
+    fn spend(&self, bytes: usize) {
+        let bytes = u32::try_from(bytes).unwrap_or(BUDGET);
+        // A load and a store: an addition that gets lost only lets somebody go on for longer.
+        let spent = self.spent.load(Ordering::Relaxed).saturating_add(bytes.max(CALL));
+        if spent < BUDGET {
+            return self.spent.store(spent, Ordering::Relaxed);
+        }
+        self.spent.store(0, Ordering::Relaxed);
+        if Runtime::here().is_some() {
+            yield_now();
+        }
+    }
+}
+
+/// The span, in nanoseconds; the longest there is, if that is more.
+pub(super) fn nanoseconds(span: Duration) -> u64 {
+    u64::try_from(span.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// The time-out, unless it is zero, which std refuses.
+pub(super) fn positive(timeout: Duration) -> io::Result<Duration> {
+    if timeout.is_zero() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "a time-out of zero"));
+    }
+    Ok(timeout)
+}
+
+/// When so many nanoseconds from now are over.
+pub(super) fn after(nanoseconds: u64) -> io::Result<Instant> {
+    let runtime = try_runtime().map_err(ConcurrencyError::from)?;
+    Ok(runtime.platform().now() + nanoseconds)
+}
+
+impl<T: AsFd> Socket<T> {
+    /// Registers a socket that is in non-blocking mode already.
+    ///
+    /// # Errors
+    /// The reactor's, which has no room or cannot wait for this descriptor.
+    pub fn register(inner: T) -> io::Result<Self> {
+        let runtime = try_runtime().map_err(ConcurrencyError::from)?;
+        let source = Source(inner.as_fd().as_raw_fd().cast_unsigned());
+        runtime.register(source).map_err(ConcurrencyError::from)?;
+        Ok(Self {
+            registration: Registration { runtime, source },
+            inner,
+            reads: Side::new(Interest::READ),
+            writes: Side::new(Interest::WRITE),
+        })
+    }
+
+    /// Registers any socket, and keeps the time-outs that it has.
+    ///
+    /// # Errors
+    /// As `register`, and those of fcntl(2).
+    pub fn adopt(inner: T) -> io::Result<Self> {
+        let (reads, writes) = {
+            let raw = SockRef::from(&inner);
+            raw.set_nonblocking(true)?;
+            (raw.read_timeout()?, raw.write_timeout()?)
+        };
+        let socket = Self::register(inner)?;
+        socket.reads.set_timeout(reads)?;
+        socket.writes.set_timeout(writes)?;
+        Ok(socket)
+    }
+
+    /// The socket as it was, blocking and with the time-outs that it has here.
+    ///
+    /// # Errors
+    /// Those of fcntl(2) and setsockopt(2).
+    pub fn release(self) -> io::Result<T> {
+        let (reads, writes) = (self.reads.timeout(), self.writes.timeout());
+        let inner = self.into_inner();
+        {
+            let raw = SockRef::from(&inner);
+            raw.set_nonblocking(false)?;
+            raw.set_read_timeout(reads)?;
+            raw.set_write_timeout(writes)?;
+        }
+        Ok(inner)
+    }
+
+    /// The socket, registered no more.
+    pub fn into_inner(self) -> T {
+        let Self { registration, inner, .. } = self;
+        drop(registration);
+        inner
+    }
+
+    /// std's socket, for what does not wait.
+    pub fn inner(&self) -> &T {
+        &self.inner
+    }
+
+    /// Reads up to `length` bytes of a stream.
+    ///
+    /// # Errors
+    /// Those of `read`, and of the wait.
+    pub fn receive(
+        &self,
+        length: usize,
+        read: impl FnMut(&T) -> io::Result<usize>,
+    ) -> io::Result<usize> {
+        if length == 0 {
+            return Ok(0);
+        }
+        self.stream(&self.reads, length, read)
+    }
+
+    /// Writes up to `length` bytes of a stream.
+    ///
+    /// # Errors
+    /// Those of `write`, and of the wait.
+    pub fn transmit(
+        &self,
+        length: usize,
+        write: impl FnMut(&T) -> io::Result<usize>,
+    ) -> io::Result<usize> {
+        self.stream(&self.writes, length, write)
+    }
+
+    fn stream(
+        &self,
+        side: &Side,
+        length: usize,
+        call: impl FnMut(&T) -> io::Result<usize>,
+    ) -> io::Result<usize> {
+        let (moved, seen) = self.attempt(side, || side.until(self.registration.runtime), call)?;
+        if 0 < moved && moved < length && !seen.is_ended() {
+            self.clear(side, seen);
+        }
+        side.spend(moved);
+        Ok(moved)
+    }
+
+    /// Receives what comes in one piece, or looks at it; `size` says how much it was.
+    ///
+    /// # Errors
+    /// Those of `call`, and of the wait.
+    pub fn take<R>(
+        &self,
+        call: impl FnMut(&T) -> io::Result<R>,
+        size: impl FnOnce(&R) -> usize,
+    ) -> io::Result<R> {
+        self.whole(&self.reads, call, size)
+    }
+
+    /// Sends what goes in one piece.
+    ///
+    /// # Errors
+    /// Those of `call`, and of the wait.
+    pub fn put(&self, call: impl FnMut(&T) -> io::Result<usize>) -> io::Result<usize> {
+        self.whole(&self.writes, call, |sent| *sent)
+    }
+
+    fn whole<R>(
+        &self,
+        side: &Side,
+        call: impl FnMut(&T) -> io::Result<R>,
+        size: impl FnOnce(&R) -> usize,
+    ) -> io::Result<R> {
+        let (moved, _) = self.attempt(side, || side.until(self.registration.runtime), call)?;
+        side.spend(size(&moved));
+        Ok(moved)
+    }
+
+    /// Repeats `call` until it does not say `WouldBlock`, and waits in between until `until` at
+    /// the latest. With what was seen before the last try.
+    ///
+    /// # Errors
+    /// Those of `call`, and of the wait.
+    pub fn attempt<R>(
+        &self,
+        side: &Side,
+        until: impl Fn() -> Instant,
+        mut call: impl FnMut(&T) -> io::Result<R>,
+    ) -> io::Result<(R, Readiness)> {
+        let Registration { runtime, source } = self.registration;
+        let mut waits: Option<Wait> = None;
+        loop {
+            let seen = runtime.readiness(source, side.interest);
+            if seen.is_ready() {
+                match call(&self.inner) {
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                        self.clear(side, seen);
+                    }
+                    ended => return ended.map(|value| (value, seen)),
+                }
+            }
+            let waits = match &waits {
+                Some(waits) => waits,
+                None => waits.insert(wait()?.until(until())),
+            };
+            side.spent.store(0, Ordering::Relaxed);
+            if let Err(ended) = runtime.wait_ready(source, side.interest, waits) {
+                return self.last_try(ended, call).map(|value| (value, seen));
+            }
+        }
+    }
+
+    /// A time-out is one only if there is still nothing: the timer may have been quicker than an
+    /// event that was there.
+    #[cold]
+    fn last_try<R>(
+        &self,
+        ended: CoreError,
+        call: impl FnOnce(&T) -> io::Result<R>,
+    ) -> io::Result<R> {
+        let told = match ended {
+            CoreError::Timeout => call(&self.inner),
+            _ => Err(io::ErrorKind::WouldBlock.into()),
+        };
+        told.map_err(|error| match error.kind() {
+            io::ErrorKind::WouldBlock => ConcurrencyError::from(ended).into(),
+            _ => error,
+        })
+    }
+
+    fn clear(&self, side: &Side, seen: Readiness) {
+        self.registration.runtime.clear_ready(self.registration.source, side.interest, seen);
+    }
+}
+
+impl<T: AsFd> AsFd for Socket<T> {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.inner.as_fd()
+    }
+}
+
+impl<T: AsFd> AsRawFd for Socket<T> {
+    fn as_raw_fd(&self) -> RawFd {
+        self.inner.as_fd().as_raw_fd()
+    }
+}
+
+/// As std's.
+impl<T: fmt::Debug> fmt::Debug for Socket<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.inner.fmt(f)
+    }
+}

@@ -1,0 +1,127 @@
+//! A TCP port that takes connections.
+
+use std::io;
+use std::net::{self, SocketAddr, ToSocketAddrs};
+
+use socket2::SockRef;
+
+use super::TcpStream;
+use crate::net::accept;
+use crate::net::socket::Socket;
+use crate::time::Duration;
+
+/// A TCP port that takes connections; `accept` parks.
+///
+/// Shared by reference, several virtual threads may accept at once. To end them all from outside:
+/// `socket2::SockRef::from(&listener).shutdown(Shutdown::Both)`, after which they answer
+/// `InvalidInput`.
+///
+/// # Source
+/// Drift's `std.net.TcpListener`; [`std::net::TcpListener`].
+///
+/// # Examples
+/// ```
+/// use drift::net::{TcpListener, TcpStream};
+///
+/// let listener = TcpListener::bind("[::1]:0").unwrap();
+/// let address = listener.local_addr().unwrap();
+/// let client = drift::spawn(move || TcpStream::connect(address).unwrap());
+/// for stream in listener.incoming().take(1) {
+///     assert_eq!(stream.unwrap().local_addr().unwrap(), address);
+/// }
+/// # client.join().unwrap();
+/// ```
+pub struct TcpListener(Socket<net::TcpListener>);
+
+/// The connections that come, without end; from [`TcpListener::incoming`].
+#[derive(Debug)]
+pub struct TcpIncoming<'a>(&'a TcpListener);
+
+impl TcpListener {
+    /// Listens at the first of the addresses that is free, with as long a queue as the machine
+    /// allows. A host name blocks the carrier while it is looked up.
+    ///
+    /// # Errors
+    /// Those of bind(2) and listen(2); the reactor's if it has no room.
+    ///
+    /// # Source
+    /// [`std::net::TcpListener::bind`].
+    pub fn bind(address: impl ToSocketAddrs) -> io::Result<Self> {
+        let listener = net::TcpListener::bind(address)?;
+        // Again: std's queue has 128 places, and a connection that finds none tries again a second
+        // later. The kernel cuts the number to what it allows (listen(2), somaxconn).
+        SockRef::from(&listener).listen(i32::MAX)?;
+        listener.set_nonblocking(true)?;
+        Ok(Self(Socket::register(listener)?))
+    }
+
+    /// Waits for a connection. With it comes the address of the other side.
+    ///
+    /// # Errors
+    /// Those of accept(2), among them `ConnectionAborted`, after which the next call may go well;
+    /// `Other`, with `Cancelled`, if the virtual thread is cancelled.
+    ///
+    /// # Source
+    /// [`std::net::TcpListener::accept`].
+    pub fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
+        self.taken(accept::accept(&self.0)?)
+    }
+
+    /// Waits for a connection for at most `timeout`.
+    ///
+    /// # Errors
+    /// As [`accept`](Self::accept); `TimedOut`, with a zero at once if there is no connection;
+    /// `Other`, with `Failed(InvalidDuration)`, for a negative one.
+    ///
+    /// # Source
+    /// Drift's `std.net`: every wait has a form with a time-out.
+    ///
+    /// # Examples
+    /// ```
+    /// use std::io::ErrorKind;
+    /// use drift::net::TcpListener;
+    ///
+    /// let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    /// let nobody = listener.accept_timeout(drift::Duration::from_millis(5));
+    /// assert_eq!(nobody.unwrap_err().kind(), ErrorKind::TimedOut);
+    /// ```
+    pub fn accept_timeout(
+        &self,
+        timeout: impl Into<Duration>,
+    ) -> io::Result<(TcpStream, SocketAddr)> {
+        self.taken(accept::accept_timeout(&self.0, timeout.into())?)
+    }
+
+    /// The connections that come, one after the other.
+    #[must_use]
+    pub fn incoming(&self) -> TcpIncoming<'_> {
+        TcpIncoming(self)
+    }
+
+    fn taken(&self, accepted: accept::Accepted) -> io::Result<(TcpStream, SocketAddr)> {
+        let (raw, address) = accepted;
+        let address = address.as_socket().ok_or(io::ErrorKind::InvalidData)?;
+        Ok((TcpStream(Socket::register(raw.into())?), address))
+    }
+
+    as_std! { net::TcpListener;
+        /// The address that it listens at.
+        fn local_addr() -> SocketAddr;
+        /// How many routers the packets of its connections pass (`IP_TTL`).
+        fn ttl() -> u32;
+        /// Says how many routers the packets of its connections pass.
+        fn set_ttl(routers: u32) -> ();
+        /// Takes what went wrong since (`SO_ERROR`).
+        fn take_error() -> Option<io::Error>;
+    }
+}
+
+impl Iterator for TcpIncoming<'_> {
+    type Item = io::Result<TcpStream>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        Some(self.0.accept().map(|(stream, _)| stream))
+    }
+}
+
+descriptor!(TcpListener, net::TcpListener);

@@ -1,0 +1,7 @@
+//! TCP.
+
+mod listener;
+mod stream;
+
+pub use self::listener::{TcpIncoming, TcpListener};
+pub use self::stream::TcpStream;

@@ -1,0 +1,137 @@
+//! A connection within the machine.
+
+use std::io;
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::net::{self, SocketAddr};
+use std::path::Path;
+use std::time::Duration;
+
+use drift_core::sched::park;
+use drift_core::time::{Instant, MILLISECOND};
+use socket2::{Domain, SockAddr, Type};
+
+use crate::error::ConcurrencyError;
+use crate::net::socket::{Socket, after, nanoseconds, positive};
+use crate::runtime::wait_until;
+
+/// The first and the longest pause before a full listener is asked again.
+const PAUSES: (u64, u64) = (MILLISECOND / 4, 16 * MILLISECOND);
+
+/// A connection within the machine; reads and writes park. As
+/// [`TcpStream`](crate::net::TcpStream).
+///
+/// # Source
+/// Drift's `std.net.UnixStream`; [`std::os::unix::net::UnixStream`].
+///
+/// # Examples
+/// ```
+/// use std::io::{Read, Write};
+/// use drift::net::UnixStream;
+///
+/// let (mut one, mut other) = UnixStream::pair().unwrap();
+/// let reader = drift::spawn(move || {
+///     let mut all = String::new();
+///     other.read_to_string(&mut all).map(|_| all).unwrap()
+/// });
+/// one.write_all(b"hello").unwrap();
+/// drop(one);
+/// assert_eq!(reader.join().unwrap(), "hello");
+/// ```
+pub struct UnixStream(pub(super) Socket<net::UnixStream>);
+
+impl UnixStream {
+    /// Two streams, connected to each other.
+    ///
+    /// # Errors
+    /// Those of socketpair(2); the reactor's if it has no room.
+    ///
+    /// # Source
+    /// [`std::os::unix::net::UnixStream::pair`].
+    pub fn pair() -> io::Result<(Self, Self)> {
+        let kind = Type::STREAM.nonblocking().cloexec();
+        let (one, other) = socket2::Socket::pair_raw(Domain::UNIX, kind, None)?;
+        Ok((Self(Socket::register(one.into())?), Self(Socket::register(other.into())?)))
+    }
+
+    /// Connects to the listener at a path. While its queue is full it is asked again, at most
+    /// 16 ms later: the kernel does not tell when there is room.
+    ///
+    /// # Errors
+    /// Those of connect(2); `Other`, with `Cancelled`, if the virtual thread is cancelled; the
+    /// reactor's if it has no room.
+    ///
+    /// # Source
+    /// [`std::os::unix::net::UnixStream::connect`].
+    pub fn connect(path: impl AsRef<Path>) -> io::Result<Self> {
+        Self::connect_until(&SockAddr::unix(path)?, Instant::FAR)
+    }
+
+    /// Connects to an address: a path or an abstract name.
+    ///
+    /// # Errors
+    /// As [`connect`](Self::connect).
+    ///
+    /// # Source
+    /// [`std::os::unix::net::UnixStream::connect_addr`].
+    pub fn connect_addr(address: &SocketAddr) -> io::Result<Self> {
+        Self::connect_until(&raw_address(address)?, Instant::FAR)
+    }
+
+    /// Connects to an address, for at most `timeout`.
+    ///
+    /// # Errors
+    /// As [`connect`](Self::connect); `TimedOut`; `InvalidInput` if the time is zero.
+    ///
+    /// # Source
+    /// As [`TcpStream::connect_timeout`](crate::net::TcpStream::connect_timeout).
+    pub fn connect_timeout(address: &SocketAddr, timeout: Duration) -> io::Result<Self> {
+        let until = after(nanoseconds(positive(timeout)?))?;
+        Self::connect_until(&raw_address(address)?, until)
+    }
+
+    fn connect_until(address: &SockAddr, until: Instant) -> io::Result<Self> {
+        let kind = Type::STREAM.nonblocking().cloexec();
+        let raw = socket2::Socket::new_raw(Domain::UNIX, kind, None)?;
+        let mut pause = PAUSES.0;
+        loop {
+            match raw.connect(address) {
+                Ok(()) => return Ok(Self(Socket::register(raw.into())?)),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) => return Err(error),
+            }
+            let next = after(pause)?;
+            let is_last = next >= until;
+            let slept = park::sleep(&wait_until(next.min(until))?);
+            slept.map_err(ConcurrencyError::from)?;
+            if is_last {
+                return Err(ConcurrencyError::Timeout.into());
+            }
+            pause = (2 * pause).min(PAUSES.1);
+        }
+    }
+
+    as_std! { net::UnixStream;
+        /// The address of the other side.
+        fn peer_addr() -> SocketAddr;
+        /// The address of this side.
+        fn local_addr() -> SocketAddr;
+        /// Takes what went wrong since (`SO_ERROR`).
+        fn take_error() -> Option<io::Error>;
+    }
+}
+
+/// As socket2 has it, which takes a name that begins with a zero for an abstract one.
+fn raw_address(address: &SocketAddr) -> io::Result<SockAddr> {
+    if let Some(path) = address.as_pathname() {
+        return SockAddr::unix(path);
+    }
+    let name = address
+        .as_abstract_name()
+        .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "an address without a name"))?;
+    let zeroed = [&[0], name].concat();
+    SockAddr::unix(Path::new(std::ffi::OsStr::from_bytes(&zeroed)))
+}
+
+descriptor!(UnixStream, net::UnixStream);
+stream!(UnixStream);

@@ -1,0 +1,169 @@
+//! Descriptors that the runtime owns: registered once, edge-triggered, told of before they close.
+//!
+//! | step of the owner                          | step of who polls                               |
+//! |--------------------------------------------|-------------------------------------------------|
+//! | look at the direction's word; try          | change the word                                 |
+//! | nothing there: clear the word, if it is as | lock; pop who waits in that direction; unlock   |
+//! | it was seen                                |                                                 |
+//! | lock; link, unless the word says ready;    |                                                 |
+//! | unlock; sleep; begin anew                  |                                                 |
+//!
+//! The word is looked at and changed before the lock is taken or under it: one of the two sees the
+//! other. Whoever is woken tries again; a wake for nothing costs one try.
+//!
+//! The generation of the slot goes up with every registration and travels in the events, so that
+//! a late one of a descriptor of the past does nothing.
+
+use crate::error::ConcurrencyError;
+use crate::platform::{Interest, PlatformError, Source};
+use crate::reactor::readiness::{Direction, Readiness};
+use crate::reactor::slot::{Claimed, Slot, SlotState, readers, writers};
+use crate::reactor::token;
+use crate::runtime::Runtime;
+use crate::sync::wait_queue::{self, Queue, Wait, Waited, Waiters};
+
+impl Slot {
+    fn direction(&self, direction: Interest) -> &Direction {
+        if direction == Interest::READ { &self.read } else { &self.write }
+    }
+
+    /// Wakes who waits in these directions, after the words or the state say why.
+    pub(super) fn wake(&self, directions: Interest) {
+        if directions.intersects(Interest::READ) {
+            wait_queue::wake_all(&self.state, readers);
+        }
+        if directions.intersects(Interest::WRITE) {
+            wait_queue::wake_all(&self.state, writers);
+        }
+    }
+
+    /// An event of an owned descriptor.
+    pub(super) fn edge(&self, ready: Interest) {
+        let ended = |end: Interest| ready.intersects(end);
+        if ready.intersects(Interest::READ) {
+            self.read.ready(ended(Interest::HANG_UP.union(Interest::READ_END)));
+        }
+        if ready.intersects(Interest::WRITE) {
+            self.write.ready(ended(Interest::HANG_UP));
+        }
+        self.wake(ready);
+    }
+}
+
+fn list_of(direction: Interest) -> fn(&mut SlotState) -> &mut Waiters {
+    if direction == Interest::READ { readers } else { writers }
+}
+
+impl Runtime {
+    /// Takes a descriptor over, which the caller owns: both directions are watched until
+    /// [`deregister`](Self::deregister), and count as ready at first.
+    ///
+    /// # Errors
+    /// What the platform says of it; [`PlatformError::NotPollable`] for one that is always ready.
+    pub fn register(&'static self, source: Source) -> Result<(), PlatformError> {
+        let slot = self.reactor.slot(source.0).ok_or(PlatformError::Limit {
+            what: "the number of a descriptor (MAX_SOURCES)",
+            limit: crate::reactor::MAX_SOURCES,
+        })?;
+        self.reactor.use_it();
+        let mut claimed = Claimed::new();
+        let generation = slot.state.lock().take_over(&mut claimed);
+        super::schedule_all(claimed);
+        let registered = self.register_as(slot, source, generation);
+        if registered.is_err() {
+            slot.state.lock().give_up();
+        }
+        registered
+    }
+
+    /// Registers a descriptor that is owned, perhaps anew: both directions count as ready.
+    pub(super) fn register_as(
+        &'static self,
+        slot: &Slot,
+        source: Source,
+        generation: u32,
+    ) -> Result<(), PlatformError> {
+        let registered = self.platform().io_register(source, token(source, generation));
+        slot.read.register();
+        slot.write.register();
+        // Also who waited for a descriptor of the past by that number looks anew.
+        slot.wake(Interest::BOTH);
+        registered
+    }
+
+    /// Before an owned descriptor is closed, or is its owner's alone again: who waits for it is
+    /// told `Closed`.
+    pub fn deregister(&'static self, source: Source) {
+        let Some(slot) = self.reactor.slot(source.0) else { return };
+        self.platform().io_deregister(source);
+        let mut claimed = Claimed::new();
+        {
+            let mut state = slot.state.lock();
+            state.give_up();
+            state.close(&mut claimed);
+        }
+        super::schedule_all(claimed);
+        slot.wake(Interest::BOTH);
+    }
+
+    /// Before a descriptor that is not owned is closed: who waits for it is told `Closed`.
+    pub fn closing(&'static self, source: Source) {
+        let Some(slot) = self.reactor.slot(source.0) else { return };
+        let mut claimed = Claimed::new();
+        slot.state.lock().close(&mut claimed);
+        super::schedule_all(claimed);
+        slot.wake(Interest::BOTH);
+    }
+
+    /// What is known of one direction ([`Interest::READ`] or [`Interest::WRITE`]) of an owned
+    /// descriptor. To be looked at before a try.
+    pub fn readiness(&'static self, source: Source, direction: Interest) -> Readiness {
+        let slot = self.reactor.slot(source.0).expect("a registered source has a slot");
+        slot.direction(direction).look()
+    }
+
+    /// After a try that found nothing; `seen` is what `readiness` gave before it. A read of a
+    /// stream that filled only a part of its buffer has found that, too, unless `seen` is ended.
+    pub fn clear_ready(&'static self, source: Source, direction: Interest, seen: Readiness) {
+        let slot = self.reactor.slot(source.0).expect("a registered source has a slot");
+        slot.direction(direction).clear(seen);
+    }
+
+    /// Waits until that direction of an owned descriptor may be ready; at once if it is.
+    ///
+    /// # Errors
+    /// `Closed` if it is, or was closed meanwhile; `Cancelled`, `Timeout`.
+    pub fn wait_ready(
+        &'static self,
+        source: Source,
+        direction: Interest,
+        wait: &Wait,
+    ) -> Result<(), ConcurrencyError> {
+        let slot = self.reactor.slot(source.0).expect("a registered source has a slot");
+        self.see_that_somebody_polls(wait)?;
+        let queue = Queue { lock: &slot.state, list: list_of(direction) };
+        let mut closes = None;
+        let waits = |state: &mut SlotState| {
+            closes = state.is_owned().then(|| state.closes());
+            closes.is_some() && !slot.direction(direction).look().is_ready()
+        };
+        let waited = queue.wait(wait, waits, |_| {})?;
+        let is_closed = match (closes, waited) {
+            (None, _) => true,
+            (Some(_), Waited::No) => false,
+            (Some(closes), Waited::Yes) => slot.state.lock().closes() != closes,
+        };
+        if is_closed { Err(ConcurrencyError::Closed) } else { Ok(()) }
+    }
+
+    /// An OS thread that waits for an event needs a carrier that polls.
+    pub(super) fn see_that_somebody_polls(
+        &'static self,
+        wait: &Wait,
+    ) -> Result<(), ConcurrencyError> {
+        if wait.is_of_thread() {
+            self.default_executor().executor.ensure_carrier()?;
+        }
+        Ok(())
+    }
+}

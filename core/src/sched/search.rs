@@ -1,0 +1,137 @@
+//! Where a carrier finds its next task: the order that `sched` promises.
+//!
+//! # Unsafe
+//! Invariant of `#![allow(unsafe_code)]`: all of it runs on the carrier's own OS thread.
+#![allow(unsafe_code)]
+
+use core::ptr::{self, NonNull};
+
+use crate::prim::Ordering;
+use crate::sched::carrier::{Carrier, SERVE_EVERY, SHARE};
+use crate::task::header::Task;
+
+impl Carrier {
+    /// The next task, by the order of `sched`.
+    #[inline]
+    pub(super) fn next(&'static self) -> Option<NonNull<Task>> {
+        let executor = self.executor;
+        let (tick, stays) = self.own(|own| {
+            own.tick = own.tick.wrapping_add(1);
+            (own.tick, own.stays)
+        });
+        if tick.is_multiple_of(SERVE_EVERY) {
+            self.serve();
+            if !executor.is_solo()
+                && let Some(task) = executor.injector.pop()
+            {
+                return Some(task);
+            }
+        }
+        if executor.is_solo() {
+            // SAFETY: the owner's thread.
+            return unsafe { self.queue.pop() }.or_else(|| self.take_share());
+        }
+        if stays {
+            return self.next_of_three(tick);
+        }
+        self.next_in_queue().or_else(|| self.take_share()).or_else(|| self.steal())
+    }
+
+    /// The same, where tasks stay.
+    #[inline(never)]
+    fn next_of_three(&'static self, tick: u32) -> Option<NonNull<Task>> {
+        // Those that stay may keep this carrier busy for ever; others must not wait for that in
+        // the queue of a carrier that is blocked.
+        if tick.is_multiple_of(SERVE_EVERY)
+            && self.queue.is_empty()
+            && let Some(task) = self.rob(tick)
+        {
+            return Some(task);
+        }
+        self.next_in_turn(tick).or_else(|| self.steal())
+    }
+
+    /// From the run queue of one carrier of several.
+    #[inline]
+    pub(super) fn next_in_queue(&'static self) -> Option<NonNull<Task>> {
+        let executor = self.executor;
+        // SAFETY: the owner's thread.
+        let task = unsafe { self.queue.pop() }?;
+        if !self.queue.is_empty() && executor.idle.wants_help() {
+            executor.notify();
+        }
+        Some(task)
+    }
+
+    /// From the injector, to an empty run queue.
+    pub(super) fn take_share(&'static self) -> Option<NonNull<Task>> {
+        let executor = self.executor;
+        let waiting = executor.injector.len();
+        if waiting == 0 {
+            return None;
+        }
+        let active = executor.active.load(Ordering::Relaxed).max(1) as usize;
+        let mut share = executor.injector.pop_batch((waiting / active + 1).min(SHARE));
+        let task = share.pop_front();
+        while let Some(next) = share.pop_front() {
+            // SAFETY: the owner's thread, and tasks that were just taken from a queue.
+            let pushed = unsafe { self.queue.push(next) };
+            debug_assert!(pushed.is_ok(), "an empty queue has room for a share");
+        }
+        if executor.idle.wants_help() && executor.has_work() {
+            executor.notify();
+        }
+        task
+    }
+
+    /// From somebody else's run queue.
+    fn steal(&'static self) -> Option<NonNull<Task>> {
+        let executor = self.executor;
+        let active = executor.active.load(Ordering::Relaxed);
+        let may = self.own(|own| {
+            own.searching = own.searching || executor.idle.begin_search(active);
+            // Xorshift (Marsaglia 2003): thieves start at different victims.
+            own.random ^= own.random << 13;
+            own.random ^= own.random >> 17;
+            own.random ^= own.random << 5;
+            own.searching.then_some(own.random)
+        })?;
+        self.rob(may)
+    }
+
+    /// Half of the first run queue that has anything, from carrier number `start` on.
+    fn rob(&'static self, start: u32) -> Option<NonNull<Task>> {
+        let executor = self.executor;
+        let count = executor.max_threads;
+        let start = start % count;
+        (0..count).find_map(|step| {
+            let index = u32::from(executor.first) + (start + step) % count;
+            let victim = executor.runtime.carrier(index as usize);
+            if ptr::eq(victim, self) {
+                return None;
+            }
+            // SAFETY: the owner's thread of the queue that receives.
+            unsafe { victim.queue.steal_into(&self.queue) }
+        })
+    }
+
+    /// A task was found: a searcher is one no more, and the last one sees that the rest is seen.
+    #[inline]
+    pub(super) fn found_work(&'static self) {
+        let executor = self.executor;
+        let (searched, starts) = self.own(|own| {
+            own.unused = 0;
+            let starts = !core::mem::replace(&mut own.running, true);
+            (core::mem::take(&mut own.searching), starts)
+        });
+        if starts {
+            executor.runtime.rouse();
+        }
+        if searched && executor.idle.stop_searching() && executor.has_work() {
+            executor.notify();
+        }
+        if executor.wants_standby() {
+            executor.grow();
+        }
+    }
+}

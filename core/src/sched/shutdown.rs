@@ -1,0 +1,324 @@
+//! Shutting an executor down: its tasks end, its carriers end, its place is free.
+//!
+//! | step                                                  | by                              |
+//! |-------------------------------------------------------|---------------------------------|
+//! | close: no submit succeeds any more, nobody waits for a| the shutdown                    |
+//! | place                                                 |                                 |
+//! | count the live tasks, and ask them to end             | the shutdown                    |
+//! | survey: look for one that is alive; wait for its end  | the shutdown, until its deadline|
+//! | the same, without waiting                             | a carrier with nothing to do    |
+//! | end: none is alive; wake the carriers, which end      | whoever finds that              |
+//! | finish: wait until the carriers' threads are gone     | a shutdown; who wants the place |
+//!
+//! What happens between two words of this is in `stage.rs`.
+//!
+//! **The survey** walks over all records, once for all together: a closed executor gets no task
+//! more, so a record that was passed need not be looked at again, and the place where a live one
+//! was found is where the next survey begins. A task counts as alive until it was let go of, after
+//! its end, by a carrier of the executor; that carrier then finds nothing to do, and surveys. One
+//! that is dropped without having run is alive until its canceller has done that, who then wakes
+//! a carrier. So the last one to end is noticed although nobody counts the tasks of an executor.
+
+use crate::error::ConcurrencyError;
+use crate::prim::Ordering;
+use crate::runtime::{DEFAULT, Runtime};
+use crate::sched::current_carrier;
+use crate::sched::executor::{Executor, ExecutorRef, Life};
+use crate::sched::park;
+use crate::sched::stage::Stage;
+use crate::sync::wait_queue::{self, Queue, Wait, Waited};
+use crate::task::Handle;
+use crate::time::{Instant, MILLISECOND};
+use crate::timer;
+
+/// What a shutdown does with virtual threads that are alive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shutdown {
+    /// Lets them end.
+    Drain,
+    /// Asks all of them to end: as [`Runtime::cancel`] for each.
+    Cancel,
+}
+
+/// What a shutdown came to: the virtual threads that were alive when it began.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ShutdownReport {
+    /// Ended, and this shutdown did not ask them to.
+    pub completed: usize,
+    /// Ended after this shutdown asked them to.
+    pub cancelled: usize,
+    /// Still alive at the deadline.
+    pub timed_out: usize,
+}
+
+/// Why there is no shutdown: the caller's mistake.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ShutdownError {
+    /// The executor that every runtime has.
+    Default,
+    /// The caller is one of the executor's own virtual threads.
+    Own,
+    /// The handle never named an executor.
+    Unknown,
+}
+
+impl core::fmt::Display for ShutdownError {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str(match self {
+            Self::Default => "the runtime's own executor cannot be shut down",
+            Self::Own => "an executor cannot be shut down by one of its own virtual threads",
+            Self::Unknown => "there never was such an executor",
+        })
+    }
+}
+
+/// What a survey found.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Survey {
+    /// No task is alive.
+    Over,
+    /// This one was.
+    Alive(Found),
+    /// A submit is halfway, to this executor or to another: look again.
+    Undecided,
+}
+
+/// A task that a survey found.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Found {
+    index: u32,
+    generation: u32,
+    /// It has ended, and was not let go of yet.
+    ended: bool,
+}
+
+impl Runtime {
+    /// Ends an executor: it takes no virtual threads from now on, those that are alive end by
+    /// themselves or are asked to, and then its carriers end and their OS threads are gone. Waits
+    /// for that until `until`; parks a virtual thread, blocks an OS thread.
+    ///
+    /// If some are alive at `until`, the executor stays closed, and its carriers end when the
+    /// last one has. A second shutdown finishes the job; when there is nothing left to do, its
+    /// report is zeros. So it is for a handle whose executor was shut down long ago.
+    ///
+    /// # Errors
+    /// [`ShutdownError`]; nothing is done then.
+    pub fn shutdown(
+        &'static self,
+        executor_handle: i64,
+        how: Shutdown,
+        until: Instant,
+    ) -> Result<ShutdownReport, ShutdownError> {
+        let found = self.find_executor(executor_handle).ok_or(ShutdownError::Unknown)?;
+        let ExecutorRef { executor, generation } = found;
+        if executor.index == DEFAULT {
+            return Err(ShutdownError::Default);
+        }
+        if executor.lives.generation() != generation {
+            return Ok(ShutdownReport::default());
+        }
+        if current_carrier(self).is_some_and(|here| core::ptr::eq(here.executor, executor)) {
+            return Err(ShutdownError::Own);
+        }
+        executor.lives.close(generation);
+        executor.admission.close();
+        let mut report = executor.last_call(generation, how);
+        if executor.wait_for_all(generation, until) {
+            executor.finish(generation);
+        } else {
+            report.timed_out = executor.count_alive(generation);
+        }
+        // Whoever was alive before is asked, or has ended, or is alive.
+        let asked = report.cancelled;
+        report.cancelled = asked.saturating_sub(report.timed_out);
+        report.completed = report.completed.saturating_sub(report.timed_out.saturating_sub(asked));
+        Ok(report)
+    }
+}
+
+impl Executor {
+    /// Looks for a live task of the closed life `generation`.
+    pub(super) fn survey(&'static self, generation: u32) -> Survey {
+        let mark = |index: u32| u64::from(generation) << 32 | u64::from(index);
+        let used = self.runtime.tasks.used();
+        // Relaxed: it only saves time. A mark of an earlier life is below all of this one's.
+        let mut index = match self.surveyed.load(Ordering::Relaxed) {
+            seen if seen >= mark(0) => seen as u32,
+            _ => 0,
+        };
+        let mut found = Survey::Over;
+        while index < used {
+            found = self.look_at(index);
+            if !matches!(found, Survey::Over) {
+                break;
+            }
+            index += 1;
+        }
+        self.surveyed.fetch_max(mark(index), Ordering::Relaxed);
+        found
+    }
+
+    /// One record: `Over` if it is nothing to this executor.
+    fn look_at(&'static self, index: u32) -> Survey {
+        let record = self.runtime.tasks.record(index);
+        let Some(standing) = record.state.submitted() else { return Survey::Over };
+        match record.executor() {
+            Some(executor) if core::ptr::eq(executor, self) => Survey::Alive(Found {
+                index,
+                generation: standing.generation,
+                ended: standing.ended,
+            }),
+            // Without an engagement: dropped before anybody submitted it.
+            None if standing.engaged => Survey::Undecided,
+            _ => Survey::Over,
+        }
+    }
+
+    /// Whoever finds that none is alive tells the carriers.
+    pub(super) fn end(&'static self, generation: u32) {
+        if self.lives.end(generation) {
+            for carrier in self.carriers() {
+                self.runtime.platform().carrier_wake(carrier.id());
+            }
+        }
+    }
+
+    /// Somebody who is not one of the carriers has ended a task.
+    pub(crate) fn tell_end(&'static self) {
+        if self.lives.closed().is_some() {
+            self.runtime.platform().carrier_wake(self.runtime.carrier(self.first.into()).id());
+        }
+    }
+
+    /// Calls `with` for every task that is alive, and has not ended.
+    fn for_all_alive(&'static self, generation: u32, mut with: impl FnMut(Handle)) {
+        let mut patience = Patience::new(self.runtime);
+        for index in 0..self.runtime.tasks.used() {
+            if !self.lives.is(generation, Stage::Closed) {
+                return;
+            }
+            loop {
+                match self.look_at(index) {
+                    Survey::Undecided => patience.wait(Instant::FAR),
+                    Survey::Alive(found) if !found.ended => {
+                        break with(self.runtime.tasks.handle(index, found.generation));
+                    }
+                    Survey::Alive(_) | Survey::Over => break,
+                }
+            }
+        }
+    }
+
+    /// Counts the live tasks, and asks them to end. Counted as cancelled are those that were
+    /// asked, as completed all others.
+    fn last_call(&'static self, generation: u32, how: Shutdown) -> ShutdownReport {
+        let mut report = ShutdownReport::default();
+        self.for_all_alive(generation, |task| {
+            if how == Shutdown::Cancel && self.runtime.cancel(task) {
+                report.cancelled += 1;
+            } else {
+                report.completed += 1;
+            }
+        });
+        report
+    }
+
+    fn count_alive(&'static self, generation: u32) -> usize {
+        let mut alive = 0;
+        self.for_all_alive(generation, |_| alive += 1);
+        alive
+    }
+
+    /// Waits until all tasks have ended; false if `until` came first.
+    fn wait_for_all(&'static self, generation: u32, until: Instant) -> bool {
+        let mut patience = Patience::new(self.runtime);
+        loop {
+            if !self.lives.is(generation, Stage::Closed) {
+                return true;
+            }
+            let waited = match self.survey(generation) {
+                Survey::Over => {
+                    self.end(generation);
+                    return true;
+                }
+                Survey::Alive(found) => self.wait_for(found, until),
+                Survey::Undecided => Ok(Waited::No),
+            };
+            match waited {
+                Ok(Waited::Yes) => patience = Patience::new(self.runtime),
+                Err(_) => return false,
+                // Somebody is about to let go of it, or to submit it.
+                Ok(Waited::No) if self.runtime.platform().now() >= until => return false,
+                Ok(Waited::No) => patience.wait(until),
+            }
+        }
+    }
+
+    /// Waits until one task has ended, if it has not already.
+    fn wait_for(&'static self, found: Found, until: Instant) -> Result<Waited, ConcurrencyError> {
+        let Found { index, generation, .. } = found;
+        let record = self.runtime.tasks.record(index);
+        let joiners = Queue { lock: &record.joiners, list: wait_queue::all };
+        let wait = Wait::new(self.runtime).until(until).uncancellable();
+        joiners.wait(&wait, |_| record.state.expect_joiner(generation), |_| {})
+    }
+
+    /// Waits until the carriers are gone, or until whoever waits for them has seen that.
+    fn finish(&'static self, generation: u32) {
+        let mut patience = Patience::new(self.runtime);
+        while !self.lives.claim(generation) {
+            let others = self.lives.is(generation, Stage::Joining);
+            if !others {
+                return;
+            }
+            patience.wait(Instant::FAR);
+        }
+        for carrier in self.carriers() {
+            // SeqCst: after the change to Ending; pairs with `start`.
+            while carrier.life.load(Ordering::SeqCst) != Life::Off as u8 {
+                patience.wait(Instant::FAR);
+            }
+            self.runtime.platform().carrier_join(carrier.id());
+            timer::evacuate(self.runtime, carrier);
+        }
+        self.lives.free(generation);
+    }
+
+    /// Finishes what a shutdown left behind at its deadline, if the carriers have ended since.
+    pub(crate) fn finish_if_left(&'static self) {
+        let generation = self.lives.generation();
+        let is_off = |carrier: &crate::sched::Carrier| {
+            carrier.life.load(Ordering::SeqCst) == Life::Off as u8
+        };
+        if self.lives.is(generation, Stage::Ending) && self.carriers().all(is_off) {
+            self.finish(generation);
+        }
+    }
+}
+
+/// How a shutdown waits for what nobody tells it, and what others do soon: it looks again and
+/// again, at first at once.
+struct Patience {
+    runtime: &'static Runtime,
+    looks: u32,
+}
+
+impl Patience {
+    /// Looks before it sleeps.
+    const AT_ONCE: u32 = 20;
+
+    fn new(runtime: &'static Runtime) -> Self {
+        Self { runtime, looks: 0 }
+    }
+
+    fn wait(&mut self, until: Instant) {
+        self.looks += 1;
+        if self.looks <= Self::AT_ONCE {
+            return self.runtime.yield_now();
+        }
+        let span = (MILLISECOND / 20 * u64::from(self.looks - Self::AT_ONCE)).min(MILLISECOND);
+        let until = until.min(self.runtime.platform().now() + span);
+        // Neither cancelled nor over before: it cannot fail.
+        let _ = park::sleep(&Wait::new(self.runtime).until(until).uncancellable());
+    }
+}

@@ -1,0 +1,96 @@
+//! A submit and a shutdown at once: the task is taken back, or found.
+
+use loom::sync::Arc;
+use loom::thread;
+
+use super::Lives;
+use crate::prim::{AtomicBool, AtomicU8, Ordering};
+use crate::task::state::{State, Submitted, Unsubmitted};
+
+/// As `ExecutorRef::submit` and `Executor::survey` treat them.
+struct Model {
+    life: Lives,
+    state: State,
+    generation: u32,
+    /// The record's `executor` is written.
+    written: AtomicBool,
+    /// A carrier's `life`, and whether its thread came to be.
+    carrier: AtomicU8,
+}
+
+impl Model {
+    fn new() -> Arc<Self> {
+        let state = State::free();
+        let generation = state.open();
+        Arc::new(Self {
+            life: Lives::new(),
+            state,
+            generation,
+            written: AtomicBool::new(false),
+            carrier: AtomicU8::new(0),
+        })
+    }
+
+    /// True if it is the executor's now.
+    fn submit(&self) -> bool {
+        assert_eq!(self.state.submit(self.generation), Submitted::Enqueue);
+        if self.life.is_open(1) {
+            self.written.store(true, Ordering::Release);
+            return true;
+        }
+        assert_eq!(self.state.unsubmit(self.generation), Unsubmitted::New);
+        false
+    }
+
+    /// True if there is a live task.
+    fn close_and_look(&self) -> bool {
+        self.life.close(1);
+        loop {
+            if self.state.submitted().is_none() {
+                return false;
+            }
+            if self.written.load(Ordering::Acquire) {
+                return true;
+            }
+            thread::yield_now();
+        }
+    }
+
+    /// True if it starts.
+    fn start(&self) -> bool {
+        self.carrier.store(1, Ordering::SeqCst);
+        if self.life.is_ending() {
+            self.carrier.store(0, Ordering::SeqCst);
+            return false;
+        }
+        self.carrier.store(2, Ordering::SeqCst);
+        true
+    }
+}
+
+#[test]
+fn a_shutdown_finds_the_task_or_the_submit_is_taken_back() {
+    loom::model(|| {
+        let model = Model::new();
+        let other = model.clone();
+        let submitter = thread::spawn(move || other.submit());
+        let found = model.close_and_look();
+        let submitted = submitter.join().unwrap();
+        assert_eq!(found, submitted);
+        assert_eq!(model.state.is_new(model.generation), Some(!submitted));
+    });
+}
+
+#[test]
+fn a_carrier_that_starts_is_seen_or_does_not() {
+    loom::model(|| {
+        let model = Model::new();
+        assert!(model.life.close(1));
+        let other = model.clone();
+        let starter = thread::spawn(move || other.start());
+        assert!(model.life.end(1));
+        let seen = model.carrier.load(Ordering::SeqCst) != 0;
+        let started = starter.join().unwrap();
+        assert!(seen || !started, "a carrier runs that nobody waits for");
+    });
+}

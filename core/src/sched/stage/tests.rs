@@ -1,0 +1,44 @@
+use super::{Lives, Stage};
+
+fn ended() -> Lives {
+    let life = Lives::new();
+    assert!(life.close(1) && life.end(1) && life.claim(1));
+    life.free(1);
+    life
+}
+
+#[test]
+fn a_life_goes_one_way() {
+    let life = Lives::new();
+    assert!(life.is_open(1) && !life.is_ending());
+    assert!(!life.end(1), "it is open");
+    assert!(life.close(1) && !life.close(1));
+    assert_eq!(life.closed(), Some(1));
+    assert!(!life.is_open(1) && !life.is_ending());
+    assert!(life.end(1) && !life.end(1));
+    assert_eq!(life.closed(), None);
+    assert!(life.is_ending());
+    assert!(life.claim(1) && !life.claim(1), "one waits for the carriers");
+    life.free(1);
+    assert!(life.is(1, Stage::Free));
+}
+
+#[test]
+fn a_place_is_given_out_once() {
+    let life = ended();
+    assert_eq!(life.take(), Some(2));
+    assert_eq!(life.take(), None);
+    assert!(!life.is_open(2), "it is not made yet");
+    life.open(2);
+    assert!(life.is_open(2));
+}
+
+#[test]
+fn a_handle_of_an_earlier_life_changes_nothing() {
+    let life = ended();
+    assert_eq!(life.take(), Some(2));
+    life.open(2);
+    assert!(!life.is_open(1));
+    assert!(!life.close(1) && !life.end(1) && !life.claim(1));
+    assert!(life.is_open(2));
+}

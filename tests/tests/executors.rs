@@ -1,0 +1,15 @@
+//! Executors from Rust, on the host: how they are shut down, and virtual threads that stay.
+//!
+//! | file          | what                                                                      |
+//! |---------------|---------------------------------------------------------------------------|
+//! | `world.rs`    | a runtime of a test's own; closures as virtual threads; counting carriers |
+//! | `shutdown.rs` | drain, cancel, deadline; who waits, who submits; threads and places       |
+//! | `stay.rs`     | virtual threads that do not migrate                                       |
+#![cfg(not(loom))]
+
+#[path = "executors/shutdown.rs"]
+mod shutdown;
+#[path = "executors/stay.rs"]
+mod stay;
+#[path = "executors/world.rs"]
+mod world;
