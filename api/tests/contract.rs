@@ -7,6 +7,7 @@
 //! | `threads.rs`  | spawning from anywhere, joins, names, stacks, shields, fairness       |
 //! | `scopes.rs`   | borrowing, failing, cancelling, nesting, time-outs                    |
 //! | `channels.rs` | exactly once, meetings, back-pressure, closing, values that call back |
+//! | `executors.rs`| shutdown, places, stacks                                              |
 //! | `selects.rs`  | arms, bodies, races                                                   |
 //! | `traits.rs`   | `Send` and `Sync` of every public type; compiles or not               |
 
@@ -14,6 +15,8 @@
 mod harness;
 #[path = "contract/channels.rs"]
 mod channels;
+#[path = "contract/executors.rs"]
+mod executors;
 #[path = "contract/panics.rs"]
 mod panics;
 #[path = "contract/results.rs"]
@@ -36,6 +39,7 @@ fn main() -> ExitCode {
         threads::CASES,
         scopes::CASES,
         channels::CASES,
+        executors::CASES,
         selects::CASES,
     ];
     harness::main(&[1, 2, 4], &cases.concat())

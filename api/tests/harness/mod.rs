@@ -7,7 +7,7 @@
 #![allow(dead_code)] // each test uses some of it
 
 use std::process::ExitCode;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Barrier, Mutex, mpsc};
 use std::{panic, thread, time};
 
@@ -24,6 +24,7 @@ pub type Case = (&'static str, fn());
 const PATIENCE: u64 = 120;
 
 static CARRIERS: AtomicU32 = AtomicU32::new(1);
+static MIGRATES: AtomicBool = AtomicBool::new(false);
 /// Goes up with every case.
 static ROUND: AtomicU64 = AtomicU64::new(0);
 static RUNNING: Mutex<String> = Mutex::new(String::new());
@@ -41,12 +42,19 @@ pub fn carriers() -> u32 {
     CARRIERS.load(Ordering::Relaxed)
 }
 
-/// As many carriers as the case asks for, all of which stay.
+/// As many carriers as the case asks for, all of which stay; virtual threads migrate if it says.
+#[allow(unsafe_code)]
 pub fn policy() -> ExecutorPolicy {
-    ExecutorPolicy::new().min_threads(carriers())
+    let policy = ExecutorPolicy::new().min_threads(carriers());
+    match MIGRATES.load(Ordering::Relaxed) {
+        // SAFETY: no case keeps anything of its OS thread across a call that may park.
+        true => unsafe { policy.migrating() },
+        false => policy,
+    }
 }
 
-/// The main function of a test.
+/// The main function of a test: each case on so many carriers, and on the last number again with
+/// virtual threads that migrate.
 pub fn main<F>(counts: &[u32], cases: &[(&'static str, F)]) -> ExitCode
 where
     F: Fn() + Copy + Send + 'static,
@@ -54,14 +62,18 @@ where
     let mut arguments = Arguments::from_args();
     arguments.test_threads = Some(1);
     hush();
-    let trials = counts.iter().flat_map(|count| {
+    let stays = counts.iter().map(|count| (*count, false));
+    let worlds = stays.chain(counts.last().map(|count| (*count, true)));
+    let trials = worlds.flat_map(|(count, migrates)| {
         let executor = std::sync::OnceLock::new();
         let executor = Arc::new(executor);
         cases.iter().map(move |(name, run)| {
-            let (executor, count, run) = (executor.clone(), *count, *run);
-            let name = format!("on_{count}::{}", name.replace(' ', ""));
+            let (executor, run) = (executor.clone(), *run);
+            let how = if migrates { "_migrating" } else { "" };
+            let name = format!("on_{count}{how}::{}", name.replace(' ', ""));
             Trial::test(name.clone(), move || {
                 CARRIERS.store(count, Ordering::Relaxed);
+                MIGRATES.store(migrates, Ordering::Relaxed);
                 executor.get_or_init(|| Executor::new(policy()).unwrap()).default_set();
                 watch(&name);
                 run();

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Condvar, Mutex};
 
-use drift::{Duration, Executor, FutureGroup, Instant, Saturation, Thread};
+use drift::{Duration, Executor, ExecutorPolicy, FutureGroup, Instant, Saturation, Thread};
 use drift::{park, park_until, scope, scope_timeout, sleep, sleep_until, spawn_future, spawn_on};
 
 use super::Row;
@@ -24,13 +24,8 @@ const TIME_ONLY: [(Column, &str); 5] = [
 const PARK: [(Column, &str); 4] = [NO_CLOSE, NO_HOLDER, NO_LIMIT, NO_OS_LIMIT];
 const PARK_UNTIL: [(Column, &str); 3] =
     [NO_CLOSE, NO_HOLDER, (Column::OsThread, "an OS thread cannot be unparked")];
-const FULL: [(Column, &str); 5] = [
-    NO_CLOSE,
-    NO_HOLDER,
-    (Column::CancelBefore, "a submit that waits for a place does not heed cancellation"),
-    (Column::CancelWhile, "a submit that waits for a place does not heed cancellation"),
-    (Column::Unwinding, "a submit that waits for a place does not look whether it unwinds"),
-];
+const FULL: [(Column, &str); 3] =
+    [NO_CLOSE, NO_HOLDER, (Column::Unwinding, "it says Busy: see the contract of executors")];
 
 pub fn rows() -> Vec<Row> {
     let close: &[_] = &[NO_CLOSE];
@@ -199,16 +194,16 @@ fn group_select(token: &Token) -> Subject {
 /// A spawn waits for the one place of an executor, whose virtual thread runs until it is let go:
 /// a parked one has no place.
 fn full(token: &Token) -> Subject {
-    static EXECUTORS: Mutex<Vec<(u32, Executor, Executor)>> = Mutex::new(Vec::new());
+    static EXECUTORS: Mutex<Vec<(ExecutorPolicy, Executor, Executor)>> = Mutex::new(Vec::new());
     let mut executors = EXECUTORS.lock().unwrap();
-    let carriers = harness::carriers();
-    if !executors.iter().any(|(made, ..)| *made == carriers) {
-        let policy = harness::policy().queue_limit(1).on_saturation(Saturation::Block);
+    let world = harness::policy();
+    if !executors.iter().any(|(made, ..)| *made == world) {
+        let policy = world.queue_limit(1).on_saturation(Saturation::Block);
         let forever = Executor::new(policy).unwrap();
         let limited = Executor::new(policy.timeout(Duration::from_millis(2))).unwrap();
-        executors.push((carriers, forever, limited));
+        executors.push((world, forever, limited));
     }
-    let (_, forever, limited) = *executors.iter().find(|(made, ..)| *made == carriers).unwrap();
+    let (_, forever, limited) = *executors.iter().find(|(made, ..)| *made == world).unwrap();
     let gate = Arc::new((Mutex::new(false), Condvar::new()));
     for executor in [forever, limited] {
         let (gate, token) = (gate.clone(), token.clone());
