@@ -1,14 +1,14 @@
 //! What the crate promises beyond Drift's own suite; each case on 1, 2 and 4 carriers.
 //!
-//! | file          | of what                                                              |
-//! |---------------|----------------------------------------------------------------------|
-//! | `results.rs`  | each result and capture is dropped once, in any order of events      |
-//! | `panics.rs`   | messages, payloads, poison, destructors that panic, unwinding        |
-//! | `threads.rs`  | spawning from anywhere, joins, names, stacks, shields, fairness      |
-//! | `scopes.rs`   | borrowing, failing, cancelling, nesting, time-outs                   |
-//! | `channels.rs` | exactly once, meetings, back-pressure, closing, values that call back|
-//! | `selects.rs`  | arms, bodies, races                                                  |
-//! | `traits.rs`   | `Send` and `Sync` of every public type; compiles or not              |
+//! | file          | of what                                                               |
+//! |---------------|-----------------------------------------------------------------------|
+//! | `results.rs`  | each result and capture is dropped once, in any order of events       |
+//! | `panics.rs`   | messages, payloads, poison, destructors that panic, unwinding         |
+//! | `threads.rs`  | spawning from anywhere, joins, names, stacks, shields, fairness       |
+//! | `scopes.rs`   | borrowing, failing, cancelling, nesting, time-outs                    |
+//! | `channels.rs` | exactly once, meetings, back-pressure, closing, values that call back |
+//! | `selects.rs`  | arms, bodies, races                                                   |
+//! | `traits.rs`   | `Send` and `Sync` of every public type; compiles or not               |
 
 #[macro_use]
 mod harness;

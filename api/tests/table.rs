@@ -1,17 +1,17 @@
 //! Every blocking call of the crate, in every way in which a wait ends.
 //!
-//! | column           | what ends the wait                            | the call answers       |
-//! |------------------|-----------------------------------------------|------------------------|
-//! | `value before`   | what it waits for is there                    | the value              |
-//! | `value while`    | what it waits for comes                       | the value              |
-//! | `time-out`       | its time                                      | `Timeout`, never early |
-//! | `cancel before`  | the caller was cancelled                      | `Cancelled`            |
-//! | `cancel while`   | the caller is cancelled                       | `Cancelled`            |
-//! | `close`          | the other end                                 | `Closed`               |
-//! | `panic in holder`| who has it panics                             | the row says           |
-//! | `OS thread`      | as `value while`, for a plain OS thread       | the value              |
-//! | `OS time-out`    | as `time-out`, for a plain OS thread          | `Timeout`, never early |
-//! | `unwinding`      | the caller unwinds from a panic               | `Failed(Unwinding)`    |
+//! | column            | what ends the wait                      | the call answers       |
+//! |-------------------|-----------------------------------------|------------------------|
+//! | `value before`    | what it waits for is there              | the value              |
+//! | `value while`     | what it waits for comes                 | the value              |
+//! | `time-out`        | its time                                | `Timeout`, never early |
+//! | `cancel before`   | the caller was cancelled                | `Cancelled`            |
+//! | `cancel while`    | the caller is cancelled                 | `Cancelled`            |
+//! | `close`           | the other end                           | `Closed`               |
+//! | `panic in holder` | who has it panics                       | the row says           |
+//! | `OS thread`       | as `value while`, for a plain OS thread | the value              |
+//! | `OS time-out`     | as `time-out`, for a plain OS thread    | `Timeout`, never early |
+//! | `unwinding`       | the caller unwinds from a panic         | `Failed(Unwinding)`    |
 //!
 //! After each cell the caller sleeps and parks: both last as long as they should, and an unpark
 //! is worth one park. Then somebody else uses what was waited for, and in the end no value is

@@ -107,7 +107,8 @@ impl ExecutorPolicy {
         self
     }
 
-    /// Bytes of stack of its virtual threads: [`Builder::stack_size`](crate::Builder::stack_size).
+    /// Bytes of stack of its virtual threads, as
+    /// [`Builder::stack_size`](crate::Builder::stack_size).
     pub const fn stack_size(mut self, bytes: usize) -> Self {
         self.stack = Some(bytes);
         self

@@ -3,6 +3,8 @@
 mod executor;
 mod future;
 mod packet;
+#[cfg(doctest)]
+mod refused;
 mod scope;
 mod spawn;
 mod thread;

@@ -56,8 +56,8 @@ fn spawn_join_ordering() {
 fn spawn_future_capture_infers() {
     let mut sum = 0;
     for n in 1..=3 {
-        let captured = Vec::from([n]);
-        sum += spawn_future(move || captured[0]).join().unwrap();
+        let captured = Box::new(n);
+        sum += spawn_future(move || *captured).join().unwrap();
     }
     assert_eq!(sum, 6);
 }

@@ -71,8 +71,8 @@ pub fn word(outcome: &Outcome) -> Word {
     }
 }
 
-/// Lets one wait go on: of the virtual thread, or of an OS thread.
-pub type Satisfy = Box<dyn Fn(Option<&Thread>) + Send + Sync>;
+/// Given the virtual thread that waits; none for an OS thread.
+type Satisfy = Box<dyn Fn(Option<&Thread>) + Send + Sync>;
 
 /// Something to wait for, and everything that ends the wait.
 pub struct Subject {

@@ -1,10 +1,10 @@
 //! Channels: values from any number of senders to any number of receivers, in order.
 //!
-//! | made by          | a send waits                               | like                       |
-//! |------------------|--------------------------------------------|----------------------------|
-//! | [`unbounded`]    | never                                      | `std::sync::mpsc::channel` |
-//! | [`bounded`]`(n)` | while `n` values wait to be received       | Go's `make(chan T, n)`     |
-//! | [`bounded`]`(0)` | until a receiver has the value             | Go's `make(chan T)`        |
+//! | made by          | a send waits                         | like                       |
+//! |------------------|--------------------------------------|----------------------------|
+//! | [`unbounded`]    | never                                | `std::sync::mpsc::channel` |
+//! | [`bounded`]`(n)` | while `n` values wait to be received | Go's `make(chan T, n)`     |
+//! | [`bounded`]`(0)` | until a receiver has the value       | Go's `make(chan T)`        |
 //!
 //! A channel closes from either end: by `close`, or when the last sender or the last receiver is
 //! dropped. Then sends answer `Closed`; receives too, after what was sent before.
