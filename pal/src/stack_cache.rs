@@ -25,7 +25,7 @@
 //! # Safety
 //!
 //! The tables are cut once from one mapping, which nobody else has. A slot is in one list, or out
-//! with one owner, or in the batch of the one thread that trims.
+//! with one owner, or in the batch of one thread that trims.
 #![allow(unsafe_code)]
 
 use core::slice;
@@ -92,9 +92,9 @@ impl Plan {
         STACKS_MAX / self.segment
     }
 
-    /// Room of the warm list: while one thread trims, others go on filling it.
+    /// Room of the warm list.
     const fn warm_max(&self) -> usize {
-        self.warm + 2 * self.batch
+        self.warm + self.batch
     }
 
     const fn table_bytes(&self) -> usize {
@@ -182,7 +182,7 @@ impl StackCache {
             match slot {
                 Some(slot) => break slot,
                 // What is missing is in a batch, for the length of a system call.
-                None if trimming => thread::yield_now(),
+                None if trimming > 0 => thread::yield_now(),
                 None => {
                     let what = "stacks out at once; reserve one more first";
                     return Err(PlatformError::Limit { what, limit: lists.lock().reserved });
@@ -215,8 +215,8 @@ impl StackCache {
         let mut batch = heapless::Vec::<Slot, BATCH_MAX>::new();
         {
             let mut lists = lists.lock();
-            lists.put(stack.id, plan.warm_max());
-            if lists.trimming || lists.warm_length < plan.warm + plan.batch {
+            lists.put(stack.id);
+            if lists.warm_length < plan.warm + plan.batch {
                 return;
             }
             // The latest: those of a burst that ends lie side by side.
@@ -224,7 +224,7 @@ impl StackCache {
                 let slot = lists.take(plan.segment, stride).expect("the warm list is longer");
                 batch.push(slot).expect("no plan's batch is longer than the longest");
             }
-            lists.trimming = true;
+            lists.trimming += 1;
         }
         batch.sort_unstable_by_key(|slot| slot.start);
         for run in batch.chunk_by(|slot, next| slot.start + stride == next.start) {
@@ -235,7 +235,7 @@ impl StackCache {
         for slot in &batch {
             lists.put_cold(slot.id);
         }
-        lists.trimming = false;
+        lists.trimming -= 1;
     }
 }
 
@@ -268,7 +268,7 @@ impl Class {
             cold,
             cold_length: 0,
             bare_length: 0,
-            trimming: false,
+            trimming: 0,
         };
         Self { plan, lists: SpinLock::new(lists) }
     }
@@ -296,8 +296,8 @@ struct Lists {
     cold: &'static mut [u32],
     cold_length: usize,
     bare_length: usize,
-    /// Whether some thread has a batch out.
-    trimming: bool,
+    /// Threads that have a batch out.
+    trimming: usize,
 }
 
 impl Lists {
@@ -322,12 +322,9 @@ impl Lists {
         Some(Slot { id, start, guarded })
     }
 
-    /// Back, warm. When the list is full, because the thread that trims was stopped just then,
-    /// to the cold ones with its memory: the next to be taken.
-    fn put(&mut self, id: u32, warm_max: usize) {
-        if self.warm_length == warm_max {
-            return self.put_cold(id);
-        }
+    /// Back, warm. There is room: whoever fills it up to the mark takes a batch out, under the same
+    /// lock.
+    fn put(&mut self, id: u32) {
         self.warm[self.warm_length] = id;
         self.warm_length += 1;
     }
