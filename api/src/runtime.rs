@@ -9,6 +9,7 @@ use crate::error::{ConcurrencyError, Error};
 use crate::time::Duration;
 
 /// That of the virtual thread that calls; elsewhere the process's, which the first call makes.
+#[inline]
 pub(crate) fn try_runtime() -> Result<&'static Runtime, PlatformError> {
     Runtime::here().map_or_else(drift_pal::process::runtime, Ok)
 }
@@ -17,11 +18,13 @@ pub(crate) fn try_runtime() -> Result<&'static Runtime, PlatformError> {
 ///
 /// # Panics
 /// If the machine refuses what the process's runtime needs.
+#[inline]
 pub(crate) fn runtime() -> &'static Runtime {
     try_runtime().unwrap_or_else(|error| panic!("the drift runtime cannot start: {error}"))
 }
 
 /// Whether a virtual thread calls that unwinds.
+#[inline]
 pub(crate) fn unwinds() -> bool {
     std::thread::panicking() && Runtime::here().is_some()
 }
@@ -31,6 +34,7 @@ pub(crate) fn unwinds() -> bool {
 /// # Errors
 /// `Failed(Unwinding)` on a virtual thread that unwinds: std counts panics for each OS thread, so
 /// it must neither leave its carrier now nor let another virtual thread run there.
+#[inline]
 pub(crate) fn may_wait() -> Result<(), ConcurrencyError> {
     match unwinds() {
         true => Err(Error::Unwinding.into()),
@@ -42,6 +46,7 @@ pub(crate) fn may_wait() -> Result<(), ConcurrencyError> {
 ///
 /// # Errors
 /// As [`may_wait`].
+#[inline]
 pub(crate) fn wait() -> Result<Wait, ConcurrencyError> {
     may_wait()?;
     Ok(Wait::new(try_runtime()?))

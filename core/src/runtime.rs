@@ -96,11 +96,13 @@ impl Runtime {
     }
 
     /// The platform it runs on.
+    #[inline]
     pub fn platform(&self) -> &'static dyn Platform {
         self.platform
     }
 
     /// The executor that every runtime has.
+    #[inline]
     pub fn default_executor(&'static self) -> ExecutorRef {
         ExecutorRef { executor: self.first_executor(), generation: 1 }
     }
@@ -176,6 +178,7 @@ impl Runtime {
     }
 
     /// The executor that a handle names; none if it never named one here.
+    #[inline]
     pub fn find_executor(&'static self, handle: i64) -> Option<ExecutorRef> {
         let (index, generation) = slab::unpack(Kind::Executor, self.birth, handle)?;
         let executor = self.executor(index)?;
@@ -196,6 +199,7 @@ impl Runtime {
     }
 
     /// The carrier of that number, which some executor has.
+    #[inline]
     pub(crate) fn carrier(&'static self, index: usize) -> &'static Carrier {
         assert!(index < MAX_CARRIERS, "carrier {index} is out of the table");
         // SAFETY: just checked against the length of the table.

@@ -46,6 +46,7 @@ pub fn set_default_executor(handle: i64) {
 ///
 /// # Errors
 /// What the machine refuses that it needs: memory, descriptors.
+#[inline]
 pub fn runtime() -> Result<&'static Runtime, PlatformError> {
     loop {
         // Acquire pairs with the release in `make`.

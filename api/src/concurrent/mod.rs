@@ -82,6 +82,7 @@ pub fn sleep_until(deadline: Instant) -> Result<(), ConcurrencyError> {
 ///     assert!(other.is_completed());
 /// });
 /// ```
+#[inline]
 pub fn yield_now() {
     if !std::thread::panicking() {
         runtime().yield_now();

@@ -1,12 +1,20 @@
 //! What a virtual thread runs and leaves behind: one allocation, shared with its handle.
 //!
-//! | `Slot`    | who writes it                              | then                                |
-//! |-----------|--------------------------------------------|-------------------------------------|
-//! | Closure   | the spawner                                |                                     |
-//! | Running   | the virtual thread, when it starts         |                                     |
-//! | Done      | the virtual thread; or a canceller, before | the first join takes the outcome;   |
-//! |           | the start: `Cancelled`                     | if none does, the last owner drops  |
-//! | Taken     | that join                                  | later joins are `Closed`            |
+//! | `phase` | the slot has   | whose it is                                 | becomes        |
+//! |---------|----------------|---------------------------------------------|----------------|
+//! | PENDING | the closure    | the spawner's; then of who calls `run` or   | DONE, when it  |
+//! |         |                | `discard`, which the runtime does once      | has ended      |
+//! | DONE    | the outcome    | nobody's                                    | TAKEN, by the  |
+//! |         |                |                                             | first join     |
+//! | TAKEN   | nothing        | that join's                                 |                |
+//!
+//! Later joins are `Closed`. If nobody joins, the last owner drops the outcome.
+//!
+//! | `watched` | means                            | becomes                                       |
+//! |-----------|----------------------------------|-----------------------------------------------|
+//! | NO        | nobody is to be told of the end  | YES, by `watch`; OVER, at the end             |
+//! | YES       | the watcher is there             | OVER, at the end, which takes it              |
+//! | OVER      | it has ended                     |                                               |
 //!
 //! The virtual thread owns one reference, in its payload: until its end, or until it is discarded.
 //! The payload is how the panic hook and `current` find the packet of whoever runs here.
@@ -18,7 +26,9 @@
 #![allow(unsafe_code)]
 
 use std::any::Any;
+use std::cell::UnsafeCell;
 use std::panic::{self, AssertUnwindSafe, PanicHookInfo};
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError};
 use std::thread;
 
@@ -40,10 +50,17 @@ pub(super) enum Outcome<T> {
 
 enum Slot<F, T> {
     Closure(F),
-    Running,
-    Done(Outcome<T>),
-    Taken,
+    Empty,
+    Ended(Outcome<T>),
 }
+
+const PENDING: u8 = 0;
+const DONE: u8 = 1;
+const TAKEN: u8 = 2;
+
+const NO: u8 = 0;
+const YES: u8 = 1;
+const OVER: u8 = 2;
 
 /// Who is told of the end: a group, and its number there.
 pub(super) struct Watcher {
@@ -56,30 +73,28 @@ pub(super) struct About {
     pub name: Option<Arc<str>>,
     /// Where it panics, from the hook to the end of the unwinding.
     panic: Mutex<Option<Box<Panic>>>,
-    end: Mutex<End>,
-}
-
-enum End {
-    ToCome(Option<Watcher>),
-    Over,
+    watched: AtomicU8,
+    watcher: Mutex<Option<Watcher>>,
 }
 
 impl About {
-    /// Tells `watcher` of the end, at once if that has come.
+    /// Tells `watcher` of the end, at once if that has come. Only one can watch.
     pub(super) fn watch(&self, watcher: Watcher) {
-        let mut end = lock(&self.end);
-        match &mut *end {
-            End::ToCome(place) => *place = Some(watcher),
-            End::Over => {
-                drop(end);
-                watcher.tell();
-            }
+        *lock(&self.watcher) = Some(watcher);
+        // Release publishes the watcher; pairs with the swap in `tell`. Acquire pairs with it, too.
+        let watched = self.watched.compare_exchange(NO, YES, Ordering::AcqRel, Ordering::Acquire);
+        if watched == Err(OVER)
+            && let Some(watcher) = lock(&self.watcher).take()
+        {
+            watcher.tell();
         }
     }
 
     fn tell(&self) {
-        let end = std::mem::replace(&mut *lock(&self.end), End::Over);
-        if let End::ToCome(Some(watcher)) = end {
+        // AcqRel: as in `watch`; one of the two sees the other.
+        if self.watched.swap(OVER, Ordering::AcqRel) == YES
+            && let Some(watcher) = lock(&self.watcher).take()
+        {
             watcher.tell();
         }
     }
@@ -95,8 +110,12 @@ impl Watcher {
 /// The closure of a virtual thread, and then what it came to.
 struct Packet<F, T> {
     about: About,
-    slot: Mutex<Slot<F, T>>,
+    phase: AtomicU8,
+    slot: UnsafeCell<Slot<F, T>>,
 }
+
+// SAFETY: the slot is one thread's at a time, as the table above says; what is in it is sent.
+unsafe impl<F: Send, T: Send> Sync for Packet<F, T> {}
 
 /// A packet, as the virtual thread sees it.
 pub(super) trait Body: Send + Sync {
@@ -130,29 +149,42 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl<F, T> Packet<F, T> {
-    fn replace(&self, next: Slot<F, T>) -> Slot<F, T> {
-        std::mem::replace(&mut lock(&self.slot), next)
+    /// # Safety
+    /// The slot is the caller's, as `phase` has it.
+    unsafe fn replace(&self, next: Slot<F, T>) -> Slot<F, T> {
+        // SAFETY: as the caller says, and nothing of the user's runs meanwhile.
+        std::mem::replace(unsafe { &mut *self.slot.get() }, next)
+    }
+
+    /// Leaves the outcome. For the one call of `run` or `discard`.
+    fn end(&self, outcome: Outcome<T>) {
+        // SAFETY: the caller's until the phase changes.
+        let before = unsafe { self.replace(Slot::Ended(outcome)) };
+        // Release publishes the outcome; pairs with the exchange in `take`.
+        self.phase.store(DONE, Ordering::Release);
+        debug_assert!(matches!(before, Slot::Empty), "the closure was taken out before");
+        self.about.tell();
     }
 }
 
 impl<F: FnOnce() -> T + Send, T: Send> Body for Packet<F, T> {
     fn run(&self) {
-        let Slot::Closure(closure) = self.replace(Slot::Running) else {
+        // SAFETY: the runtime calls `run` once, and not `discard`; joins wait for `DONE`.
+        let Slot::Closure(closure) = (unsafe { self.replace(Slot::Empty) }) else {
             unreachable!("a virtual thread is started once")
         };
-        let outcome = match panic::catch_unwind(AssertUnwindSafe(closure)) {
+        self.end(match panic::catch_unwind(AssertUnwindSafe(closure)) {
             Ok(value) => Outcome::Value(value),
             Err(thrown) => Outcome::Panicked(panic_of(&*thrown), thrown),
-        };
-        self.replace(Slot::Done(outcome));
-        self.about.tell();
+        });
     }
 
     fn discard(&self) {
-        let closure = self.replace(Slot::Done(Outcome::Cancelled));
+        // SAFETY: the runtime calls `discard` once, and not `run`; joins wait for `DONE`.
+        let closure = unsafe { self.replace(Slot::Empty) };
         // A destructor of what the closure captured may panic; whoever cancels has not done it.
         drop_quietly(closure);
-        self.about.tell();
+        self.end(Outcome::Cancelled);
     }
 
     fn about(&self) -> &About {
@@ -162,14 +194,15 @@ impl<F: FnOnce() -> T + Send, T: Send> Body for Packet<F, T> {
 
 impl<F: FnOnce() -> T + Send, T: Send> Results<T> for Packet<F, T> {
     fn take(&self) -> Result<Outcome<T>, ConcurrencyError> {
-        let mut slot = lock(&self.slot);
-        match &*slot {
-            Slot::Closure(_) | Slot::Running => Err(Error::VtResultNotAvailable.into()),
-            Slot::Taken => Err(ConcurrencyError::Closed),
-            Slot::Done(_) => match std::mem::replace(&mut *slot, Slot::Taken) {
-                Slot::Done(outcome) => Ok(outcome),
-                _ => unreachable!("just seen"),
+        // Acquire pairs with the release in `end`.
+        match self.phase.compare_exchange(DONE, TAKEN, Ordering::Acquire, Ordering::Relaxed) {
+            // SAFETY: done, and this call alone has taken it.
+            Ok(_) => match unsafe { self.replace(Slot::Empty) } {
+                Slot::Ended(outcome) => Ok(outcome),
+                _ => unreachable!("`end` left the outcome"),
             },
+            Err(TAKEN) => Err(ConcurrencyError::Closed),
+            Err(_) => Err(Error::VtResultNotAvailable.into()),
         }
     }
 }
@@ -191,8 +224,14 @@ where
             }));
         });
     }
-    let about = About { name, panic: Mutex::new(None), end: Mutex::new(End::ToCome(None)) };
-    Arc::new(Packet { about, slot: Mutex::new(Slot::Closure(closure)) })
+    let about = About {
+        name,
+        panic: Mutex::new(None),
+        watched: AtomicU8::new(NO),
+        watcher: Mutex::new(None),
+    };
+    let slot = UnsafeCell::new(Slot::Closure(closure));
+    Arc::new(Packet { about, phase: AtomicU8::new(PENDING), slot })
 }
 
 type Raw = *const (dyn Body + 'static);

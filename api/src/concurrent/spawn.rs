@@ -73,7 +73,7 @@ impl<T> VirtualThread<T> {
     pub fn join_timeout(&self, timeout: impl Into<Duration>) -> Result<T, ConcurrencyError> {
         match wait_for(timeout.into())? {
             Some(wait) => self.join_as(|| Ok(wait)),
-            None if self.is_completed() => self.take(),
+            None if self.is_completed() => self.join_as(wait),
             None => Err(ConcurrencyError::Timeout),
         }
     }
@@ -108,8 +108,9 @@ impl<T> VirtualThread<T> {
         &self,
         how: impl FnOnce() -> Result<Wait, ConcurrencyError>,
     ) -> Result<T, ConcurrencyError> {
-        if !self.is_completed() {
-            self.runtime.join_as(self.handle, &how()?)?;
+        match self.is_completed() {
+            true => self.runtime.abandon(self.handle),
+            false => self.runtime.join_as(self.handle, &how()?)?,
         }
         self.take()
     }
@@ -120,14 +121,13 @@ impl<T> VirtualThread<T> {
         ended.expect("nothing but the end ends this wait");
     }
 
-    /// The result of one that has ended.
+    /// The result of one that has ended, and whose record was given back.
     fn take(&self) -> Result<T, ConcurrencyError> {
+        let outcome = self.results.take()?;
         if let Some(error) = &self.refused {
             return Err(error.clone());
         }
-        // Gives the record back; it has ended, so this does not wait.
-        self.runtime.join(self.handle, drift_core::time::Instant::ZERO);
-        match self.results.take()? {
+        match outcome {
             Outcome::Value(value) => Ok(value),
             Outcome::Panicked(panic, _) => Err(Error::Panic(panic).into()),
             Outcome::Cancelled => Err(ConcurrencyError::Cancelled),

@@ -23,6 +23,7 @@ use crate::runtime::Runtime;
 use crate::sync::wait_queue::{self, Queue, Wait, Waited, Waiters};
 
 impl Slot {
+    #[inline]
     fn direction(&self, direction: Interest) -> &Direction {
         if direction == Interest::READ { &self.read } else { &self.write }
     }
@@ -117,6 +118,7 @@ impl Runtime {
 
     /// What is known of one direction ([`Interest::READ`] or [`Interest::WRITE`]) of an owned
     /// descriptor. To be looked at before a try.
+    #[inline]
     pub fn readiness(&'static self, source: Source, direction: Interest) -> Readiness {
         let slot = self.reactor.slot(source.0).expect("a registered source has a slot");
         slot.direction(direction).look()
@@ -124,6 +126,7 @@ impl Runtime {
 
     /// After a try that found nothing; `seen` is what `readiness` gave before it. A read of a
     /// stream that filled only a part of its buffer has found that, too, unless `seen` is ended.
+    #[inline]
     pub fn clear_ready(&'static self, source: Source, direction: Interest, seen: Readiness) {
         let slot = self.reactor.slot(source.0).expect("a registered source has a slot");
         slot.direction(direction).clear(seen);

@@ -32,6 +32,7 @@ pub struct Readiness(u32);
 impl Readiness {
     /// Whether a try is worth it.
     #[must_use]
+    #[inline]
     pub fn is_ready(self) -> bool {
         self.0 & READY != 0
     }
@@ -55,6 +56,7 @@ impl Direction {
     }
 
     /// Acquire pairs with the release in `change`: who sees an event sees what came before it.
+    #[inline]
     pub(crate) fn look(&self) -> Readiness {
         Readiness(self.0.load(Ordering::Acquire))
     }
@@ -71,11 +73,13 @@ impl Direction {
     }
 
     /// A try found nothing, after the look that gave `seen`.
+    #[inline]
     pub(crate) fn clear(&self, seen: Readiness) {
         self.change(|word| (word == seen.0).then_some(word & !READY));
     }
 
     /// The only writer.
+    #[inline]
     fn change(&self, step: impl Fn(u32) -> Option<u32>) {
         let mut word = self.0.load(Ordering::Acquire);
         while let Some(next) = step(word) {

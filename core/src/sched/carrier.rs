@@ -227,6 +227,7 @@ impl Carrier {
     }
 
     /// The task that runs here. Only on the carrier's own OS thread.
+    #[inline]
     pub(crate) fn current(&self) -> Option<NonNull<Task>> {
         // A read of one field, and no reference: a signal handler comes here too.
         // SAFETY: on the carrier's own OS thread.
@@ -380,6 +381,7 @@ impl Carrier {
     }
 
     /// The fields that are this thread's.
+    #[inline]
     pub(super) fn own<R>(&self, with: impl FnOnce(&mut Own) -> R) -> R {
         // SAFETY: called on the carrier's own OS thread, and `with` neither switches nor calls
         // `own` again.
@@ -422,6 +424,7 @@ unsafe extern "C" fn begin(argument: *mut u8) -> ! {
 ///
 /// # Safety
 /// `task` is the current task of this OS thread.
+#[inline]
 pub(crate) unsafe fn leave(task: NonNull<Task>, request: Request) {
     // SAFETY: it runs here.
     let mounted: *mut Mounted = unsafe { task.as_ref() }.mounted.with_mut(|mounted| mounted);

@@ -326,6 +326,7 @@ impl Executor {
     }
 
     /// Counts a woken task; its wake is not checked against the limit.
+    #[inline]
     pub(crate) fn count(&self, record: &Task) {
         // AcqRel: one turn of the flag sees the one before, and with it the count.
         if self.admission.limit() != 0 && !record.counted.swap(true, Ordering::AcqRel) {
@@ -334,6 +335,7 @@ impl Executor {
     }
 
     /// Uncounts a task that parks, ends or was cancelled; once, whoever comes first.
+    #[inline]
     pub(crate) fn uncount(&self, record: &Task) {
         // AcqRel: as in `count`.
         if self.admission.limit() != 0 && record.counted.swap(false, Ordering::AcqRel) {

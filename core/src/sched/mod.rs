@@ -47,6 +47,7 @@ pub use crate::sched::carrier::{Carrier, Turn};
 use crate::task::header::Task;
 
 /// The carrier of this OS thread, of whichever runtime.
+#[inline]
 fn here() -> Option<&'static Carrier> {
     let carrier: *const Carrier = drift_asm::slot::get().cast_const().cast();
     // SAFETY: `Carrier::run` is the only writer of the slot; carriers live for ever.
@@ -54,11 +55,13 @@ fn here() -> Option<&'static Carrier> {
 }
 
 /// The carrier of this OS thread, if it is one of `runtime`.
+#[inline]
 pub(crate) fn current_carrier(runtime: &'static Runtime) -> Option<&'static Carrier> {
     here().filter(|carrier| ptr::eq(carrier.executor.runtime, runtime))
 }
 
 /// Calls `with` with the carrier of this OS thread, if it is one of `runtime`.
+#[inline]
 pub(crate) fn with_carrier<R>(
     runtime: &'static Runtime,
     with: impl FnOnce(&'static Carrier) -> R,
@@ -67,6 +70,7 @@ pub(crate) fn with_carrier<R>(
 }
 
 /// The task that runs here, if it is one of `runtime`.
+#[inline]
 pub(crate) fn current_task(runtime: &'static Runtime) -> Option<NonNull<Task>> {
     current_carrier(runtime)?.current()
 }

@@ -31,6 +31,7 @@ impl Runtime {
 
     /// Lets every other ready virtual thread of the carrier run first; an OS thread gives its
     /// CPU away.
+    #[inline]
     pub fn yield_now(&'static self) {
         match sched::current_task(self) {
             // SAFETY: it is the current task.
@@ -41,6 +42,7 @@ impl Runtime {
 
     /// The runtime of the virtual thread that calls, if one does.
     #[must_use]
+    #[inline]
     pub fn here() -> Option<&'static Self> {
         let carrier = sched::here()?;
         carrier.current().map(|_| carrier.executor.runtime)

@@ -30,6 +30,7 @@ impl Mutex {
     }
 
     /// Locks it if it is free.
+    #[inline]
     pub fn try_lock(&self) -> bool {
         !core::mem::replace(&mut self.0.lock().held, true)
     }
@@ -38,6 +39,7 @@ impl Mutex {
     ///
     /// # Errors
     /// `Cancelled` or `Timeout`, as `wait` has it; only if it had to wait.
+    #[inline]
     pub fn lock(&self, wait: &Wait) -> Result<(), ConcurrencyError> {
         let queue = Queue { lock: &self.0, list: |state: &mut State| &mut state.waiters };
         let waits = |state: &mut State| core::mem::replace(&mut state.held, true);
@@ -48,6 +50,7 @@ impl Mutex {
     }
 
     /// Gives it to the first who waits; false if nobody had it.
+    #[inline]
     pub fn unlock(&self) -> bool {
         let (was_held, popped) = {
             let mut state = self.0.lock();

@@ -59,6 +59,7 @@ pub struct Wait {
 impl Wait {
     /// For ever, until cancelled. An OS thread, which cannot be cancelled, blocks by the platform
     /// of `runtime`.
+    #[inline]
     pub fn new(runtime: &'static Runtime) -> Self {
         let task = sched::current_task(runtime);
         // SAFETY: the current task's record is alive: we run on it.
@@ -78,12 +79,14 @@ impl Wait {
 
     /// Until then at the longest.
     #[must_use]
+    #[inline]
     pub fn until(self, until: Instant) -> Self {
         Self { until, ..self }
     }
 
     /// Cancelled or not.
     #[must_use]
+    #[inline]
     pub fn uncancellable(self) -> Self {
         Self { is_cancellable: false, ..self }
     }
@@ -102,6 +105,7 @@ impl Wait {
     ///
     /// # Errors
     /// That one.
+    #[inline]
     pub fn check(&self) -> Result<(), ConcurrencyError> {
         // SAFETY: the current task's record is alive: we run on it.
         let is_cancelled = |(task, _): (NonNull<Task>, _)| unsafe { task.as_ref() }.is_cancelled();
@@ -190,6 +194,7 @@ impl Sleeper {
     }
 
     /// Whether it was popped from its one list, whose lock is held.
+    #[inline]
     pub(crate) fn is_popped(&self) -> bool {
         self.claim.load(Ordering::Relaxed) != 0
     }
@@ -355,6 +360,7 @@ impl Waiters {
     }
 
     /// Whether nobody is linked.
+    #[inline]
     pub(crate) const fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

@@ -72,6 +72,7 @@ impl Entry {
     }
 
     /// `run` and what to call it with.
+    #[inline]
     pub(crate) fn running(&mut self) -> (Run, *mut Payload) {
         (self.run, &raw mut self.payload)
     }
@@ -104,6 +105,7 @@ pub(crate) struct Mounted {
 
 impl Mounted {
     /// What to switch to, and the words to restore before.
+    #[inline]
     pub(crate) fn resumption(&self) -> (Context, Saved) {
         (self.context, self.saved)
     }
@@ -192,16 +194,19 @@ impl Task {
     }
 
     /// Whether its waits do not heed cancellation just now. Only the task itself asks.
+    #[inline]
     pub(crate) fn is_shielded(&self) -> bool {
         self.shields.load(Ordering::Relaxed) > 0
     }
 
     /// Whether somebody asked it to end.
+    #[inline]
     pub(crate) fn is_cancelled(&self) -> bool {
         self.state.is_cancelled()
     }
 
     /// The executor it was submitted to; none before.
+    #[inline]
     pub(crate) fn executor(&self) -> Option<&'static Executor> {
         // Acquire pairs with the release in `Executor::submit`.
         let executor = self.executor.load(Ordering::Acquire);

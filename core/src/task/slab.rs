@@ -159,6 +159,7 @@ impl Slab {
     }
 
     /// The record and the generation that a handle names; none if it never named one here.
+    #[inline]
     pub(crate) fn find(&self, handle: Handle) -> Option<(NonNull<Task>, u32)> {
         let (index, generation) = unpack(Kind::Task, self.birth, handle.0)?;
         // Acquire pairs with the release in `extend`.
@@ -185,6 +186,7 @@ impl Slab {
     }
 
     /// The name of one life of a record.
+    #[inline]
     pub(crate) fn handle(&self, index: u32, generation: u32) -> Handle {
         Handle(pack(Kind::Task, self.birth, generation, index))
     }

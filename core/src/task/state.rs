@@ -201,11 +201,13 @@ impl State {
     }
 
     /// For the carrier that took a new task from its queue: whether it still has to run.
+    #[inline]
     pub(crate) fn will_start(&self) -> bool {
         self.load().phase() == Phase::Active
     }
 
     /// For the carrier that took the task from its queue: whether it has run before.
+    #[inline]
     pub(crate) fn is_started(&self) -> bool {
         // Relaxed: the flag was set by a carrier that had the task before this one, and the task
         // came here through a queue.
@@ -221,6 +223,7 @@ impl State {
     }
 
     /// On the task itself: ends the wait at once if its cause is there already.
+    #[inline]
     pub(crate) fn end_wait(&self, heeds: Heeds) -> bool {
         if !self.load().has(heeds.ends()) {
             return false;
@@ -232,6 +235,7 @@ impl State {
     }
 
     /// Ends a park. Runs on the carrier's own stack, after the switch.
+    #[inline]
     pub(crate) fn commit_park(&self, heeds: Heeds) -> Then {
         self.transition(|word| match word.has(heeds.ends()) {
             true => (Some(heeds.end(word)), Then::Enqueue),
@@ -240,6 +244,7 @@ impl State {
     }
 
     /// One pending wake, or the claim of a parked task.
+    #[inline]
     pub(crate) fn unpark(&self, generation: u32) -> Then {
         self.transition(|word| {
             if word.generation() != generation {
@@ -256,6 +261,7 @@ impl State {
     }
 
     /// The claim of a registration: only in its own wait.
+    #[inline]
     pub(crate) fn wake(&self, ticket: Ticket) -> Then {
         self.transition(|word| {
             if word.ticket() != ticket {
@@ -272,6 +278,7 @@ impl State {
     }
 
     /// The claim of what a wait inside waits for.
+    #[inline]
     pub(crate) fn wake_inside(&self, ticket: Ticket) -> Then {
         self.transition(|word| {
             if word.ticket() != ticket {
@@ -285,6 +292,7 @@ impl State {
     }
 
     /// On the task itself, after a wait inside: forgets a second cause that came late.
+    #[inline]
     pub(crate) fn end_inside(&self) {
         let _ = self.end_wait(Heeds::Inside);
     }
@@ -371,12 +379,14 @@ impl State {
     }
 
     /// Whether this life has ended; its writes are visible to whoever sees it so.
+    #[inline]
     pub(crate) fn is_completed(&self, generation: u32) -> bool {
         let word = self.load();
         word.generation() != generation || matches!(word.phase(), Phase::Completed | Phase::Free)
     }
 
     /// Whether a cancel was asked for.
+    #[inline]
     pub(crate) fn is_cancelled(&self) -> bool {
         self.load().has(CANCEL)
     }
@@ -389,6 +399,7 @@ impl State {
     }
 
     /// The present wait; only for the task itself.
+    #[inline]
     pub(crate) fn own_ticket(&self) -> Ticket {
         Word(self.0.load(Ordering::Relaxed)).ticket()
     }
@@ -401,12 +412,14 @@ impl State {
     }
 
     /// The generation of the present life.
+    #[inline]
     pub(crate) fn generation(&self) -> u32 {
         Word(self.0.load(Ordering::Relaxed)).generation()
     }
 
     /// SeqCst: pairs with the SeqCst exchange in `transition`, so that "I registered, then
     /// looked" and "I ended the wait, then looked for registrations" cannot both miss.
+    #[inline]
     fn load(&self) -> Word {
         Word(self.0.load(Ordering::SeqCst))
     }
@@ -415,6 +428,7 @@ impl State {
     /// counts is stored even if the word is unchanged: a second unpark must release what its
     /// caller did before it, although the permit is there already. SeqCst, and therefore also:
     /// acquires what the others did before theirs.
+    #[inline]
     fn transition<R>(&self, step: impl Fn(Word) -> (Option<Word>, R)) -> R {
         let mut seen = self.load().0;
         loop {
