@@ -113,7 +113,7 @@ inline stop_searching() {
 }
 
 proctype Carrier(byte me) {
-    bool searches, work;
+    bool searches, work, saw_work;
     byte v, found, share;
 
 turn: /* `next`, in the order of sched/mod.rs */
@@ -197,6 +197,9 @@ nothing: /* `idle_turn` */
 #ifndef BREAK_3
     look();
 #endif
+#ifdef STAYS_SEARCHING
+    saw_work = work;
+#endif
 #ifndef BREAK_4 /* a sleeper that does not look at its inbox */
     if
     :: !work && inbox[me] > 0 -> work = true
@@ -225,6 +228,13 @@ end_in_bed:
 #endif
        searches = true
     fi;
+#ifdef STAYS_SEARCHING /* see README.md, "Open" */
+    if
+    :: saw_work && !searches -> atomic { searching++; searches = true }
+    :: else
+    fi;
+    saw_work = false;
+#endif
     goto turn;
 
 found_work:
