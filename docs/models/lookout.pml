@@ -16,6 +16,7 @@
  *
  * Each scenario in xtask/src/models.rs says how many there are:
  *
+ *   REST      whether all carriers begin asleep, those with a role dozing; if not, awake
  *   N, PUSHERS, ARMERS, EVENTS   carriers, and the others above
  *   KIDS      tasks that tasks may queue, each at the carrier that it runs on
  *   LONGS     tasks that may take their carrier for ever
@@ -111,13 +112,13 @@ inline serve_others() {
 
 /* `Runtime::hand_on`. */
 inline hand_on() {
-    if
-    :: poller_dozes -> found = poller
-    :: else
-    fi;
-    if
-    :: !found && deputy_dozes -> found = deputy
-    :: else
+    if /* `dozer`, of both */
+    :: atomic { poller_dozes -> found = poller }
+    :: else ->
+       if
+       :: atomic { deputy_dozes -> found = deputy }
+       :: else
+       fi
     fi;
     if
     :: !found && poller == 0 ->
@@ -160,10 +161,7 @@ inline serve() {
        poller_dozes = false;
        poller = 0;
 #ifdef SERVE_HANDS_ON /* see README.md, "Open" */
-       if
-       :: deputy == 0 -> hand_on()
-       :: else
-       fi;
+       hand_on();
 #endif
        if
        :: atomic { got -> got = false; push_here() }
@@ -230,11 +228,15 @@ proctype Carrier(byte me) {
     bool searches, runs, polls, deputizes, sees, dozes, got, stays;
     byte v, found;
 
+#if REST > 0
+    atomic { polls = (me == 0); deputizes = (me == 1) };
+    goto bed;
+#endif
 turn: /* `next` */
 #if SERVES > 0
     if
     :: skip
-    :: atomic { serves > 0 -> serves-- }; serve()
+    :: atomic { serves > 0 && (runs || N == 2) -> serves-- }; serve()
     fi;
 #endif
     if
@@ -304,7 +306,7 @@ turn: /* `next` */
     if
     :: stays || has_work -> stays = false
     :: else ->
-       in_bed[me] = true;
+bed:   in_bed[me] = true;
 end_in_bed:
        atomic { /* `carrier_sleep`; it takes what is ready, whatever ended it */
            notified[me] || ticks[me] || (sees && due) || (polls && event) ->
@@ -435,6 +437,13 @@ end_monitor:
 init {
     byte i;
     atomic {
+#if REST > 0
+        poller = 1;
+        deputy = 2;
+        poller_dozes = true;
+        deputy_dozes = true;
+        for (i : 0 .. N - 1) { asleep[i] = true }
+#endif
         for (i : 0 .. N - 1) { run Carrier(i) }
 #if PUSHERS > 0
         for (i : 1 .. PUSHERS) { run Pusher() }
