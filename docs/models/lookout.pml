@@ -16,11 +16,12 @@
  *
  * Each scenario in xtask/src/models.rs says how many there are:
  *
- *   REST      whether all carriers begin asleep, those with a role dozing; if not, awake
+ *   REST      carriers that begin asleep, the first two with a role and dozing
  *   N, PUSHERS, ARMERS, EVENTS   carriers, and the others above
  *   KIDS      tasks that tasks may queue, each at the carrier that it runs on
  *   LONGS     tasks that may take their carrier for ever
  *   TIMERS    deadlines that tasks may arm, each in the wheel of the carrier that it runs on
+ *   ENDS      carriers, the last ones, that may end when there is nothing to do
  *   SERVES    how often a carrier may come to the turn in which it serves
  */
 #if N == 2
@@ -54,7 +55,7 @@ bool due, event;
 
 /* What is left to be done; what the monitor sees. */
 byte kids = KIDS, longs = LONGS, timers = TIMERS, serves = SERVES, arming;
-bool in_bed[N], busy[N], ticks[N];
+bool in_bed[N], busy[N], gone[N], ticks[N];
 
 #define IS_ASLEEP(c) (asleep[c])
 #define HAS_QUEUED(c) (queue[c] > 0)
@@ -173,11 +174,12 @@ inline serve() {
 
 /* `Carrier::plan`: whether it dozes; whether it ticks; whether the deadline ends the sleep. */
 inline plan() {
+#define MAY_END (me >= N - ENDS)
 #if DEADLINES > 0
     sees = (armed == me + 1);
 #endif
     if
-    :: polls || deputizes -> /* it was quiet for long */
+    :: (polls || deputizes) && !MAY_END -> /* it was quiet for long */
        if
        :: polls -> poller_dozes = true
        :: else -> deputy_dozes = true
@@ -219,6 +221,7 @@ inline plan() {
        :: v == N -> v = 0; break
        od
 #endif
+    :: MAY_END && !(polls || deputizes) -> ticks[me] = true
     :: else
     fi;
     dozes = false
@@ -228,10 +231,10 @@ proctype Carrier(byte me) {
     bool searches, runs, polls, deputizes, sees, dozes, got, stays;
     byte v, found;
 
-#if REST > 0
-    atomic { polls = (me == 0); deputizes = (me == 1) };
-    goto bed;
-#endif
+    if
+    :: atomic { me < REST -> polls = (me == 0); deputizes = (me == 1) }; goto bed
+    :: else
+    fi;
 turn: /* `next` */
 #if SERVES > 0
     if
@@ -277,6 +280,22 @@ turn: /* `next` */
     fi;
 #endif
 
+#if ENDS > 0
+    if /* `end` */
+    :: skip
+    :: MAY_END ->
+       searching = searching - searches;
+       searches = false;
+       if
+       :: has_work -> goto turn
+       :: else
+       fi;
+       atomic { running = running - runs; runs = false };
+       hand_on();
+       gone[me] = true;
+       goto end_busy
+    fi;
+#endif
     if /* `sleep` */
     :: runs -> atomic { running--; runs = false }
     :: else
@@ -343,14 +362,12 @@ end_in_bed:
 #ifndef BREAK_6 /* a lookout that serves nobody else's deadlines */
        serve_others();
 #endif
-#ifndef BREAK_7 /* a lookout that tells nobody of work that waits */
        atomic {
            if
            :: has_work -> notify()
            :: else
            fi
        }
-#endif
     :: else
     fi;
     goto turn;
@@ -359,7 +376,7 @@ found_work:
     if
     :: !runs ->
        atomic { running++; runs = true };
-#ifndef BREAK_8 /* a carrier that leaves its role does not hand on */
+#ifndef BREAK_7 /* a carrier that leaves its role does not hand on */
        hand_on()
 #endif
     :: else
@@ -394,7 +411,7 @@ proctype Pusher() {
 /* `timer::arm` from outside; then `hurry`. */
 proctype Armer() {
     atomic { !armed -> arming++; armed = 1 };
-#ifndef BREAK_9 /* who arms a deadline does not wake who sleeps longer */
+#ifndef BREAK_8 /* who arms a deadline does not wake who sleeps longer */
     if
     :: sleeping_until[0] == FAR -> notified[0] = true
     :: else /* if only a tick ends its sleep, that comes sooner: the worst case */
@@ -404,7 +421,8 @@ proctype Armer() {
 }
 
 proctype Source() {
-    event = true
+end_source: /* where all carriers are busy */
+    atomic { !event -> event = true }
 }
 
 proctype Clock() {
@@ -416,7 +434,7 @@ end_clock:
 
 /* A carrier that nothing done so far will wake. */
 #define LIES(c) (in_bed[c] && !notified[c])
-#define STILL(c) (LIES(c) || busy[c])
+#define STILL(c) (LIES(c) || busy[c] || gone[c])
 #define IS_BUSY(c) (busy[c])
 #define TICKS(c) (LIES(c) && ticks[c])
 
@@ -439,10 +457,10 @@ init {
     atomic {
 #if REST > 0
         poller = 1;
-        deputy = 2;
         poller_dozes = true;
-        deputy_dozes = true;
-        for (i : 0 .. N - 1) { asleep[i] = true }
+        deputy = (REST > 1 -> 2 : 0);
+        deputy_dozes = (REST > 1);
+        for (i : 0 .. REST - 1) { asleep[i] = true }
 #endif
         for (i : 0 .. N - 1) { run Carrier(i) }
 #if PUSHERS > 0
@@ -452,7 +470,7 @@ init {
         run Armer();
 #endif
 #if EVENTS > 0
-        run Source();
+        for (i : 1 .. EVENTS) { run Source() }
 #endif
 #if DEADLINES > 0
         run Clock();
