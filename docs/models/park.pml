@@ -276,7 +276,7 @@ next_life:
           od
 #endif
 #if TIMERS > 0
-       :: park(true)
+       :: true -> park(true)
 #endif
 #if EVENTS > 0
        :: atomic {
