@@ -233,12 +233,12 @@ impl Executor {
     /// before.default_set();
     /// ```
     pub fn default_set(self) {
-        drift_pal::process::set_default_executor(self.handle);
+        runtime().prefer_executor(self.handle);
     }
 
-    /// That of the process, for its runtime; a world of its own has its own.
+    /// That of `runtime`.
     pub(super) fn default_of(runtime: &'static Runtime) -> Self {
-        let set = drift_pal::process::default_executor();
+        let set = runtime.preferred_executor();
         match runtime.find_executor(set) {
             Some(_) => Self { handle: set },
             None => Self::own_of(runtime),

@@ -171,6 +171,11 @@ impl Carrier {
     /// Runs this carrier on the calling OS thread until it is not needed any more. Only for
     /// [`crate::platform::Platform::carrier_start`], once for each call of that.
     pub fn run(&'static self) {
+        self.run_between(|| {});
+    }
+
+    /// The same, for a platform that decides after each turn who turns next.
+    pub fn run_between(&'static self, between: impl Fn()) {
         while self.life.load(Ordering::Acquire) != Life::On as u8 {
             self.executor.runtime.platform().thread_yield();
         }
@@ -183,7 +188,7 @@ impl Carrier {
             let mut events = Events::new();
             loop {
                 match self.turn() {
-                    Turn::Worked => {}
+                    Turn::Worked => between(),
                     Turn::Idle { until } => self.sleep(until, &mut events),
                     Turn::Done => break,
                 }
