@@ -9,8 +9,8 @@ use core::ops::{Deref, DerefMut};
 use core::sync::atomic;
 pub use core::sync::atomic::{Ordering, fence};
 
-pub use super::native::{UnsafeCell, set_cpu_yield};
 use super::native;
+pub use super::native::{UnsafeCell, set_cpu_yield};
 
 /// Where a carrier can be interrupted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,6 +48,15 @@ macro_rules! atomic {
         #[derive(Debug)]
         #[repr(transparent)]
         pub struct $name $(<$t>)? (atomic::$name $(<$t>)?);
+
+        /// For the kernel, which looks at the word whenever it likes.
+        impl $(<$t>)? Deref for $name $(<$t>)? {
+            type Target = atomic::$name $(<$t>)?;
+
+            fn deref(&self) -> &Self::Target {
+                &self.0
+            }
+        }
 
         #[allow(missing_docs)]
         impl $(<$t>)? $name $(<$t>)? {

@@ -21,6 +21,7 @@ use crate::reactor::slot::{Claimed, Slot, SlotState, readers, writers};
 use crate::reactor::token;
 use crate::runtime::Runtime;
 use crate::sync::wait_queue::{self, Queue, Wait, Waited, Waiters};
+use crate::task::WaitsFor;
 
 impl Slot {
     #[inline]
@@ -144,7 +145,8 @@ impl Runtime {
     ) -> Result<(), ConcurrencyError> {
         let slot = self.reactor.slot(source.0).expect("a registered source has a slot");
         self.see_that_somebody_polls(wait)?;
-        let queue = Queue { lock: &slot.state, list: list_of(direction) };
+        let queue =
+            Queue { waits_for: WaitsFor::Readiness, lock: &slot.state, list: list_of(direction) };
         let mut closes = None;
         let waits = |state: &mut SlotState| {
             closes = state.is_owned().then(|| state.closes());

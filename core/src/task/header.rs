@@ -14,7 +14,7 @@
 //! | `joiners`                  | under its own lock                                           |
 //! | `entry`                    | the spawner's, then the task's or its canceller's            |
 //! | `class`, `reserved`        | the owner of the record                                      |
-//! | `shields`                  | the task's own                                               |
+//! | `shields`, `reason`        | the task's own; anybody may look at the second               |
 //! | `home`                     | written by the carrier that starts it, if it has to stay     |
 //!
 //! # Unsafe
@@ -34,6 +34,7 @@ use crate::reactor::slot::Watches;
 use crate::sched::executor::Executor;
 use crate::sync::wait_queue::{WaitQueue, Waiters};
 use crate::task::state::{Heeds, State, Ticket};
+use crate::task::view::Reason;
 use crate::timer::wheel::{Kind, TimerNode};
 
 /// The words of what a virtual thread runs: its captured state, or where that is.
@@ -136,6 +137,8 @@ pub(crate) struct Task {
     pub counted: AtomicBool,
     /// Stretches that cancellation must not disturb, one inside the other; the task's own.
     pub shields: AtomicU16,
+    /// What it waits for.
+    pub reason: Reason,
 }
 
 // SAFETY: shared as the table above says; each field's owner is alone with it.
@@ -178,6 +181,7 @@ impl Task {
             class: UnsafeCell::new(StackClass::M1),
             reserved: UnsafeCell::new(0),
             shields: AtomicU16::new(0),
+            reason: Reason::new(),
         }
     }
 

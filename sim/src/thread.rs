@@ -1,0 +1,53 @@
+//! Threads of a world that run no virtual threads: what an OS thread is on a machine.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use crate::log::Who;
+use crate::world::{On, ThreadId, World, current};
+
+/// A thread of the world; dropping it lets the thread go on.
+#[derive(Debug)]
+pub struct JoinHandle<T> {
+    world: &'static World,
+    thread: ThreadId,
+    result: Rc<RefCell<Option<T>>>,
+}
+
+impl<T> JoinHandle<T> {
+    /// Waits for its end, and takes what it returned. Blocks the carrier if a virtual thread
+    /// calls, as the join of an OS thread does.
+    ///
+    /// # Panics
+    /// Never: a panic of the thread ends its world.
+    #[must_use = "what the thread returned"]
+    pub fn join(self) -> T {
+        while !self.world.is_over(self.thread) {
+            self.world.wait(On::End(self.thread), None);
+        }
+        self.result.take().expect("a thread that is over has returned")
+    }
+}
+
+/// Starts a thread in the world that calls.
+///
+/// # Panics
+/// Outside of a world, and if the machine has no stack for it.
+///
+/// # Examples
+/// ```
+/// use drift_sim::{Sim, thread};
+///
+/// assert_eq!(Sim::new(1).run(|| thread::spawn(|| 6 * 7).join()), 42);
+/// ```
+pub fn spawn<T: 'static>(body: impl FnOnce() -> T + 'static) -> JoinHandle<T> {
+    let world = current().expect("threads of a world are started in one: inside `Sim::run`");
+    let stack = world.pool.borrow_mut().stack(World::THREAD_STACK);
+    let stack = stack.unwrap_or_else(|error| panic!("no stack for a thread: {error}"));
+    let result = Rc::new(RefCell::new(None));
+    let place = Rc::clone(&result);
+    let number = world.next_thread();
+    let run = move || *place.borrow_mut() = Some(body());
+    let thread = world.start(Who::Thread(number), stack, Box::new(run));
+    JoinHandle { world, thread, result }
+}
