@@ -18,7 +18,8 @@ pub(crate) struct Settings {
 /// in the way (Groce and others, "Swarm testing", 2012).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Temper {
-    /// Accesses between two interruptions, on average; `u64::MAX` for none.
+    /// Accesses between two interruptions, on average. Never without: a loop that waits for what
+    /// another carrier is about to do has to end.
     pub points: u64,
     /// Parts per million of the calls to the platform after which somebody else may go on.
     pub pauses: u32,
@@ -30,7 +31,7 @@ pub(crate) struct Temper {
 
 impl Temper {
     pub(crate) fn draw(dice: &mut Dice) -> Self {
-        let points = [u64::MAX, 3, 10, 30, 100, 300, 1_000];
+        let points = [3, 10, 30, 100, 300, 1_000, 100_000];
         let pauses = [0, 100_000, 500_000];
         let sticks = [0, 0, 500_000, 900_000];
         let steps = [1, 100, 1_000, 100_000];

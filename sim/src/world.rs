@@ -288,10 +288,8 @@ impl World {
             return true;
         }
         match self.until_point.get() {
-            u64::MAX => false,
             0 => {
-                let mean = self.settings.temper.points;
-                self.until_point.set(self.schedule.borrow_mut().below(2 * mean + 1));
+                self.until_point.set(self.next_point());
                 self.note(What::Interrupted);
                 self.pause(false);
                 true
@@ -303,7 +301,12 @@ impl World {
         }
     }
 
-    /// Makes those ready that wait on `on`; how many. `late` lets one sleep on for some time.
+    /// Accesses until the next interruption.
+    fn next_point(&self) -> u64 {
+        self.schedule.borrow_mut().below(2 * self.settings.temper.points + 1)
+    }
+
+    /// Makes those ready that wait on `on`; how many.
     pub(crate) fn wake(&self, on: On) -> u32 {
         let mut woken = 0;
         for thread in self.threads.borrow().iter() {

@@ -188,10 +188,11 @@ impl Carrier {
             let mut events = Events::new();
             loop {
                 match self.turn() {
-                    Turn::Worked => between(),
+                    Turn::Worked => {}
                     Turn::Idle { until } => self.sleep(until, &mut events),
                     Turn::Done => break,
                 }
+                between();
             }
         }
         slot::set(ptr::null_mut());
