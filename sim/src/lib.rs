@@ -60,3 +60,16 @@ pub fn note(text: impl Into<String>) {
         world.note(What::Note(text.into()));
     }
 }
+
+/// Whether the caller runs in a world.
+///
+/// # Examples
+/// ```
+/// use drift_sim::{Sim, is_inside};
+///
+/// assert!(Sim::new(1).run(is_inside) && !is_inside());
+/// ```
+#[must_use]
+pub fn is_inside() -> bool {
+    world::current().is_some()
+}

@@ -126,15 +126,21 @@ impl Sim {
     #[must_use]
     pub fn new(seed: u64) -> Self {
         let temper = Temper::draw(&mut Dice::new(seed, Stream::Temper));
-        Self {
-            settings: Settings { seed, carriers: 1, faults: Faults::NONE, limit: LIMIT, temper },
-        }
+        let (faults, limit) = (Faults::NONE, LIMIT);
+        Self { settings: Settings { seed, carriers: 1, migrates: true, faults, limit, temper } }
     }
 
     /// With so many carriers on the default executor.
     #[must_use]
     pub fn carriers(mut self, carriers: u32) -> Self {
         self.settings.carriers = carriers;
+        self
+    }
+
+    /// Whether its virtual threads may go on on another carrier, as they may if nothing is said.
+    #[must_use]
+    pub fn migrating(mut self, migrates: bool) -> Self {
+        self.settings.migrates = migrates;
         self
     }
 
@@ -304,6 +310,7 @@ impl World {
         let policy = ExecutorPolicy {
             min_threads: carriers,
             max_threads: carriers,
+            migrates: self.settings.migrates,
             ..ExecutorPolicy::DEFAULT
         };
         let executor = match carriers {

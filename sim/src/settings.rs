@@ -8,6 +8,7 @@ use crate::faults::Faults;
 pub(crate) struct Settings {
     pub seed: u64,
     pub carriers: u32,
+    pub migrates: bool,
     pub faults: Faults,
     pub limit: u64,
     pub temper: Temper,
@@ -34,7 +35,7 @@ impl Temper {
         let points = [3, 10, 30, 100, 300, 1_000, 100_000];
         let pauses = [0, 100_000, 500_000];
         let sticks = [0, 0, 500_000, 900_000];
-        let steps = [1, 100, 1_000, 100_000];
+        let steps = [1_000, 10_000, 100_000];
         Self {
             points: points[dice.below(points.len() as u64) as usize],
             pauses: pauses[dice.below(pauses.len() as u64) as usize],

@@ -77,7 +77,7 @@ pub(super) struct Own {
     pub(super) reserved: [usize; StackClass::ALL.len()],
     pub(super) records: heapless::Vec<NonNull<Task>, { 2 * slab::BATCH }>,
     /// Tasks that found no memory for their stack.
-    starved: List<InQueue, Task>,
+    pub(super) starved: List<InQueue, Task>,
     /// Started tasks that stay here, of an executor whose tasks do not migrate.
     pub(super) kept: List<InQueue, Task>,
     /// Whether they do: `Executor::keeps_home`, which does not change while the carrier runs.

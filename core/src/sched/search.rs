@@ -21,6 +21,10 @@ impl Carrier {
         });
         if tick.is_multiple_of(SERVE_EVERY) {
             self.serve();
+            // Those that found no stack must not wait for ever behind one that only yields.
+            if let Some(task) = self.own(|own| own.starved.pop_front()) {
+                return Some(task);
+            }
             if !executor.is_solo()
                 && let Some(task) = executor.injector.pop()
             {
