@@ -327,6 +327,7 @@ impl World {
             for _ in 0..100 {
                 if executor.submit(handle).is_ok() {
                     runtime.abandon(handle);
+                    self.root.set(Some(handle));
                     return Ok(());
                 }
             }
@@ -342,27 +343,26 @@ impl World {
         self.virtual_threads().filter(|view| view.standing != Standing::Ended)
     }
 
-    /// Cancels what the program left behind, and lets it end; how many there were.
+    /// Lets the program's first virtual thread leave its stack; cancels what it left behind, and
+    /// lets that end. How many there were.
     fn clean_up(&'static self) -> usize {
         let runtime = self.runtime.get().expect("it was played");
-        let left = self.unfinished().count();
-        if left > 0 || !self.are_threads_over() {
-            let handles: Vec<View> = self.unfinished().collect();
-            for view in handles {
-                match view.standing {
-                    Standing::New => runtime.abandon(view.handle),
-                    _ => drop(runtime.cancel(view.handle)),
-                }
+        let others: Vec<View> =
+            self.unfinished().filter(|view| Some(view.handle) != self.root.get()).collect();
+        for view in &others {
+            match view.standing {
+                Standing::New => runtime.abandon(view.handle),
+                _ => drop(runtime.cancel(view.handle)),
             }
-            let asked = Cell::new(0_u32);
-            let limit = self.steps.get() + AFTERMATH;
-            // Whatever stops it: it is not the program's any more.
-            let _ = self.run_until(limit, || {
-                asked.set(asked.get() + 1);
-                asked.get() % 64 == 0 && self.is_quiet()
-            });
         }
-        left
+        let asked = Cell::new(0_u32);
+        let limit = self.steps.get() + AFTERMATH;
+        // Whatever stops it: it is not the program's any more.
+        let _ = self.run_until(limit, || {
+            asked.set(asked.get() + 1);
+            asked.get() % 16 == 0 && self.is_quiet()
+        });
+        others.len()
     }
 
     /// Whether nothing is left that could run, and no source is open that somebody may close.

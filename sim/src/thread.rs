@@ -42,6 +42,7 @@ impl<T> JoinHandle<T> {
 /// ```
 pub fn spawn<T: 'static>(body: impl FnOnce() -> T + 'static) -> JoinHandle<T> {
     let world = current().expect("threads of a world are started in one: inside `Sim::run`");
+    let _calm = world.calm();
     let stack = world.pool.borrow_mut().stack(World::THREAD_STACK);
     let stack = stack.unwrap_or_else(|error| panic!("no stack for a thread: {error}"));
     let result = Rc::new(RefCell::new(None));

@@ -31,6 +31,7 @@ use drift_asm::{Context, init, slot, switch};
 use drift_core::platform::{Stack, StackClass};
 use drift_core::prim::AtomicU32;
 use drift_core::runtime::Runtime;
+use drift_core::task::Handle;
 
 use crate::dice::{Dice, Stream};
 use crate::faults::{Fault, Injector};
@@ -117,6 +118,8 @@ pub(crate) struct World {
     pub pool: RefCell<Pool>,
     pub net: RefCell<Net>,
     pub runtime: Cell<Option<&'static Runtime>>,
+    /// The program's first virtual thread.
+    pub root: Cell<Option<Handle>>,
     threads: RefCell<Vec<Box<Thread>>>,
     running: Cell<Option<ThreadId>>,
     last: Cell<Option<ThreadId>>,
@@ -170,6 +173,7 @@ impl World {
             pool: RefCell::new(Pool::new()),
             net: RefCell::new(Net::default()),
             runtime: Cell::new(None),
+            root: Cell::new(None),
             threads: RefCell::new(Vec::new()),
             running: Cell::new(None),
             last: Cell::new(None),

@@ -7,6 +7,7 @@ mod demo;
 mod dist;
 mod header;
 mod nightly;
+mod sim;
 mod step;
 mod surface;
 mod symbols;
@@ -44,6 +45,8 @@ enum Task {
     Symbols(symbols::SymbolsArguments),
     /// A folder to install: library, header, pkg-config and CMake files.
     Dist,
+    /// Programs in simulated worlds, over many seeds.
+    Sim(sim::SimArguments),
     /// The long forms of the tests: hours.
     Nightly(nightly::NightlyArguments),
 }
@@ -76,6 +79,7 @@ fn main() -> ExitCode {
         Task::Surface(arguments) => surface::run(&arguments),
         Task::Symbols(arguments) => symbols::run(&arguments),
         Task::Dist => dist::run(),
+        Task::Sim(arguments) => sim::run(&arguments),
         Task::Nightly(arguments) => nightly::run(&arguments),
     };
     match done {
