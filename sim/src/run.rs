@@ -9,6 +9,7 @@ use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::panic::{self, AssertUnwindSafe};
+use std::ptr;
 use std::sync::Once;
 use std::sync::atomic::{AtomicU8, Ordering};
 
@@ -211,13 +212,7 @@ impl Sim {
         });
         let log = world.take_log();
         let result = match outcome {
-            Ok((value, elapsed, steps)) => {
-                if world.is_quiet() {
-                    // SAFETY: all that ran in it is over, and the rest is only memory.
-                    unsafe { world.pool.borrow_mut().clear() };
-                }
-                Ok(Run { value, log, elapsed, steps, left_behind })
-            }
+            Ok((value, elapsed, steps)) => Ok(Run { value, log, elapsed, steps, left_behind }),
             Err(reason) => Err(Failure {
                 reason,
                 seed: self.settings.seed,
@@ -226,7 +221,14 @@ impl Sim {
                 replay: seeds::replay(self.settings.seed),
             }),
         };
+        let is_over = result.is_ok() && world.is_quiet();
         drop(entered);
+        if is_over {
+            // SAFETY: all that ran in it is over, and the rest is only memory.
+            unsafe { world.pool.borrow_mut().clear() };
+            // SAFETY: leaked above; its runtime, which had the only other reference, is gone.
+            drop(unsafe { Box::from_raw(ptr::from_ref(world).cast_mut()) });
+        }
         result
     }
 }
@@ -319,7 +321,7 @@ impl World {
         };
         runtime.prefer_executor(runtime.executor_handle(executor));
         let mut payload: Payload = [0; 7];
-        payload[0] = std::ptr::from_ref(root).expose_provenance() as u64;
+        payload[0] = ptr::from_ref(root).expose_provenance() as u64;
         let entry = Entry { run: run_root, discard: discard_root, payload };
         // What is refused at random is tried again: the program is not there to see it.
         for _ in 0..100 {

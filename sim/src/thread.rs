@@ -1,6 +1,7 @@
 //! Threads of a world that run no virtual threads: what an OS thread is on a machine.
 
 use std::cell::RefCell;
+use std::ptr;
 use std::rc::Rc;
 
 use crate::log::Who;
@@ -9,7 +10,8 @@ use crate::world::{On, ThreadId, World, current};
 /// A thread of the world; dropping it lets the thread go on.
 #[derive(Debug)]
 pub struct JoinHandle<T> {
-    world: &'static World,
+    /// Only to tell it from others.
+    world: *const World,
     thread: ThreadId,
     result: Rc<RefCell<Option<T>>>,
 }
@@ -19,11 +21,12 @@ impl<T> JoinHandle<T> {
     /// calls, as the join of an OS thread does.
     ///
     /// # Panics
-    /// Never: a panic of the thread ends its world.
-    #[must_use = "what the thread returned"]
+    /// Outside of its world. A panic of the thread itself ends the world.
     pub fn join(self) -> T {
-        while !self.world.is_over(self.thread) {
-            self.world.wait(On::End(self.thread), None);
+        let world = current().filter(|world| ptr::eq(*world, self.world));
+        let world = world.expect("a thread is joined in its world");
+        while !world.is_over(self.thread) {
+            world.wait(On::End(self.thread), None);
         }
         self.result.take().expect("a thread that is over has returned")
     }
