@@ -73,3 +73,7 @@ pub fn note(text: impl Into<String>) {
 pub fn is_inside() -> bool {
     world::current().is_some()
 }
+
+#[cfg(all(doctest, feature = "points"))]
+#[doc = include_str!("../../docs/simulator.md")]
+struct Page;

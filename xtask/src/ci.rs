@@ -115,6 +115,7 @@ fn examples(steps: &mut Steps) -> Result<()> {
 }
 
 fn simulate(steps: &mut Steps) -> Result<()> {
+    sim::itself(steps)?;
     sim::seeds(steps, SEEDS)
 }
 

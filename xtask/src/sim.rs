@@ -46,6 +46,15 @@ pub fn seeds(steps: &mut Steps, seeds: u64) -> Result<()> {
     steps.run("sim", scenarios(seeds).arg("sim::"))
 }
 
+/// What the simulator promises of itself, with preemption points; without, it ran with the rest.
+///
+/// # Errors
+/// When it does not keep it.
+pub fn itself(steps: &mut Steps) -> Result<()> {
+    let mut command = cargo(&["test", "-p", "drift-sim", "--features", "points", "--target-dir"]);
+    steps.run("simulator", command.arg(crate::target().join("sim")))
+}
+
 /// Optimised, with preemption points, in a folder of their own: no other build has these.
 fn scenarios(seeds: u64) -> Command {
     let mut command = cargo(&["test", "--release", "-p", "drift-tests", "--test", "scenarios"]);
