@@ -6,6 +6,7 @@ mod cross;
 mod demo;
 mod dist;
 mod header;
+mod mutants;
 mod nightly;
 mod sim;
 mod step;
@@ -45,6 +46,8 @@ enum Task {
     Symbols(symbols::SymbolsArguments),
     /// A folder to install: library, header, pkg-config and CMake files.
     Dist,
+    /// Puts bugs in, and sees that each is found.
+    Mutants(mutants::MutantsArguments),
     /// Programs in simulated worlds, over many seeds.
     Sim(sim::SimArguments),
     /// The long forms of the tests: hours.
@@ -80,6 +83,7 @@ fn main() -> ExitCode {
         Task::Symbols(arguments) => symbols::run(&arguments),
         Task::Dist => dist::run(),
         Task::Sim(arguments) => sim::run(&arguments),
+        Task::Mutants(arguments) => mutants::run(&arguments),
         Task::Nightly(arguments) => nightly::run(&arguments),
     };
     match done {
