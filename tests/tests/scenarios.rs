@@ -6,6 +6,7 @@
 //! | `ends.rs`      | joins, cancels, dropped handles: everything once                        |
 //! | `executors.rs` | limits, shutdown, queues, carriers that sleep and are woken             |
 //! | `locks.rs`     | locks, channels, select                                                 |
+//! | `program.rs`   | what they are made of                                                   |
 //! | `harness.rs`   | runs them: `sim::NAME` over seeds, `host::NAME` some rounds             |
 #![cfg(not(loom))]
 
@@ -17,6 +18,8 @@ mod executors;
 mod harness;
 #[path = "scenarios/locks.rs"]
 mod locks;
+#[path = "scenarios/program.rs"]
+mod program;
 #[path = "scenarios/waits.rs"]
 mod waits;
 

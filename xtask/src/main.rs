@@ -9,6 +9,7 @@ mod header;
 mod mutants;
 mod nightly;
 mod sim;
+mod soak;
 mod step;
 mod surface;
 mod symbols;
@@ -50,6 +51,8 @@ enum Task {
     Mutants(mutants::MutantsArguments),
     /// Programs in simulated worlds, over many seeds.
     Sim(sim::SimArguments),
+    /// Everything at once on the real platform, for as long as you like.
+    Soak(soak::SoakArguments),
     /// The long forms of the tests: hours.
     Nightly(nightly::NightlyArguments),
 }
@@ -84,6 +87,7 @@ fn main() -> ExitCode {
         Task::Dist => dist::run(),
         Task::Sim(arguments) => sim::run(&arguments),
         Task::Mutants(arguments) => mutants::run(&arguments),
+        Task::Soak(arguments) => soak::run(&arguments),
         Task::Nightly(arguments) => nightly::run(&arguments),
     };
     match done {

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 
 use crate::step::{Steps, command};
-use crate::{archive, sim, test};
+use crate::{archive, sim, soak, test};
 
 #[derive(clap::Args)]
 pub struct NightlyArguments {
@@ -25,6 +25,9 @@ pub struct NightlyArguments {
     /// Seeds of each simulated scenario.
     #[arg(long, default_value_t = 1_000_000)]
     seeds: u64,
+    /// Minutes of everything at once.
+    #[arg(long, default_value_t = 60)]
+    soak: u64,
     /// Preemptions in one execution of a model.
     #[arg(long, default_value_t = 4)]
     preemptions: u32,
@@ -95,6 +98,9 @@ fn parts(steps: &mut Steps, arguments: &NightlyArguments) -> Result<()> {
     }
     if wanted("sim") {
         sim::seeds(steps, arguments.seeds)?;
+    }
+    if wanted("soak") {
+        soak::minutes(steps, arguments.soak)?;
     }
     if wanted("loom") {
         test::loom(steps, &arguments.preemptions.to_string())?;

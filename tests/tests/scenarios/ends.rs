@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use drift::{ConcurrencyError, Duration, FutureGroup};
 use drift::{park, scope, sleep, spawn, spawn_future, yield_now};
 
-use crate::harness::{Census, Scenario, os_thread};
+use crate::program::{Census, Scenario, os_thread};
 use crate::scenarios;
 use crate::waits::sleep_whole;
 

@@ -8,7 +8,7 @@ use drift::{ConcurrencyError, Duration, Executor, ExecutorPolicy, Instant, Satur
 use drift::{park, sleep, spawn, spawn_on, yield_now};
 use drift_sim::Faults;
 
-use crate::harness::{Census, Scenario, os_thread};
+use crate::program::{Census, Scenario, os_thread};
 use crate::scenarios;
 use crate::waits::sleep_whole;
 

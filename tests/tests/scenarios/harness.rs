@@ -5,96 +5,19 @@
 
 use std::process::ExitCode;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use drift::{Executor, ExecutorPolicy};
 use drift_sim::{Faults, Sim, seeds};
 use libtest_mimic::{Arguments, Trial};
 
+use crate::program::Scenario;
+
 /// Seeds of each program if nothing else is said: what an unoptimised build does in a second.
 const SEEDS: u64 = 300;
 
 /// Rounds on the real platform, for each number of carriers.
 const ROUNDS: usize = 5;
-
-/// A program: its name, what runs, and what goes wrong with every fourth seed.
-pub type Scenario = (&'static str, fn(), Faults);
-
-/// Names become scenarios that must bear what no program need notice; or, in braces, other faults.
-#[macro_export]
-macro_rules! scenarios {
-    (@) => { drift_sim::Faults::QUIET };
-    (@ $faults:expr) => { $faults };
-    ($($name:ident $({ $faults:expr })?),* $(,)?) => {
-        &[$((stringify!($name), $name as fn(), $crate::scenarios!(@ $($faults)?))),*]
-    };
-}
-
-/// A thread that runs no virtual threads, of the world that calls.
-pub struct OsThread(Kind);
-
-enum Kind {
-    Real(std::thread::JoinHandle<()>),
-    World(drift_sim::thread::JoinHandle<()>),
-}
-
-/// Starts one.
-pub fn os_thread(body: impl FnOnce() + Send + 'static) -> OsThread {
-    OsThread(match drift_sim::is_inside() {
-        true => Kind::World(drift_sim::thread::spawn(body)),
-        false => Kind::Real(std::thread::spawn(body)),
-    })
-}
-
-impl OsThread {
-    /// Waits for its end.
-    pub fn join(self) {
-        match self.0 {
-            Kind::Real(thread) => thread.join().unwrap(),
-            Kind::World(thread) => thread.join(),
-        }
-    }
-}
-
-/// Counts values that are alive, and how many there ever were.
-#[derive(Default)]
-pub struct Census {
-    born: AtomicUsize,
-    dead: AtomicUsize,
-}
-
-/// One of them.
-pub struct Citizen(std::sync::Arc<Census>);
-
-impl Census {
-    pub fn new() -> std::sync::Arc<Self> {
-        std::sync::Arc::default()
-    }
-
-    pub fn citizen(self: &std::sync::Arc<Self>) -> Citizen {
-        self.born.fetch_add(1, Ordering::SeqCst);
-        Citizen(self.clone())
-    }
-
-    /// Every one that was born has died, once.
-    pub fn check(&self) {
-        let (born, dead) = (self.born.load(Ordering::SeqCst), self.dead.load(Ordering::SeqCst));
-        assert_eq!(born, dead, "born and dropped");
-    }
-
-    /// Whether nobody is alive.
-    pub fn is_empty(&self) -> bool {
-        self.born.load(Ordering::SeqCst) == self.dead.load(Ordering::SeqCst)
-    }
-}
-
-impl Drop for Citizen {
-    fn drop(&mut self) {
-        let dead = self.0.dead.fetch_add(1, Ordering::SeqCst) + 1;
-        assert!(dead <= self.0.born.load(Ordering::SeqCst), "dropped twice");
-    }
-}
 
 fn world(seed: u64, faults: Faults) -> Sim {
     let faults = match seed % 4 {

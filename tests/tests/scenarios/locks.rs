@@ -8,7 +8,7 @@ use drift::sync::{
 };
 use drift::{ConcurrencyError, Duration, select, spawn, yield_now};
 
-use crate::harness::{Census, Scenario, os_thread};
+use crate::program::{Census, Scenario, os_thread};
 use crate::scenarios;
 use crate::waits::sleep_whole;
 

@@ -7,7 +7,7 @@ use drift::sync::{Event, channel};
 use drift::{ConcurrencyError, Duration, Instant, Thread};
 use drift::{current, park, park_until, sleep, sleep_until, spawn, yield_now};
 
-use crate::harness::{Scenario, os_thread};
+use crate::program::{Scenario, os_thread};
 use crate::scenarios;
 
 pub const ALL: &[Scenario] = scenarios![
@@ -143,7 +143,7 @@ fn deadlines_fire_in_order() {
     let (to, from) = channel::unbounded();
     for number in [3, 1, 2, 5, 4] {
         let to = to.clone();
-        spawn(move || {
+        let _ = spawn(move || {
             sleep_whole(number * 20);
             to.send(number).unwrap();
         });
