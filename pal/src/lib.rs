@@ -15,8 +15,8 @@
 //!
 //! # Safety
 //!
-//! Files with unsafe code: `arena.rs`, `host.rs`, `process.rs`, `stack_cache.rs`, and those in `sys/linux`.
-//! Each says at its head what it relies on.
+//! Files with unsafe code: `arena.rs`, `host.rs`, `process.rs`, `stack_cache.rs`, and those in
+//! `sys/linux`. Each says at its head what it relies on.
 
 #![no_std]
 #![deny(unsafe_code)]

@@ -262,8 +262,11 @@ struct Root<'a> {
 /// # Safety
 /// The payload is what `World::play` wrote.
 unsafe fn run_root(payload: *mut Payload) {
-    // SAFETY: the caller's; `play` returns only after the root is over, or never lets it run again.
-    let root = unsafe { &*((*payload)[0] as *const Root<'_>) };
+    // SAFETY: the caller's.
+    let root = unsafe { (*payload)[0] };
+    let root: *const Root<'_> = ptr::with_exposed_provenance(root as usize);
+    // SAFETY: `play` returns only after the root is over, or never lets it run again.
+    let root = unsafe { &*root };
     let program = root.program.take().expect("a root runs once");
     program();
     root.is_over.set(true);
@@ -362,7 +365,7 @@ impl World {
         // Whatever stops it: it is not the program's any more.
         let _ = self.run_until(limit, || {
             asked.set(asked.get() + 1);
-            asked.get() % 16 == 0 && self.is_quiet()
+            asked.get().is_multiple_of(16) && self.is_quiet()
         });
         others.len()
     }

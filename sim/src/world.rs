@@ -120,6 +120,7 @@ pub(crate) struct World {
     pub runtime: Cell<Option<&'static Runtime>>,
     /// The program's first virtual thread.
     pub root: Cell<Option<Handle>>,
+    #[expect(clippy::vec_box, reason = "a suspended thread is pointed to")]
     threads: RefCell<Vec<Box<Thread>>>,
     running: Cell<Option<ThreadId>>,
     last: Cell<Option<ThreadId>>,
@@ -129,6 +130,7 @@ pub(crate) struct World {
     /// Stretches of the running thread in which it must not be interrupted.
     calm: Cell<u32>,
     /// Accesses until the next interruption.
+    #[cfg(feature = "points")]
     until_point: Cell<u64>,
     broken: RefCell<Option<Stop>>,
 }
@@ -181,6 +183,7 @@ impl World {
             log: RefCell::new(Log::default()),
             steps: Cell::new(0),
             calm: Cell::new(0),
+            #[cfg(feature = "points")]
             until_point: Cell::new(settings.temper.points),
             broken: RefCell::new(None),
             settings,
@@ -283,6 +286,7 @@ impl World {
     }
 
     /// A preemption point of the core's; true if somebody else may have gone on.
+    #[cfg(feature = "points")]
     pub(crate) fn point(&self, spins: bool) -> bool {
         if self.calm.get() > 0 || self.running.get().is_none() || std::thread::panicking() {
             return false;
@@ -306,6 +310,7 @@ impl World {
     }
 
     /// Accesses until the next interruption.
+    #[cfg(feature = "points")]
     fn next_point(&self) -> u64 {
         self.schedule.borrow_mut().below(2 * self.settings.temper.points + 1)
     }

@@ -40,8 +40,7 @@ fn program() -> u64 {
         taker.join().unwrap();
     }
     sender.join();
-    let total = *total.lock().unwrap();
-    total
+    total.lock().map(|total| *total).unwrap()
 }
 
 fn world(seed: u64) -> Sim {
@@ -175,7 +174,7 @@ fn what_is_left_behind_is_cancelled() {
         let run = world(seed).try_run(|| {
             for _ in 0..3 {
                 let ended = ended.clone();
-                spawn(move || {
+                let _ = spawn(move || {
                     while park().is_ok() {}
                     ended.fetch_add(1, Ordering::SeqCst);
                 });

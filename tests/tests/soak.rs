@@ -1,4 +1,4 @@
-//! Everything at once on the real platform, for as long as asked, with invariants checked all along.
+//! Everything at once on the real platform, for as long as asked, watched all along.
 //!
 //! | file        | what                                                                       |
 //! |-------------|----------------------------------------------------------------------------|

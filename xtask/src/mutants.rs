@@ -1,4 +1,4 @@
-//! `cargo xtask mutants`: puts bugs in, one at a time, and sees that some layer of tests finds each.
+//! `cargo xtask mutants`: puts bugs in, one at a time; some layer of tests must find each.
 //!
 //! The list is `tests/mutants.toml`. Everything happens in a copy of the workspace, in the folder
 //! that cargo builds in; the workspace itself is not touched.

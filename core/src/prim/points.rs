@@ -4,7 +4,7 @@
 //! it. The accesses themselves are those of an ordinary build: what a simulator sees is one order
 //! of them, sequentially consistent. Weaker orders are for the models.
 
-use core::cell::UnsafeCell as Cell;
+use core::cell;
 use core::ops::{Deref, DerefMut};
 use core::sync::atomic;
 pub use core::sync::atomic::{Ordering, fence};
@@ -147,7 +147,7 @@ arithmetic!(AtomicU8 u8, AtomicU16 u16, AtomicU32 u32, AtomicU64 u64, AtomicUsiz
 #[derive(Debug)]
 pub struct SpinLock<T> {
     is_taken: atomic::AtomicBool,
-    value: Cell<T>,
+    value: cell::UnsafeCell<T>,
 }
 
 // SAFETY: `value` is reached through a guard only, and there is one at a time.
@@ -161,7 +161,7 @@ pub struct SpinGuard<'a, T>(&'a SpinLock<T>);
 impl<T> SpinLock<T> {
     /// Wraps `value`.
     pub const fn new(value: T) -> Self {
-        Self { is_taken: atomic::AtomicBool::new(false), value: Cell::new(value) }
+        Self { is_taken: atomic::AtomicBool::new(false), value: cell::UnsafeCell::new(value) }
     }
 
     /// Waits for the lock.

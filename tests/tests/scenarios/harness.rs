@@ -24,7 +24,10 @@ fn world(seed: u64, faults: Faults) -> Sim {
         3 => faults,
         _ => Faults::NONE,
     };
-    Sim::new(seed).carriers(1 + (seed / 4 % 4) as u32).migrating(seed / 16 % 2 == 0).faults(faults)
+    Sim::new(seed)
+        .carriers(1 + (seed / 4 % 4) as u32)
+        .migrating((seed / 16).is_multiple_of(2))
+        .faults(faults)
 }
 
 fn in_worlds(name: &str, run: fn(), faults: Faults) {
