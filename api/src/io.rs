@@ -92,6 +92,14 @@ impl Ready {
     }
 
     /// Whether it was asked for writing, and a write will not wait.
+    ///
+    /// # Examples
+    /// ```
+    /// use drift::io::{Interest, block_on_io};
+    ///
+    /// let (_reader, writer) = std::io::pipe().unwrap();
+    /// assert!(block_on_io(&writer, Interest::WRITABLE, None).unwrap().is_writable());
+    /// ```
     #[must_use]
     pub const fn is_writable(self) -> bool {
         self.0 & Interest::WRITABLE.0 != 0
@@ -120,6 +128,15 @@ impl Ready {
 ///
 /// # Source
 /// poll(2): `struct pollfd`.
+///
+/// # Examples
+/// ```
+/// use drift::io::{Interest, PollFd};
+///
+/// let (reader, _writer) = std::io::pipe().unwrap();
+/// let one = PollFd::new(&reader, Interest::READABLE);
+/// assert!(!one.ready().is_any()); // nobody has looked
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct PollFd {
     descriptor: RawFd,
@@ -134,6 +151,15 @@ impl PollFd {
     }
 
     /// What it is waited for.
+    ///
+    /// # Examples
+    /// ```
+    /// use drift::io::{Interest, PollFd};
+    ///
+    /// let (reader, _writer) = std::io::pipe().unwrap();
+    /// let one = PollFd::new(&reader, Interest::READABLE);
+    /// assert_eq!(one.interest(), Interest::READABLE);
+    /// ```
     #[must_use]
     pub const fn interest(&self) -> Interest {
         self.interest

@@ -75,6 +75,15 @@ impl UdpSocket {
     ///
     /// # Source
     /// [`std::net::UdpSocket::peek_from`].
+    ///
+    /// # Examples
+    /// ```
+    /// let one = drift::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    /// let other = drift::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    /// one.send_to(b"x", other.local_addr().unwrap()).unwrap();
+    /// let (length, from) = other.peek_from(&mut [0; 8]).unwrap();
+    /// assert_eq!((length, from), (1, one.local_addr().unwrap()));
+    /// ```
     pub fn peek_from(&self, buffer: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
         self.0.take(|socket| socket.peek_from(buffer), |(size, _)| *size)
     }
@@ -112,6 +121,15 @@ impl UdpSocket {
     ///
     /// # Source
     /// [`std::net::UdpSocket::peek`].
+    ///
+    /// # Examples
+    /// ```
+    /// let one = drift::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    /// let other = drift::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    /// one.send_to(b"x", other.local_addr().unwrap()).unwrap();
+    /// other.connect(one.local_addr().unwrap()).unwrap();
+    /// assert_eq!(other.peek(&mut [0; 8]).unwrap(), 1);
+    /// ```
     pub fn peek(&self, buffer: &mut [u8]) -> io::Result<usize> {
         self.0.take(|socket| socket.peek(buffer), |size| *size)
     }

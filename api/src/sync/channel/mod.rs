@@ -73,6 +73,13 @@ pub struct Sender<T>(Arc<Shared<T>>);
 pub struct Receiver<T>(Arc<Shared<T>>);
 
 /// A value that was not sent, and why.
+///
+/// # Examples
+/// ```
+/// let (to, from) = drift::sync::bounded(1);
+/// drop(from);
+/// assert_eq!(to.send("kept").unwrap_err().value, "kept");
+/// ```
 #[derive(Clone, PartialEq)]
 pub struct SendError<T> {
     /// The value.
@@ -136,6 +143,16 @@ impl<T> Sender<T> {
     ///
     /// # Errors
     /// The value, with `Closed`, `Cancelled`, `Timeout` or `Failed(InvalidDuration)`.
+    ///
+    /// # Examples
+    /// ```
+    /// use drift::{ConcurrencyError, Duration};
+    ///
+    /// let (to, _from) = drift::sync::bounded(1);
+    /// to.send(1).unwrap();
+    /// let full = to.send_timeout(2, Duration::from_millis(2)).unwrap_err();
+    /// assert_eq!((full.value, full.error), (2, ConcurrencyError::Timeout));
+    /// ```
     pub fn send_timeout(&self, value: T, timeout: impl Into<Duration>) -> Result<(), SendError<T>> {
         let timeout = timeout.into();
         if let Err(error) = timeout.nanoseconds() {
@@ -162,23 +179,52 @@ impl<T> Sender<T> {
     }
 
     /// Closes the channel: nothing more is sent, by anybody. What was sent can be received.
+    ///
+    /// # Examples
+    /// ```
+    /// let (to, from) = drift::sync::bounded(1);
+    /// to.send(1).unwrap();
+    /// to.close();
+    /// assert!(to.send(2).is_err());
+    /// assert_eq!(from.recv(), Ok(1)); // what is inside can be had
+    /// ```
     pub fn close(&self) {
         self.0.channel.close();
     }
 
     /// Whether it is closed, from either end.
+    ///
+    /// # Examples
+    /// ```
+    /// let (to, from) = drift::sync::bounded::<u8>(1);
+    /// drop(from);
+    /// assert!(to.is_closed());
+    /// ```
     #[must_use]
     pub fn is_closed(&self) -> bool {
         self.0.channel.is_closed()
     }
 
     /// Values that wait to be received.
+    ///
+    /// # Examples
+    /// ```
+    /// let (to, _from) = drift::sync::unbounded();
+    /// to.send(1).unwrap();
+    /// assert_eq!(to.len(), 1);
+    /// ```
     #[must_use]
     pub fn len(&self) -> usize {
         self.0.channel.len()
     }
 
     /// Whether none waits to be received.
+    ///
+    /// # Examples
+    /// ```
+    /// let (to, _from) = drift::sync::unbounded::<u8>();
+    /// assert!(to.is_empty());
+    /// ```
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
@@ -205,6 +251,14 @@ impl<T> Receiver<T> {
     ///
     /// # Errors
     /// `Busy` if none is; `Closed` if none will come any more.
+    ///
+    /// # Examples
+    /// ```
+    /// use drift::ConcurrencyError;
+    ///
+    /// let (_to, from) = drift::sync::bounded::<u8>(1);
+    /// assert_eq!(from.try_recv(), Err(ConcurrencyError::Busy));
+    /// ```
     pub fn try_recv(&self) -> Result<T, ConcurrencyError> {
         Ok(self.0.channel.try_receive()?)
     }
@@ -213,6 +267,15 @@ impl<T> Receiver<T> {
     ///
     /// # Errors
     /// `Closed`, `Cancelled`, `Timeout`; `Failed(InvalidDuration)`.
+    ///
+    /// # Examples
+    /// ```
+    /// use drift::{ConcurrencyError, Duration};
+    ///
+    /// let (_to, from) = drift::sync::bounded::<u8>(1);
+    /// let nothing = from.recv_timeout(Duration::from_millis(2));
+    /// assert_eq!(nothing, Err(ConcurrencyError::Timeout));
+    /// ```
     pub fn recv_timeout(&self, timeout: impl Into<Duration>) -> Result<T, ConcurrencyError> {
         let timeout = timeout.into();
         timeout.nanoseconds()?;
@@ -231,23 +294,50 @@ impl<T> Receiver<T> {
     }
 
     /// Closes the channel: nothing more is sent. What was sent can be received.
+    ///
+    /// # Examples
+    /// ```
+    /// let (to, from) = drift::sync::bounded::<u8>(1);
+    /// from.close();
+    /// assert!(to.send(1).is_err());
+    /// ```
     pub fn close(&self) {
         self.0.channel.close();
     }
 
     /// Whether it is closed, from either end.
+    ///
+    /// # Examples
+    /// ```
+    /// let (to, from) = drift::sync::bounded::<u8>(1);
+    /// drop(to);
+    /// assert!(from.is_closed());
+    /// ```
     #[must_use]
     pub fn is_closed(&self) -> bool {
         self.0.channel.is_closed()
     }
 
     /// Values that wait to be received.
+    ///
+    /// # Examples
+    /// ```
+    /// let (to, from) = drift::sync::unbounded();
+    /// to.send(1).unwrap();
+    /// assert_eq!(from.len(), 1);
+    /// ```
     #[must_use]
     pub fn len(&self) -> usize {
         self.0.channel.len()
     }
 
     /// Whether none waits to be received.
+    ///
+    /// # Examples
+    /// ```
+    /// let (_to, from) = drift::sync::unbounded::<u8>();
+    /// assert!(from.is_empty());
+    /// ```
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
@@ -305,6 +395,14 @@ impl<T> IntoIterator for Receiver<T> {
 
 /// What comes out of a [`Receiver`], until the channel is closed and empty, or the caller
 /// cancelled.
+///
+/// # Examples
+/// ```
+/// let (to, from) = drift::sync::unbounded();
+/// to.send(1).unwrap();
+/// drop(to);
+/// assert_eq!(from.into_iter().collect::<Vec<_>>(), [1]);
+/// ```
 #[derive(Debug)]
 pub struct Received<T>(Receiver<T>);
 
