@@ -28,6 +28,27 @@ use super::socket::Socket;
 /// assert_eq!(client.recv(&mut answer).unwrap(), 5);
 /// # echo.join().unwrap();
 /// ```
+///
+/// Options are those of std:
+/// ```
+/// use std::net::{Ipv4Addr, Ipv6Addr};
+///
+/// let socket = drift::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+/// socket.set_broadcast(true).unwrap();
+/// socket.set_ttl(64).unwrap();
+/// socket.set_multicast_loop_v4(false).unwrap();
+/// socket.set_multicast_ttl_v4(2).unwrap();
+/// assert!(socket.broadcast().unwrap() && socket.ttl().unwrap() == 64);
+/// assert!(!socket.multicast_loop_v4().unwrap());
+/// assert_eq!(socket.multicast_ttl_v4().unwrap(), 2);
+/// assert!(socket.take_error().unwrap().is_none() && socket.peer_addr().is_err());
+/// // What is no group can be neither joined nor left; and this is no socket for IPv6.
+/// assert!(socket.join_multicast_v4(&Ipv4Addr::LOCALHOST, &Ipv4Addr::LOCALHOST).is_err());
+/// assert!(socket.leave_multicast_v4(&Ipv4Addr::LOCALHOST, &Ipv4Addr::LOCALHOST).is_err());
+/// assert!(socket.join_multicast_v6(&Ipv6Addr::LOCALHOST, 0).is_err());
+/// assert!(socket.leave_multicast_v6(&Ipv6Addr::LOCALHOST, 0).is_err());
+/// assert!(socket.set_multicast_loop_v6(true).is_err() && socket.multicast_loop_v6().is_err());
+/// ```
 pub struct UdpSocket(Socket<net::UdpSocket>);
 
 impl UdpSocket {

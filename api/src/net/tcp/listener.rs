@@ -31,6 +31,14 @@ use crate::time::Duration;
 /// }
 /// # client.join().unwrap();
 /// ```
+///
+/// Options are those of std:
+/// ```
+/// let listener = drift::net::TcpListener::bind("127.0.0.1:0").unwrap();
+/// listener.set_ttl(64).unwrap();
+/// assert_eq!(listener.ttl().unwrap(), 64);
+/// assert!(listener.take_error().unwrap().is_none());
+/// ```
 pub struct TcpListener(Socket<net::TcpListener>);
 
 /// The connections that come, without end; from [`TcpListener::incoming`].

@@ -43,6 +43,17 @@ const EINPROGRESS: i32 = 115;
 /// assert_eq!(answer, "hello drift");
 /// # server.join().unwrap();
 /// ```
+///
+/// Options are those of std:
+/// ```
+/// let listener = drift::net::TcpListener::bind("127.0.0.1:0").unwrap();
+/// let stream = drift::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+/// stream.set_nodelay(true).unwrap();
+/// stream.set_ttl(64).unwrap();
+/// assert!(stream.nodelay().unwrap() && stream.ttl().unwrap() == 64);
+/// assert_eq!(stream.peer_addr().unwrap(), listener.local_addr().unwrap());
+/// assert!(stream.take_error().unwrap().is_none());
+/// ```
 pub struct TcpStream(pub(super) Socket<net::TcpStream>);
 
 impl TcpStream {

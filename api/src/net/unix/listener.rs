@@ -35,6 +35,14 @@ use crate::time::Duration;
 /// # server.join().unwrap();
 /// # std::fs::remove_file(path).unwrap();
 /// ```
+///
+/// Options are those of std:
+/// ```
+/// # let path = std::env::temp_dir().join(format!("drift-options-{}", std::process::id()));
+/// let listener = drift::net::UnixListener::bind(&path).unwrap();
+/// assert!(listener.take_error().unwrap().is_none());
+/// # std::fs::remove_file(&path).unwrap();
+/// ```
 pub struct UnixListener(Socket<net::UnixListener>);
 
 /// The connections that come, without end; from [`UnixListener::incoming`].

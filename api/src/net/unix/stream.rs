@@ -38,6 +38,13 @@ const PAUSES: (u64, u64) = (MILLISECOND / 4, 16 * MILLISECOND);
 /// drop(one);
 /// assert_eq!(reader.join().unwrap(), "hello");
 /// ```
+///
+/// Options are those of std:
+/// ```
+/// let (stream, _other) = drift::net::UnixStream::pair().unwrap();
+/// assert!(stream.peer_addr().unwrap().is_unnamed());
+/// assert!(stream.take_error().unwrap().is_none());
+/// ```
 pub struct UnixStream(pub(super) Socket<net::UnixStream>);
 
 impl UnixStream {

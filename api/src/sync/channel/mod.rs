@@ -127,6 +127,13 @@ impl<T> Sender<T> {
     ///
     /// # Errors
     /// The value, with `Closed` or `Cancelled`.
+    ///
+    /// # Examples
+    /// ```
+    /// let (to, from) = drift::sync::bounded(1);
+    /// to.send(7).unwrap();
+    /// assert_eq!(from.recv(), Ok(7));
+    /// ```
     pub fn send(&self, value: T) -> Result<(), SendError<T>> {
         self.send_as(value, || wait().map(Some))
     }
@@ -135,6 +142,15 @@ impl<T> Sender<T> {
     ///
     /// # Errors
     /// The value, with `Busy` or `Closed`.
+    ///
+    /// # Examples
+    /// ```
+    /// use drift::ConcurrencyError;
+    ///
+    /// let (to, _from) = drift::sync::bounded(1);
+    /// to.try_send(1).unwrap();
+    /// assert_eq!(to.try_send(2).unwrap_err().error, ConcurrencyError::Busy);
+    /// ```
     pub fn try_send(&self, value: T) -> Result<(), SendError<T>> {
         self.0.channel.try_send(value).map_err(SendError::from)
     }
@@ -240,6 +256,17 @@ impl<T> Receiver<T> {
     ///
     /// # Errors
     /// `Closed` if none will come any more; `Cancelled`.
+    ///
+    /// # Examples
+    /// ```
+    /// use drift::ConcurrencyError;
+    ///
+    /// let (to, from) = drift::sync::bounded(1);
+    /// to.send(7).unwrap();
+    /// drop(to);
+    /// assert_eq!(from.recv(), Ok(7));
+    /// assert_eq!(from.recv(), Err(ConcurrencyError::Closed));
+    /// ```
     pub fn recv(&self) -> Result<T, ConcurrencyError> {
         match self.0.channel.try_receive() {
             Err(CoreError::Busy) => Ok(self.0.channel.receive(&wait()?)?),
@@ -289,6 +316,14 @@ impl<T> Receiver<T> {
     }
 
     /// What comes, until the channel is closed and empty, or the caller cancelled.
+    ///
+    /// # Examples
+    /// ```
+    /// let (to, from) = drift::sync::unbounded();
+    /// (0..3).for_each(|n| to.send(n).unwrap());
+    /// drop(to);
+    /// assert_eq!(from.iter().sum::<u32>(), 3);
+    /// ```
     pub fn iter(&self) -> impl Iterator<Item = T> + '_ {
         std::iter::from_fn(|| self.recv().ok())
     }
