@@ -29,6 +29,7 @@
 //! what it relies on.
 #![deny(unsafe_code)]
 
+mod actor;
 mod dice;
 mod faults;
 mod log;

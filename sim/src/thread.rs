@@ -4,8 +4,9 @@ use std::cell::RefCell;
 use std::ptr;
 use std::rc::Rc;
 
+use crate::actor::{Body, On, ThreadId};
 use crate::log::Who;
-use crate::world::{On, ThreadId, World, current};
+use crate::world::{World, current};
 
 /// A thread of the world; dropping it lets the thread go on.
 #[derive(Debug)]
@@ -52,6 +53,6 @@ pub fn spawn<T: 'static>(body: impl FnOnce() -> T + 'static) -> JoinHandle<T> {
     let place = Rc::clone(&result);
     let number = world.next_thread();
     let run = move || *place.borrow_mut() = Some(body());
-    let thread = world.start(Who::Thread(number), stack, Box::new(run));
+    let thread = world.start(Who::Thread(number), stack, Body::Program(Box::new(run)));
     JoinHandle { world, thread, result }
 }

@@ -172,6 +172,7 @@ fn a_sleep_after_any_wait_is_whole() {
     let quick = spawn(|| sleep_whole(1));
     let _ = quick.join_timeout(ms(2));
     sleep_whole(3);
+    let _ = quick.join();
     let slow = spawn(|| sleep_whole(9));
     match slow.join_timeout(ms(1)) {
         // Both may be late.
