@@ -16,6 +16,7 @@
 //! | [`Run`], [`Failure`]                     | what came of it, with the log of all events    |
 //! | [`Faults`]                               | what the machine may refuse or disturb         |
 //! | [`thread`]                               | threads of the world that run no virtual ones  |
+//! | [`pipe`]                                 | pipes of a world, to be waited for             |
 //! | [`note`]                                 | a line of the program's own in the log         |
 //!
 //! One OS thread plays all carriers, so a program under the simulator must not wait for anything
@@ -44,6 +45,7 @@ mod world;
 
 pub use faults::{Fault, Faults};
 pub use log::{Entry, Log, What, Who};
+pub use net::{PipeReader, PipeWriter, pipe};
 pub use run::{Failure, Reason, Run, Sim};
 pub use seeds::{Seeds, seeds};
 
