@@ -9,6 +9,7 @@ use drift::{ConcurrencyError, Duration, Instant, sleep, spawn, yield_now};
 use drift_core::platform::{self, Source};
 use drift_core::runtime::Runtime;
 use drift_core::sync::Wait;
+use drift_core::time::Instant as CoreInstant;
 use drift_sim::{Faults, PipeReader, Sim, pipe, seeds};
 
 fn in_worlds(program: fn()) {
@@ -138,5 +139,31 @@ fn edges_wake_owner_and_pollers_alike() {
         let total = owner.join().unwrap();
         assert!(total > 20, "{total}");
         watcher.join().unwrap();
+    });
+}
+
+/// A number that is closed and opened again, with nobody telling the runtime: who waits for the
+/// old one looks anew as soon as the number is asked for again.
+#[test]
+fn who_waits_for_a_descriptor_of_the_past_is_woken() {
+    in_worlds(|| {
+        let (old, old_writer) = pipe();
+        let fd = old.as_raw_fd();
+        let wait = move || {
+            let runtime = Runtime::here().expect("a virtual thread waits");
+            let own = runtime.current().expect("the same");
+            let source = Source(fd.cast_unsigned());
+            runtime.unpark_ready(own, source, platform::Interest::READ, CoreInstant::FAR);
+            runtime.park(CoreInstant::FAR);
+        };
+        let past = spawn(wait);
+        sleep(Duration::from_millis(200)).unwrap();
+        drop((old, old_writer));
+        let (new, _new_writer) = pipe();
+        assert_eq!(new.as_raw_fd(), fd);
+        let present = spawn(wait);
+        past.join().unwrap();
+        present.cancel();
+        present.join().unwrap_or_default();
     });
 }
