@@ -8,6 +8,7 @@ mod dist;
 mod header;
 mod mutants;
 mod nightly;
+mod sanitize;
 mod sim;
 mod soak;
 mod step;
