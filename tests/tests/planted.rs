@@ -7,8 +7,9 @@
 #![allow(unsafe_code)]
 
 use std::cell::UnsafeCell;
-use std::hint::black_box;
+use std::hint::{self, black_box};
 use std::ptr;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use drift::{Duration, Executor, ExecutorPolicy, sleep, spawn, spawn_on};
 
@@ -24,10 +25,15 @@ static SHARED: Shared = Shared(UnsafeCell::new(0));
 fn race() {
     let executor = Executor::new(ExecutorPolicy::new().min_threads(2)).unwrap();
     let write = || {
-        for _ in 0..100 {
+        static BEGUN: AtomicU32 = AtomicU32::new(0);
+        // Relaxed: both run from here on, and that orders nothing.
+        BEGUN.fetch_add(1, Ordering::Relaxed);
+        while BEGUN.load(Ordering::Relaxed) < 2 {
+            hint::spin_loop();
+        }
+        for _ in 0..10_000 {
             // SAFETY: none.
             unsafe { *SHARED.0.get() += 1 };
-            sleep(Duration::from_millis(1)).unwrap();
         }
     };
     let both = [spawn_on(&executor, write).unwrap(), spawn_on(&executor, write).unwrap()];
