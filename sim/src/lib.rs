@@ -17,6 +17,7 @@
 //! | [`Faults`]                               | what the machine may refuse or disturb         |
 //! | [`Faulty`]                               | the same on the real platform                  |
 //! | [`thread`]                               | threads of the world that run no virtual ones  |
+//! | [`pipe`]                                 | pipes of a world, to be waited for             |
 //! | [`note`]                                 | a line of the program's own in the log         |
 //!
 //! One OS thread plays all carriers, so a program under the simulator must not wait for anything
@@ -30,6 +31,7 @@
 //! at its head what it relies on.
 #![deny(unsafe_code)]
 
+mod actor;
 mod dice;
 mod faults;
 mod faulty;
@@ -46,6 +48,7 @@ mod world;
 pub use faults::{Fault, Faults};
 pub use faulty::Faulty;
 pub use log::{Entry, Log, What, Who};
+pub use net::{PipeReader, PipeWriter, pipe};
 pub use run::{Failure, Reason, Run, Sim};
 pub use seeds::{Seeds, seeds};
 

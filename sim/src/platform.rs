@@ -13,9 +13,10 @@ use drift_core::prim::{AtomicU32, Ordering};
 use drift_core::sched::Carrier;
 use drift_core::time::Instant;
 
+use crate::actor::{Body, On, Seat};
 use crate::faults::Fault;
 use crate::log::{What, Who};
-use crate::world::{On, Seat, World};
+use crate::world::World;
 
 /// What a look at the clock takes, in nanoseconds: a loop that waits for a time ends.
 const LOOK: u64 = 20;
@@ -61,8 +62,7 @@ unsafe impl Platform for World {
         let world = crate::world::current().expect("a carrier starts in its world");
         let stack = self.pool.borrow_mut().stack(Self::THREAD_STACK)?;
         self.note(What::Starts(id.0));
-        let body = move || carrier.run_between(|| world.pause(false));
-        let thread = world.start(Who::Carrier(id.0), stack, Box::new(body));
+        let thread = world.start(Who::Carrier(id.0), stack, Body::Carrier(carrier));
         self.seat(id, |seat| seat.thread = Some(thread));
         self.maybe_pause();
         Ok(())

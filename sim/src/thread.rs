@@ -1,19 +1,19 @@
 //! Threads of a world that run no virtual threads: what an OS thread is on a machine.
 
-use std::cell::RefCell;
 use std::ptr;
-use std::rc::Rc;
+use std::sync::{Arc, Mutex};
 
+use crate::actor::{Body, On, ThreadId};
 use crate::log::Who;
-use crate::world::{On, ThreadId, World, current};
+use crate::world::{World, current};
 
 /// A thread of the world; dropping it lets the thread go on.
 #[derive(Debug)]
 pub struct JoinHandle<T> {
     /// Only to tell it from others.
-    world: *const World,
+    world: usize,
     thread: ThreadId,
-    result: Rc<RefCell<Option<T>>>,
+    result: Arc<Mutex<Option<T>>>,
 }
 
 impl<T> JoinHandle<T> {
@@ -23,12 +23,13 @@ impl<T> JoinHandle<T> {
     /// # Panics
     /// Outside of its world. A panic of the thread itself ends the world.
     pub fn join(self) -> T {
-        let world = current().filter(|world| ptr::eq(*world, self.world));
+        let world = current().filter(|world| ptr::from_ref(*world).addr() == self.world);
         let world = world.expect("a thread is joined in its world");
         while !world.is_over(self.thread) {
             world.wait(On::End(self.thread), None);
         }
-        self.result.take().expect("a thread that is over has returned")
+        let mut result = self.result.lock().expect("nobody panics with it");
+        result.take().expect("a thread that is over has returned")
     }
 }
 
@@ -48,10 +49,13 @@ pub fn spawn<T: 'static>(body: impl FnOnce() -> T + 'static) -> JoinHandle<T> {
     let _calm = world.calm();
     let stack = world.pool.borrow_mut().stack(World::THREAD_STACK);
     let stack = stack.unwrap_or_else(|error| panic!("no stack for a thread: {error}"));
-    let result = Rc::new(RefCell::new(None));
-    let place = Rc::clone(&result);
+    let result = Arc::new(Mutex::new(None));
+    let place = Arc::clone(&result);
     let number = world.next_thread();
-    let run = move || *place.borrow_mut() = Some(body());
-    let thread = world.start(Who::Thread(number), stack, Box::new(run));
-    JoinHandle { world, thread, result }
+    let run = move || {
+        let value = body();
+        *place.lock().expect("nobody panics with it") = Some(value);
+    };
+    let thread = world.start(Who::Thread(number), stack, Body::Program(Box::new(run)));
+    JoinHandle { world: ptr::from_ref(world).addr(), thread, result }
 }

@@ -29,10 +29,10 @@ use std::ptr;
 
 use drift_asm::{Context, init, slot, switch};
 use drift_core::platform::{Stack, StackClass};
-use drift_core::prim::AtomicU32;
 use drift_core::runtime::Runtime;
 use drift_core::task::Handle;
 
+use crate::actor::{Body, On, Seat, ThreadId};
 use crate::dice::{Dice, Stream};
 use crate::faults::{Fault, Injector};
 use crate::log::{Entry, Log, What, Who};
@@ -48,20 +48,6 @@ thread_local! {
 pub(crate) fn current() -> Option<&'static World> {
     // SAFETY: set by `World::enter`, and taken back before the world is gone.
     unsafe { CURRENT.get().as_ref() }
-}
-
-/// The number of a thread in its world.
-pub(crate) type ThreadId = usize;
-
-/// What a thread waits for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum On {
-    /// A wake of its carrier.
-    Wake,
-    /// A word, as an OS thread does. The address is only a name.
-    Word(*const AtomicU32),
-    /// The end of another.
-    End(ThreadId),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,18 +68,6 @@ pub(crate) struct Thread {
     gives_way: Cell<bool>,
     body: RefCell<Option<Body>>,
     _stack: Stack,
-}
-
-type Body = Box<dyn FnOnce()>;
-
-/// Where a carrier sleeps.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Seat {
-    pub thread: Option<ThreadId>,
-    /// A wake came that no sleep has used.
-    pub is_woken: bool,
-    /// It sleeps in the poller.
-    pub polls: bool,
 }
 
 /// Why a world stopped before it was done.
@@ -483,8 +457,8 @@ unsafe extern "C" fn begin(argument: *mut u8) -> ! {
     // SAFETY: `World::start` gave a thread, which lives as long as its world.
     let thread = unsafe { &*thread };
     let body = thread.body.take().expect("a thread begins once");
-    let ended = std::panic::catch_unwind(std::panic::AssertUnwindSafe(body));
     let world = current().expect("threads run in their world only");
+    let ended = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| body.run(world)));
     if let Err(panic) = ended {
         *world.broken.borrow_mut() = Some(Stop::Panic(thread.who, panic));
     }

@@ -56,9 +56,10 @@ struct Layer {
 }
 
 /// Cheapest first; the first that fails has found the mutant.
-const LAYERS: [Layer; 5] = [
+const LAYERS: [Layer; 6] = [
     Layer { name: "simulator", command: simulator, seconds: 240 },
     Layer { name: "unit", command: unit, seconds: 240 },
+    Layer { name: "records", command: records, seconds: 240 },
     Layer { name: "loom", command: loom, seconds: 400 },
     Layer { name: "C", command: c, seconds: 400 },
     Layer { name: "symbols", command: symbols, seconds: 240 },
@@ -83,6 +84,13 @@ fn simulator(copy: &Path, seeds: u64) -> Command {
 
 fn unit(copy: &Path, _: u64) -> Command {
     let mut command = cargo(&["test", "-p", "drift-core", "-p", "drift-pal", "--lib", "--tests"]);
+    command.arg("--target-dir").arg(copy.join("debug-target"));
+    command
+}
+
+/// The simulator's own tests, of which some are about the core's records.
+fn records(copy: &Path, _: u64) -> Command {
+    let mut command = cargo(&["test", "-p", "drift-sim", "--features", "points", "--tests"]);
     command.arg("--target-dir").arg(copy.join("debug-target"));
     command
 }

@@ -36,6 +36,13 @@ impl Thread {
 
     /// A number that no other virtual thread of the process has or had. 0 for one that could not
     /// be spawned.
+    ///
+    /// # Examples
+    /// ```
+    /// let one = drift::spawn(|| drift::current().unwrap().id());
+    /// let id = one.thread().id();
+    /// assert_eq!(one.join(), Ok(id));
+    /// ```
     #[must_use]
     pub fn id(&self) -> u64 {
         self.handle.0.unsigned_abs()

@@ -175,6 +175,11 @@ impl<T> SpinLock<T> {
         }
         SpinGuard(self)
     }
+
+    /// The value, for who has the lock alone.
+    pub fn into_inner(self) -> T {
+        self.value.into_inner()
+    }
 }
 
 #[allow(unsafe_code)]

@@ -85,9 +85,11 @@ impl Runtime {
         source: Source,
         generation: u32,
     ) -> Result<(), PlatformError> {
-        let registered = self.platform().io_register(source, token(source, generation));
+        // First: the platform's first event may say that the other side has ended it, and may be
+        // delivered before the call returns. It is not told twice.
         slot.read.register();
         slot.write.register();
+        let registered = self.platform().io_register(source, token(source, generation));
         // Also who waited for a descriptor of the past by that number looks anew.
         slot.wake(Interest::BOTH);
         registered

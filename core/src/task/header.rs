@@ -32,6 +32,7 @@ use crate::platform::{Stack, StackClass};
 use crate::prim::{AtomicBool, AtomicPtr, AtomicU16, AtomicU32, Ordering, SpinLock, UnsafeCell};
 use crate::reactor::slot::Watches;
 use crate::sched::executor::Executor;
+use crate::sched::told::OfTask;
 use crate::sync::wait_queue::{WaitQueue, Waiters};
 use crate::task::state::{Heeds, State, Ticket};
 use crate::task::view::Reason;
@@ -102,6 +103,7 @@ pub(crate) struct Mounted {
     pub stack: Option<Stack>,
     pub request: Request,
     pub saved: Saved,
+    pub told: OfTask,
 }
 
 impl Mounted {
@@ -168,6 +170,7 @@ impl Task {
                 stack: None,
                 request: Request::Yield,
                 saved: Saved::CLEAR,
+                told: OfTask::NONE,
             }),
             timer_home: AtomicU32::new(0),
             watching: AtomicU32::new(0),
@@ -219,5 +222,5 @@ impl Task {
     }
 }
 
-#[cfg(not(loom))]
+#[cfg(not(any(loom, feature = "sanitize")))]
 static_assertions::const_assert!(size_of::<Task>() <= 256);

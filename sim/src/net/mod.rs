@@ -7,6 +7,10 @@
 //! | `arm`          | when it is ready for what was asked, at once if it is      | disarmed   |
 //! | `register`     | one at once if it is ready, and one for each edge          | stays      |
 
+mod pipe;
+
+pub use pipe::{PipeReader, PipeWriter, pipe};
+
 use std::collections::VecDeque;
 
 use drift_core::platform::{Armed, EVENTS, Event, Events, Interest, Source};

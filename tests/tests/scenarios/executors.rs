@@ -24,6 +24,9 @@ pub const ALL: &[Scenario] = scenarios![
     a_cancelling_shutdown_ends_all,
     submits_race_with_a_shutdown,
     executors_come_and_go,
+    what_is_accepted_without_threads_runs {
+        Faults { thread_start: 500_000, stack_reserve: 100_000, ..Faults::QUIET }
+    },
 ];
 
 fn ms(millis: i64) -> Duration {
@@ -228,6 +231,27 @@ fn submits_race_with_a_shutdown() {
     assert_eq!(report.timed_out, 0);
     for one in submitters {
         one.join().unwrap();
+    }
+    census.check();
+}
+
+/// Threads and memory are refused half of the time: each call says so, or what it took runs.
+fn what_is_accepted_without_threads_runs() {
+    let census = Census::new();
+    for _ in 0..6 {
+        let Ok(executor) = Executor::new(ExecutorPolicy::new().min_threads(2)) else { continue };
+        for _ in 0..3 {
+            let captured = census.citizen();
+            match spawn_on(&executor, move || drop(captured)) {
+                Ok(one) => match one.join() {
+                    Ok(()) | Err(ConcurrencyError::Failed(_)) => {}
+                    Err(other) => panic!("{other:?}"),
+                },
+                Err(ConcurrencyError::Failed(_)) => {}
+                Err(other) => panic!("{other:?}"),
+            }
+        }
+        end(&executor, Shutdown::Drain);
     }
     census.check();
 }

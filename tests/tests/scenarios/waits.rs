@@ -20,6 +20,7 @@ pub const ALL: &[Scenario] = scenarios![
     os_threads_unpark,
     a_busy_one_does_not_stop_the_deadlines_of_others,
     a_cancel_ends_any_wait,
+    a_park_without_a_deadline_has_a_cause,
 ];
 
 fn ms(millis: i64) -> Duration {
@@ -172,6 +173,7 @@ fn a_sleep_after_any_wait_is_whole() {
     let quick = spawn(|| sleep_whole(1));
     let _ = quick.join_timeout(ms(2));
     sleep_whole(3);
+    let _ = quick.join();
     let slow = spawn(|| sleep_whole(9));
     match slow.join_timeout(ms(1)) {
         // Both may be late.
@@ -287,4 +289,35 @@ fn a_cancel_ends_any_wait() {
     }
     never.cancel();
     sleep_whole(2);
+}
+
+/// A deadline of a park that an unpark has ended does not end a later one that has none.
+fn a_park_without_a_deadline_has_a_cause() {
+    for _ in 0..3 {
+        let (to_other, go) = channel::bounded::<()>(1);
+        let (told, to_waiter) = channel::bounded::<()>(1);
+        let may_return = Arc::new(AtomicBool::new(false));
+        let may = may_return.clone();
+        let waiter = spawn(move || {
+            let deadline = Instant::now() + ms(4);
+            park_until(deadline).unwrap_or_default();
+            let was_unparked = Instant::now() < deadline;
+            to_waiter.recv().unwrap();
+            if !was_unparked {
+                // The unpark may have come too late: then its permit is used up here.
+                park_until(Instant::now()).unwrap_or_default();
+            }
+            to_other.send(()).unwrap();
+            park().unwrap();
+            assert!(may.load(Ordering::SeqCst), "a park ended without a cause");
+        });
+        sleep_whole(1);
+        waiter.thread().unpark();
+        told.send(()).unwrap();
+        go.recv().unwrap();
+        sleep_whole(8);
+        may_return.store(true, Ordering::SeqCst);
+        waiter.thread().unpark();
+        waiter.join().unwrap();
+    }
 }
