@@ -78,6 +78,20 @@ pub enum Fault {
     ClockJump,
 }
 
+impl Fault {
+    /// Every kind, in the order of their numbers.
+    pub const ALL: [Self; 8] = [
+        Self::StackReserve,
+        Self::StackAlloc,
+        Self::Table,
+        Self::ThreadStart,
+        Self::IoArm,
+        Self::SpuriousWake,
+        Self::LateWake,
+        Self::ClockJump,
+    ];
+}
+
 /// Decides for one world.
 #[derive(Debug)]
 pub(crate) struct Injector {

@@ -15,6 +15,7 @@
 //! | [`Sim`], [`seeds`]                       | set a world up and run a program in it         |
 //! | [`Run`], [`Failure`]                     | what came of it, with the log of all events    |
 //! | [`Faults`]                               | what the machine may refuse or disturb         |
+//! | [`Faulty`]                               | the same on the real platform                  |
 //! | [`thread`]                               | threads of the world that run no virtual ones  |
 //! | [`pipe`]                                 | pipes of a world, to be waited for             |
 //! | [`note`]                                 | a line of the program's own in the log         |
@@ -26,13 +27,14 @@
 //! Handles, locks with waiters and sockets do not outlive their world.
 //!
 //! # Unsafe
-//! Files with unsafe code: `platform.rs`, `pool.rs`, `run.rs`, `world.rs`; each says at its head
-//! what it relies on.
+//! Files with unsafe code: `faulty.rs`, `platform.rs`, `pool.rs`, `run.rs`, `world.rs`; each says
+//! at its head what it relies on.
 #![deny(unsafe_code)]
 
 mod actor;
 mod dice;
 mod faults;
+mod faulty;
 mod log;
 mod net;
 mod platform;
@@ -44,6 +46,7 @@ pub mod thread;
 mod world;
 
 pub use faults::{Fault, Faults};
+pub use faulty::Faulty;
 pub use log::{Entry, Log, What, Who};
 pub use net::{PipeReader, PipeWriter, pipe};
 pub use run::{Failure, Reason, Run, Sim};

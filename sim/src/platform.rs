@@ -22,10 +22,10 @@ use crate::world::World;
 const LOOK: u64 = 20;
 
 /// The code of a refusal that is a fault: `ENOMEM`, as Linux numbers it.
-const NO_MEMORY: PlatformError = PlatformError::Code(12);
+pub(crate) const NO_MEMORY: PlatformError = PlatformError::Code(12);
 
 /// `EAGAIN`: no more threads just now.
-const NO_THREAD: PlatformError = PlatformError::Code(11);
+pub(crate) const NO_THREAD: PlatformError = PlatformError::Code(11);
 
 /// `EBADF`: no such source.
 const NO_SOURCE: PlatformError = PlatformError::Code(9);

@@ -2,6 +2,7 @@
 
 mod archive;
 mod ci;
+mod coverage;
 mod cross;
 mod demo;
 mod dist;
@@ -46,6 +47,8 @@ enum Task {
     Surface(surface::SurfaceArguments),
     /// Compares the symbols of the library with the reviewed lists.
     Symbols(symbols::SymbolsArguments),
+    /// Which lines of `core` and `pal` no test reaches, and why not.
+    Coverage(coverage::CoverageArguments),
     /// A folder to install: library, header, pkg-config and CMake files.
     Dist,
     /// Puts bugs in, and sees that each is found.
@@ -85,6 +88,7 @@ fn main() -> ExitCode {
         Task::Header(arguments) => header::run(&arguments),
         Task::Surface(arguments) => surface::run(&arguments),
         Task::Symbols(arguments) => symbols::run(&arguments),
+        Task::Coverage(arguments) => coverage::run(&arguments),
         Task::Dist => dist::run(),
         Task::Sim(arguments) => sim::run(&arguments),
         Task::Mutants(arguments) => mutants::run(&arguments),
