@@ -115,6 +115,14 @@ impl From<ConcurrencyError> for io::Error {
 ///
 /// # Source
 /// The first three are Drift's errors of those names.
+///
+/// # Examples
+/// ```
+/// use drift::{ConcurrencyError, Duration, Error, sleep};
+///
+/// let backwards = sleep(Duration::from_millis(-1)).unwrap_err();
+/// assert!(matches!(backwards, ConcurrencyError::Failed(Error::InvalidDuration(_))));
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Error {
@@ -144,6 +152,15 @@ pub enum Error {
 }
 
 /// A panic: what it said, and where.
+///
+/// # Examples
+/// ```
+/// use drift::{ConcurrencyError, Error};
+///
+/// let broken = drift::spawn(|| panic!("out of ideas")).join();
+/// let Err(ConcurrencyError::Failed(Error::Panic(panic))) = broken else { unreachable!() };
+/// assert_eq!(panic.message, "out of ideas");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Panic {
     /// The message; for a payload that is no string, a word on that.

@@ -86,30 +86,72 @@ pub struct Ready(u32);
 
 impl Ready {
     /// Whether it was asked for reading, and a read will not wait.
+    ///
+    /// # Examples
+    /// ```
+    /// use std::io::Write;
+    /// use drift::io::{Interest, block_on_io};
+    ///
+    /// let (reader, mut writer) = std::io::pipe().unwrap();
+    /// writer.write_all(b"x").unwrap();
+    /// assert!(block_on_io(&reader, Interest::READABLE, None).unwrap().is_readable());
+    /// ```
     #[must_use]
     pub const fn is_readable(self) -> bool {
         self.0 & Interest::READABLE.0 != 0
     }
 
     /// Whether it was asked for writing, and a write will not wait.
+    ///
+    /// # Examples
+    /// ```
+    /// use drift::io::{Interest, block_on_io};
+    ///
+    /// let (_reader, writer) = std::io::pipe().unwrap();
+    /// assert!(block_on_io(&writer, Interest::WRITABLE, None).unwrap().is_writable());
+    /// ```
     #[must_use]
     pub const fn is_writable(self) -> bool {
         self.0 & Interest::WRITABLE.0 != 0
     }
 
     /// Whether there is an error, which the next call tells.
+    ///
+    /// # Examples
+    /// ```
+    /// use drift::io::{Interest, block_on_io};
+    ///
+    /// let (reader, writer) = std::io::pipe().unwrap();
+    /// drop(reader);
+    /// // Nobody will ever read what would be written.
+    /// assert!(block_on_io(&writer, Interest::WRITABLE, None).unwrap().is_error());
+    /// ```
     #[must_use]
     pub const fn is_error(self) -> bool {
         self.0 & platform::Interest::ERROR.0 != 0
     }
 
     /// Whether the other side is gone. There may still be something to read.
+    ///
+    /// # Examples
+    /// ```
+    /// use drift::io::{Interest, block_on_io};
+    ///
+    /// let (reader, writer) = std::io::pipe().unwrap();
+    /// drop(writer);
+    /// assert!(block_on_io(&reader, Interest::READABLE, None).unwrap().is_hung_up());
+    /// ```
     #[must_use]
     pub const fn is_hung_up(self) -> bool {
         self.0 & platform::Interest::HANG_UP.0 != 0
     }
 
     /// Whether it is ready for anything at all.
+    ///
+    /// # Examples
+    /// ```
+    /// assert!(!drift::io::Ready::default().is_any());
+    /// ```
     #[must_use]
     pub const fn is_any(self) -> bool {
         self.0 != 0
@@ -120,6 +162,15 @@ impl Ready {
 ///
 /// # Source
 /// poll(2): `struct pollfd`.
+///
+/// # Examples
+/// ```
+/// use drift::io::{Interest, PollFd};
+///
+/// let (reader, _writer) = std::io::pipe().unwrap();
+/// let one = PollFd::new(&reader, Interest::READABLE);
+/// assert!(!one.ready().is_any()); // nobody has looked
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct PollFd {
     descriptor: RawFd,
@@ -129,17 +180,47 @@ pub struct PollFd {
 
 impl PollFd {
     /// A descriptor, and what to wait for.
+    ///
+    /// # Examples
+    /// ```
+    /// use drift::io::{Interest, PollFd};
+    ///
+    /// let (reader, _writer) = std::io::pipe().unwrap();
+    /// let one = PollFd::new(&reader, Interest::READABLE);
+    /// assert_eq!(one.interest(), Interest::READABLE);
+    /// ```
     pub fn new(descriptor: &impl AsRawFd, interest: Interest) -> Self {
         Self { descriptor: descriptor.as_raw_fd(), interest, ready: Ready::default() }
     }
 
     /// What it is waited for.
+    ///
+    /// # Examples
+    /// ```
+    /// use drift::io::{Interest, PollFd};
+    ///
+    /// let (reader, _writer) = std::io::pipe().unwrap();
+    /// let one = PollFd::new(&reader, Interest::READABLE);
+    /// assert_eq!(one.interest(), Interest::READABLE);
+    /// ```
     #[must_use]
     pub const fn interest(&self) -> Interest {
         self.interest
     }
 
     /// What the last call found it ready for; nothing if that failed or timed out.
+    ///
+    /// # Examples
+    /// ```
+    /// use std::io::Write;
+    /// use drift::io::{Interest, PollFd, poll_many};
+    ///
+    /// let (reader, mut writer) = std::io::pipe().unwrap();
+    /// writer.write_all(b"x").unwrap();
+    /// let mut one = [PollFd::new(&reader, Interest::READABLE)];
+    /// poll_many(&mut one, None).unwrap();
+    /// assert!(one[0].ready().is_readable());
+    /// ```
     #[must_use]
     pub const fn ready(&self) -> Ready {
         self.ready

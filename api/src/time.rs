@@ -116,6 +116,13 @@ impl Instant {
     }
 
     /// How long ago that was; nothing for a point to come.
+    ///
+    /// # Examples
+    /// ```
+    /// let begun = drift::Instant::now();
+    /// drift::sleep(drift::Duration::from_millis(2)).unwrap();
+    /// assert!(begun.elapsed().as_millis() >= 2);
+    /// ```
     #[must_use]
     pub fn elapsed(self) -> std::time::Duration {
         std::time::Duration::from_nanos(Self::now().0.saturating_sub(self.0))

@@ -54,6 +54,8 @@ pub mod slot;
 #[path = "slot/hook.rs"]
 pub mod slot;
 
+#[cfg(feature = "sanitize")]
+pub mod sanitize;
 #[cfg(target_os = "linux")]
 pub mod syscall;
 mod weak;

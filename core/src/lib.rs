@@ -15,7 +15,8 @@
 //!
 //! # Unsafe
 //! The files that need it say so under this heading, each with its invariant: `link`, `link/list`,
-//! `platform`, `prim/native`, `reactor`, `reactor/poll_many`, `reactor/slot`, `runtime`, `sched`,
+//! `platform`, `prim/native`, `prim/points`, `reactor`, `reactor/poll_many`, `reactor/slot`,
+//! `runtime`, `sched`,
 //! `sched/cache`, `sched/carrier`, `sched/executor`, `sched/home`, `sched/injector`, `sched/park`,
 //! `sched/run_queue`, `sched/search`, `sched/words`, `sync/channel`, `sync/select`,
 //! `sync/stage`, `sync/wait_queue`, `task`, `task/header`, `task/join`, `task/slab`, `timer`,

@@ -11,7 +11,7 @@
 use core::ptr::NonNull;
 
 use crate::platform::{CarrierId, MAX_CARRIERS, Platform, PlatformError};
-use crate::prim::{AtomicBool, AtomicU32, Ordering, SpinLock};
+use crate::prim::{AtomicBool, AtomicI64, AtomicU32, Ordering, SpinLock};
 use crate::reactor::Reactor;
 use crate::sched::Carrier;
 use crate::sched::executor::{Executor, ExecutorRef};
@@ -41,6 +41,8 @@ pub struct Runtime {
     ready: [AtomicBool; MAX_EXECUTORS],
     /// Executors below may be ready.
     listed: AtomicU32,
+    /// The handle of the executor that virtual threads go to when none is named; 0 for the first.
+    preferred: AtomicI64,
 }
 
 /// How much of the tables is given out.
@@ -83,6 +85,7 @@ impl Runtime {
             taken: SpinLock::new(Taken { executors: 0, carriers: 0 }),
             ready: core::array::from_fn(|_| AtomicBool::new(false)),
             listed: AtomicU32::new(0),
+            preferred: AtomicI64::new(0),
         };
         // SAFETY: a table of this size, which nobody else has.
         unsafe { place.write(runtime) };
@@ -105,6 +108,17 @@ impl Runtime {
     #[inline]
     pub fn default_executor(&'static self) -> ExecutorRef {
         ExecutorRef { executor: self.first_executor(), generation: 1 }
+    }
+
+    /// The handle of the executor that virtual threads go to when none is named, as it was set;
+    /// 0 for [`default_executor`](Self::default_executor).
+    pub fn preferred_executor(&self) -> i64 {
+        self.preferred.load(Ordering::Relaxed)
+    }
+
+    /// Sets it, unchecked.
+    pub fn prefer_executor(&self, handle: i64) {
+        self.preferred.store(handle, Ordering::Relaxed);
     }
 
     fn first_executor(&'static self) -> &'static Executor {

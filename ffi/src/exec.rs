@@ -30,11 +30,10 @@ static OVERRIDE: AtomicI64 = AtomicI64::new(-1);
 #[unsafe(no_mangle)]
 #[allow(unsafe_code)]
 pub extern "C" fn drift_exec_default_get() -> i64 {
-    match process::default_executor() {
-        0 => process::runtime()
-            .map_or(0, |runtime| runtime.executor_handle(runtime.default_executor())),
+    process::runtime().map_or(0, |runtime| match runtime.preferred_executor() {
+        0 => runtime.executor_handle(runtime.default_executor()),
         set => set,
-    }
+    })
 }
 
 /// Sets the default executor; 0 goes back to the runtime's own.
@@ -43,7 +42,9 @@ pub extern "C" fn drift_exec_default_get() -> i64 {
 #[unsafe(no_mangle)]
 #[allow(unsafe_code)]
 pub extern "C" fn drift_exec_default_set(exec: i64) {
-    process::set_default_executor(exec);
+    if let Ok(runtime) = process::runtime() {
+        runtime.prefer_executor(exec);
+    }
 }
 
 /// Makes an executor. Its carriers start as work comes.

@@ -5,6 +5,7 @@
 //! | `parking.rs`     | the word on which a carrier sleeps: its table, who wakes how      |
 //! | `host.rs`        | `Host`: each promise of `Platform`, kept by the two files below   |
 //! | `process.rs`     | the one runtime of this process, made by whoever calls first      |
+//! | `arena.rs`       | tables for the runtimes of a simulator, which end                 |
 //! | `stack_cache.rs` | stacks: reserve, reuse, limits; the same on every kernel          |
 //! | `sys/`           | the kernel: one folder each, the same names in all of them        |
 //!
@@ -14,8 +15,8 @@
 //!
 //! # Safety
 //!
-//! Files with unsafe code: `host.rs`, `process.rs`, `stack_cache.rs`, and those in `sys/linux`.
-//! Each says at its head what it relies on.
+//! Files with unsafe code: `arena.rs`, `host.rs`, `process.rs`, `stack_cache.rs`, and those in
+//! `sys/linux`. Each says at its head what it relies on.
 
 #![no_std]
 #![deny(unsafe_code)]
@@ -26,6 +27,8 @@ mod parking;
 // cannot follow.
 cfg_if::cfg_if! {
     if #[cfg(not(loom))] {
+        #[cfg(feature = "worlds")]
+        pub mod arena;
         mod host;
         pub mod process;
         mod stack_cache;

@@ -6,6 +6,9 @@
 //! | `MAKING`  | one thread makes it; the rest yield  | that thread, to the runtime, or to null  |
 //! | other     | the runtime, for ever                | the child of a fork(2), back to null     |
 //!
+//! A thread of a simulator lives in a world of its own, with feature `worlds`: its runtime is that
+//! world's.
+//!
 //! After a fork the child has one thread and a fresh runtime; `BIRTH` goes up, so that every
 //! handle of the parent is stale there.
 //!
@@ -16,7 +19,7 @@
 use core::ptr;
 
 use drift_core::platform::PlatformError;
-use drift_core::prim::{AtomicBool, AtomicI64, AtomicPtr, AtomicU8, Ordering};
+use drift_core::prim::{AtomicBool, AtomicPtr, AtomicU8, Ordering};
 use drift_core::runtime::Runtime;
 
 use crate::Host;
@@ -26,20 +29,31 @@ static RUNTIME: AtomicPtr<Runtime> = AtomicPtr::new(ptr::null_mut());
 static BIRTH: AtomicU8 = AtomicU8::new(0);
 static FORK_WATCHED: AtomicBool = AtomicBool::new(false);
 
-/// The handle of the executor that virtual threads go to when none is named; 0 for the runtime's
-/// own.
-static DEFAULT_EXECUTOR: AtomicI64 = AtomicI64::new(0);
-
 const MAKING: *mut Runtime = ptr::without_provenance_mut(align_of::<Runtime>());
 
-/// The handle that was set last; 0 for the runtime's own.
-pub fn default_executor() -> i64 {
-    DEFAULT_EXECUTOR.load(Ordering::Relaxed)
+/// What a simulator answers for the calling OS thread.
+#[cfg(feature = "worlds")]
+pub type FindWorld = fn() -> Option<&'static Runtime>;
+
+#[cfg(feature = "worlds")]
+static WORLDS: AtomicPtr<()> = AtomicPtr::new(ptr::null_mut());
+
+/// Makes `find` be asked first, from every OS thread, whether it is in a world of its own.
+#[cfg(feature = "worlds")]
+pub fn set_worlds(find: FindWorld) {
+    // Release pairs with the acquire in `world`.
+    WORLDS.store(find as *mut (), Ordering::Release);
 }
 
-/// Sets it, unchecked.
-pub fn set_default_executor(handle: i64) {
-    DEFAULT_EXECUTOR.store(handle, Ordering::Relaxed);
+#[cfg(feature = "worlds")]
+fn world() -> Option<&'static Runtime> {
+    let find = WORLDS.load(Ordering::Acquire);
+    if find.is_null() {
+        return None;
+    }
+    // SAFETY: `set_worlds` is the only writer, and stores such a function.
+    let find = unsafe { core::mem::transmute::<*mut (), FindWorld>(find) };
+    find()
 }
 
 /// The runtime.
@@ -48,6 +62,10 @@ pub fn set_default_executor(handle: i64) {
 /// What the machine refuses that it needs: memory, descriptors.
 #[inline]
 pub fn runtime() -> Result<&'static Runtime, PlatformError> {
+    #[cfg(feature = "worlds")]
+    if let Some(runtime) = world() {
+        return Ok(runtime);
+    }
     loop {
         // Acquire pairs with the release in `make`.
         let runtime = RUNTIME.load(Ordering::Acquire);
@@ -86,7 +104,6 @@ fn make() -> Result<&'static Runtime, PlatformError> {
 /// In the child of a fork: only stores, as is allowed there.
 fn forget() {
     drift_asm::slot::set(ptr::null_mut());
-    DEFAULT_EXECUTOR.store(0, Ordering::Relaxed);
     BIRTH.fetch_add(1, Ordering::Relaxed);
     RUNTIME.store(ptr::null_mut(), Ordering::Release);
 }

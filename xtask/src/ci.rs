@@ -6,7 +6,7 @@ use anyhow::{Context, Result, ensure};
 
 use crate::step::{Steps, cargo, command, seconds};
 use crate::test::{EXAMPLES, TOOLS};
-use crate::{cross, header, surface, test, tidy};
+use crate::{cross, header, sanitize, sim, surface, test, tidy};
 
 #[derive(clap::Args)]
 pub struct CiArguments {
@@ -18,7 +18,7 @@ pub struct CiArguments {
 type Lane = fn(&mut Steps) -> Result<()>;
 
 /// Cheapest first, so that most mistakes are told within a minute.
-const LANES: [(&str, Lane); 8] = [
+const LANES: [(&str, Lane); 10] = [
     ("style", style),
     ("clippy", clippy),
     ("stubs", stubs),
@@ -26,11 +26,16 @@ const LANES: [(&str, Lane); 8] = [
     ("examples", examples),
     ("deny", deny),
     ("test", readme),
+    ("sim", simulate),
+    ("sanitize", sanitize::run),
     ("aarch64", cross::run),
 ];
 
 /// Lanes that run tests; the others need no closing count.
-const TESTING: [&str; 3] = ["doc", "test", "aarch64"];
+const TESTING: [&str; 5] = ["doc", "test", "sim", "sanitize", "aarch64"];
+
+/// Seeds of each simulated scenario.
+const SEEDS: u64 = 10_000;
 
 /// Runs the lanes; the first failure ends it.
 ///
@@ -108,6 +113,11 @@ fn examples(steps: &mut Steps) -> Result<()> {
     let mut clippy = cargo(&["clippy", "--all-targets"]);
     steps.run("clippy examples", clippy.args(EXAMPLES).args(["--", "-Dwarnings"]))?;
     steps.run("build examples", cargo(&["build"]).args(EXAMPLES))
+}
+
+fn simulate(steps: &mut Steps) -> Result<()> {
+    sim::itself(steps)?;
+    sim::seeds(steps, SEEDS)
 }
 
 fn deny(steps: &mut Steps) -> Result<()> {

@@ -2,11 +2,16 @@
 
 mod archive;
 mod ci;
+mod coverage;
 mod cross;
 mod demo;
 mod dist;
 mod header;
+mod mutants;
 mod nightly;
+mod sanitize;
+mod sim;
+mod soak;
 mod step;
 mod surface;
 mod symbols;
@@ -42,8 +47,16 @@ enum Task {
     Surface(surface::SurfaceArguments),
     /// Compares the symbols of the library with the reviewed lists.
     Symbols(symbols::SymbolsArguments),
+    /// Which lines of `core` and `pal` no test reaches, and why not.
+    Coverage(coverage::CoverageArguments),
     /// A folder to install: library, header, pkg-config and CMake files.
     Dist,
+    /// Puts bugs in, and sees that each is found.
+    Mutants(mutants::MutantsArguments),
+    /// Programs in simulated worlds, over many seeds.
+    Sim(sim::SimArguments),
+    /// Everything at once on the real platform, for as long as you like.
+    Soak(soak::SoakArguments),
     /// The long forms of the tests: hours.
     Nightly(nightly::NightlyArguments),
 }
@@ -75,7 +88,11 @@ fn main() -> ExitCode {
         Task::Header(arguments) => header::run(&arguments),
         Task::Surface(arguments) => surface::run(&arguments),
         Task::Symbols(arguments) => symbols::run(&arguments),
+        Task::Coverage(arguments) => coverage::run(&arguments),
         Task::Dist => dist::run(),
+        Task::Sim(arguments) => sim::run(&arguments),
+        Task::Mutants(arguments) => mutants::run(&arguments),
+        Task::Soak(arguments) => soak::run(&arguments),
         Task::Nightly(arguments) => nightly::run(&arguments),
     };
     match done {

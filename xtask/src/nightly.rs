@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 
 use crate::step::{Steps, command};
-use crate::{archive, test};
+use crate::{archive, sim, soak, test};
 
 #[derive(clap::Args)]
 pub struct NightlyArguments {
@@ -22,6 +22,12 @@ pub struct NightlyArguments {
     /// Runs of each program of the suite.
     #[arg(long, default_value_t = 500)]
     runs: u32,
+    /// Seeds of each simulated scenario.
+    #[arg(long, default_value_t = 1_000_000)]
+    seeds: u64,
+    /// Minutes of everything at once.
+    #[arg(long, default_value_t = 60)]
+    soak: u64,
     /// Preemptions in one execution of a model.
     #[arg(long, default_value_t = 4)]
     preemptions: u32,
@@ -89,6 +95,12 @@ fn parts(steps: &mut Steps, arguments: &NightlyArguments) -> Result<()> {
     }
     if wanted("suite") {
         suite(steps, arguments.runs)?;
+    }
+    if wanted("sim") {
+        sim::seeds(steps, arguments.seeds)?;
+    }
+    if wanted("soak") {
+        soak::minutes(steps, arguments.soak)?;
     }
     if wanted("loom") {
         test::loom(steps, &arguments.preemptions.to_string())?;

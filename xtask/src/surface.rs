@@ -13,6 +13,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
+use serde_json::Value;
 
 /// The crate, and the folder of its package.
 const CRATE: &str = "drift";
@@ -27,6 +28,10 @@ const UNLISTED: [&str; 6] = [
     "core::panic::unwind_safe::RefUnwindSafe",
     "core::panic::unwind_safe::UnwindSafe",
 ];
+
+/// What a user looks up, in the words of rustdoc.
+const KINDS: [&str; 7] =
+    ["function", "struct", "enum", "trait", "type_alias", "macro", "proc_macro"];
 
 #[derive(clap::Args)]
 pub struct SurfaceArguments {
@@ -84,7 +89,56 @@ fn read() -> Result<String> {
     // What is wrong with the documentation is told by the lane that is for it.
     rustdoc.args(["--", "-Zunstable-options", "--output-format=json", "--cap-lints=allow"]);
     ensure!(rustdoc.status().context("cargo")?.success(), "rustdoc refuses `{CRATE}`");
-    listed(&target.join("doc").join(CRATE).with_extension("json"))
+    let json = target.join("doc").join(CRATE).with_extension("json");
+    let surface = listed(&json)?;
+    documented(&fs::read_to_string(&json)?, &surface)?;
+    Ok(surface)
+}
+
+/// Every public type, macro and function has a running example, or is called in one of its file:
+/// that of its type. What may fail says how.
+fn documented(json: &str, surface: &str) -> Result<()> {
+    let json: Value = serde_json::from_str(json)?;
+    let items = json["index"].as_object().context("rustdoc's index")?;
+    let mut docs_of: HashMap<&str, String> = HashMap::new();
+    for item in items.values() {
+        let file = item["span"]["filename"].as_str().unwrap_or_default();
+        docs_of.entry(file).or_default().push_str(item["docs"].as_str().unwrap_or_default());
+    }
+    let mut complaints = Vec::new();
+    for item in items.values() {
+        let kind = KINDS.into_iter().find(|kind| !item["inner"][kind].is_null());
+        // Fields, variants and what a trait demands are part of something that is public.
+        let (Some(kind), "public") = (kind, item["visibility"].as_str().unwrap_or_default()) else {
+            continue;
+        };
+        let docs = item["docs"].as_str().unwrap_or_default();
+        let name = item["name"].as_str().unwrap_or_default();
+        let file = item["span"]["filename"].as_str().unwrap_or_default();
+        let place = format!("{file}:{}", item["span"]["begin"][0]);
+        let is_called = [".", "::"].iter().any(|before| {
+            docs_of[file].contains(&format!("{before}{name}(")) && kind == "function"
+        });
+        // Public in a module that is not: part of another type's type, or a seal.
+        let declares = |line: &str| {
+            line.starts_with(&format!("pub {kind} "))
+                && line.split(['<', '(', ' ', ':']).any(|word| word == name)
+        };
+        let is_inner = name == "Sealed"
+            || !["function", "macro"].contains(&kind) && !surface.lines().any(declares);
+        if !docs.contains("# Examples") && !is_called && !is_inner {
+            complaints.push(format!("{place}: {kind} `{name}` has no example"));
+        }
+        let output = &item["inner"]["function"]["sig"]["output"]["resolved_path"];
+        let fails = output["path"].as_str().is_some_and(|path| path.ends_with("Result"));
+        if fails && !docs.contains("# Errors") {
+            complaints.push(format!("{place}: {kind} `{name}` does not say how it fails"));
+        }
+    }
+    complaints.sort();
+    complaints.iter().for_each(|complaint| println!("surface: {complaint}"));
+    ensure!(complaints.is_empty(), "{} public items lack something", complaints.len());
+    Ok(())
 }
 
 fn listed(json: &Path) -> Result<String> {

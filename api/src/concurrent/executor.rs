@@ -21,6 +21,20 @@ use crate::time::{Duration, Instant};
 ///
 /// # Source
 /// Drift's `std.concurrent.Saturation`.
+///
+/// # Examples
+/// ```
+/// use drift::{ConcurrencyError, Error, Executor, ExecutorPolicy, Saturation, spawn_on};
+///
+/// let policy = ExecutorPolicy::new().queue_limit(1).on_saturation(Saturation::ReturnBusy);
+/// let executor = Executor::new(policy).unwrap();
+/// let (go, gone) = drift::sync::bounded(0);
+/// // It keeps the carrier, and so the one place, until the OS thread's value comes.
+/// let busy = spawn_on(&executor, move || while gone.try_recv().is_err() {}).unwrap();
+/// assert_eq!(spawn_on(&executor, || ()).unwrap_err(), ConcurrencyError::Busy);
+/// go.send(()).unwrap_or_default();
+/// # drop(busy);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Saturation {
     /// Lets the spawner wait, in first-come order: a virtual thread parks, an OS thread blocks.
@@ -120,6 +134,16 @@ impl ExecutorPolicy {
     /// # Safety
     /// Nothing that runs on the executor keeps across a call that may park what belongs to its OS
     /// thread: a guard of a `std` lock, an `Rc` out of a `thread_local!`, a reference into one.
+    ///
+    /// # Examples
+    /// ```
+    /// use drift::{Executor, ExecutorPolicy};
+    ///
+    /// // SAFETY: nothing here keeps what belongs to an OS thread across a call that waits.
+    /// let policy = unsafe { ExecutorPolicy::new().min_threads(2).migrating() };
+    /// let executor = Executor::new(policy).unwrap();
+    /// assert_eq!(drift::spawn_on(&executor, || 1).unwrap().join(), Ok(1));
+    /// ```
     pub const unsafe fn migrating(mut self) -> Self {
         self.migrates = true;
         self
@@ -166,6 +190,17 @@ pub struct Executor {
 }
 
 /// How an executor ends.
+///
+/// # Examples
+/// ```
+/// use drift::{Duration, Executor, ExecutorPolicy, Instant, Shutdown, park, spawn_on};
+///
+/// let executor = Executor::new(ExecutorPolicy::new()).unwrap();
+/// let _ = spawn_on(&executor, || while park().is_ok() {}).unwrap();
+/// // It would never end by itself.
+/// let report = executor.shutdown(Shutdown::Cancel, Instant::now() + Duration::from_secs(60));
+/// assert_eq!(report.unwrap().timed_out, 0);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Shutdown {
     /// What it has taken runs to its end.
@@ -175,6 +210,18 @@ pub enum Shutdown {
 }
 
 /// What a shutdown came to, in virtual threads that the executor had when it began.
+///
+/// # Examples
+/// ```
+/// use drift::{Duration, Executor, ExecutorPolicy, Instant, Shutdown, spawn_on};
+///
+/// let executor = Executor::new(ExecutorPolicy::new()).unwrap();
+/// let one = spawn_on(&executor, || ()).unwrap();
+/// let until = Instant::now() + Duration::from_secs(60);
+/// let report = executor.shutdown(Shutdown::Drain, until).unwrap();
+/// assert_eq!((report.cancelled, report.timed_out), (0, 0));
+/// # drop(one);
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ShutdownReport {
     /// Ended by themselves.
@@ -233,12 +280,12 @@ impl Executor {
     /// before.default_set();
     /// ```
     pub fn default_set(self) {
-        drift_pal::process::set_default_executor(self.handle);
+        runtime().prefer_executor(self.handle);
     }
 
-    /// That of the process, for its runtime; a world of its own has its own.
+    /// That of `runtime`.
     pub(super) fn default_of(runtime: &'static Runtime) -> Self {
-        let set = drift_pal::process::default_executor();
+        let set = runtime.preferred_executor();
         match runtime.find_executor(set) {
             Some(_) => Self { handle: set },
             None => Self::own_of(runtime),

@@ -37,16 +37,41 @@ impl<T> Future<T> {
     ///
     /// # Errors
     /// As [`VirtualThread::join_timeout`].
+    ///
+    /// # Examples
+    /// ```
+    /// use drift::{ConcurrencyError, Duration};
+    ///
+    /// let never = drift::spawn_future(|| drift::park());
+    /// let waited = never.join_timeout(Duration::from_millis(2));
+    /// assert_eq!(waited, Err(ConcurrencyError::Timeout));
+    /// ```
     pub fn join_timeout(&self, timeout: impl Into<Duration>) -> Result<T, ConcurrencyError> {
         self.0.join_timeout(timeout)
     }
 
     /// As [`VirtualThread::cancel`].
+    ///
+    /// # Examples
+    /// ```
+    /// let never = drift::spawn_future(|| while drift::park().is_ok() {});
+    /// never.cancel();
+    /// drop(never.join()); // it ends
+    /// ```
     pub fn cancel(&self) {
         self.0.cancel();
     }
 
     /// As [`VirtualThread::is_completed`].
+    ///
+    /// # Examples
+    /// ```
+    /// let later = drift::spawn_future(|| 1);
+    /// while !later.is_completed() {
+    ///     drift::yield_now();
+    /// }
+    /// assert_eq!(later.join(), Ok(1));
+    /// ```
     #[must_use]
     pub fn is_completed(&self) -> bool {
         self.0.is_completed()
@@ -100,6 +125,16 @@ where
 }
 
 /// What a member of a group came to.
+///
+/// # Examples
+/// ```
+/// use drift::{FutureGroup, spawn_future};
+///
+/// let mut group = FutureGroup::new();
+/// let number = group.add(spawn_future(|| "done"));
+/// let completed = group.select().unwrap();
+/// assert_eq!((completed.index, completed.result), (number, Ok("done")));
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Completed<T> {
     /// The number that [`FutureGroup::add`] gave.
@@ -168,12 +203,26 @@ impl<T> FutureGroup<T> {
     }
 
     /// Members that were not selected.
+    ///
+    /// # Examples
+    /// ```
+    /// let mut group = drift::FutureGroup::new();
+    /// group.add(drift::spawn_future(|| 1));
+    /// assert_eq!(group.len(), 1);
+    /// group.select().unwrap();
+    /// assert_eq!(group.len(), 0);
+    /// ```
     #[must_use]
     pub fn len(&self) -> usize {
         self.left
     }
 
     /// Whether all were selected, or none was added.
+    ///
+    /// # Examples
+    /// ```
+    /// assert!(drift::FutureGroup::<u8>::new().is_empty());
+    /// ```
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.left == 0
@@ -222,6 +271,16 @@ impl<T> FutureGroup<T> {
     ///
     /// # Errors
     /// As [`join_any`](Self::join_any), and `Timeout`; `Failed(InvalidDuration)`.
+    ///
+    /// # Examples
+    /// ```
+    /// use drift::{ConcurrencyError, Duration, FutureGroup, park, spawn_future};
+    ///
+    /// let mut group = FutureGroup::new();
+    /// group.add(spawn_future(park));
+    /// let first = group.join_any_timeout(Duration::from_millis(2));
+    /// assert_eq!(first, Err(ConcurrencyError::Timeout));
+    /// ```
     pub fn join_any_timeout(
         &mut self,
         timeout: impl Into<Duration>,
@@ -239,6 +298,19 @@ impl<T> FutureGroup<T> {
     ///
     /// # Source
     /// Beyond Drift's `std.concurrent`; Go's `select`.
+    ///
+    /// # Examples
+    /// ```
+    /// let mut group = drift::FutureGroup::new();
+    /// for n in 0..3 {
+    ///     group.add(drift::spawn_future(move || n));
+    /// }
+    /// let mut sum = 0;
+    /// while let Ok(completed) = group.select() {
+    ///     sum += completed.result.unwrap();
+    /// }
+    /// assert_eq!(sum, 3);
+    /// ```
     pub fn select(&mut self) -> Result<Completed<T>, ConcurrencyError> {
         let index = self.next_as(Receiver::recv)?;
         self.ended.pop_front();

@@ -14,6 +14,8 @@
 //! `'scope`, because `scope` returns only after every child has ended.
 #![allow(unsafe_code)]
 
+mod child;
+
 use std::error;
 use std::fmt;
 use std::io;
@@ -26,6 +28,8 @@ use drift_core::runtime::Runtime;
 use drift_core::sync::Wait;
 use drift_core::task::Handle;
 
+pub use self::child::ScopedVirtualThread;
+
 use super::executor::Executor;
 use super::packet;
 use super::spawn::{Builder, VirtualThread};
@@ -37,6 +41,18 @@ use crate::time::{Duration, Instant};
 const STACK: usize = 64 << 10;
 
 /// Where virtual threads are spawned that may borrow. See [`scope`].
+///
+/// # Examples
+/// ```
+/// let mut numbers = [1, 2, 3];
+/// drift::scope(|s| {
+///     for number in &mut numbers {
+///         s.spawn(move || *number *= 2); // borrows from this frame
+///     }
+/// })
+/// .unwrap();
+/// assert_eq!(numbers, [2, 4, 6]);
+/// ```
 #[derive(Debug)]
 pub struct Scope<'scope, 'env: 'scope> {
     shared: Arc<Shared>,
@@ -64,23 +80,6 @@ struct State {
     is_over: bool,
     /// When `children` is next looked through for those that have ended.
     prune_at: usize,
-}
-
-/// A child of a scope, and its result.
-///
-/// # Source
-/// Beyond Drift's `std.concurrent`; [`std::thread::ScopedJoinHandle`].
-///
-/// # Examples
-/// ```
-/// let word = String::from("borrowed");
-/// let length = drift::scope(|s| s.spawn(|| word.len()).join().unwrap());
-/// assert_eq!(length.unwrap(), 8);
-/// ```
-#[derive(Debug)]
-pub struct ScopedVirtualThread<'scope, T> {
-    thread: VirtualThread<Result<T, ConcurrencyError>>,
-    scope: PhantomData<&'scope ()>,
 }
 
 /// Why a scope failed: the errors of its children, in the order in which they came.
@@ -152,6 +151,13 @@ impl<'scope, 'env> Scope<'scope, 'env> {
     }
 
     /// Runs `f` on a virtual thread of `executor`. It fails if it panics.
+    ///
+    /// # Examples
+    /// ```
+    /// let executor = drift::Executor::default_get();
+    /// let doubled = drift::scope(|s| s.spawn_on(&executor, || 21 * 2).join());
+    /// assert_eq!(doubled, Ok(Ok(42)));
+    /// ```
     pub fn spawn_on<F, T>(&'scope self, executor: &Executor, f: F) -> ScopedVirtualThread<'scope, T>
     where
         F: FnOnce() -> T + Send + 'scope,
@@ -172,6 +178,15 @@ impl<'scope, 'env> Scope<'scope, 'env> {
     /// });
     /// assert!(sum.unwrap_err().cause().to_string().contains("invalid digit"));
     /// ```
+    ///
+    /// # Examples
+    /// ```
+    /// let ended = drift::scope(|s| {
+    ///     s.spawn_fallible(|| "7x".parse::<u32>());
+    ///     s.spawn(|| while drift::park().is_ok() {}); // cancelled when its sibling fails
+    /// });
+    /// assert!(ended.unwrap_err().to_string().contains("invalid digit"));
+    /// ```
     pub fn spawn_fallible<F, T, E>(&'scope self, f: F) -> ScopedVirtualThread<'scope, T>
     where
         F: FnOnce() -> Result<T, E> + Send + 'scope,
@@ -182,6 +197,15 @@ impl<'scope, 'env> Scope<'scope, 'env> {
     }
 
     /// Asks all children to end; what is spawned from now on never runs.
+    ///
+    /// # Examples
+    /// ```
+    /// drift::scope(|s| {
+    ///     s.spawn(|| while drift::park().is_ok() {});
+    ///     s.cancel(); // nobody failed
+    /// })
+    /// .unwrap();
+    /// ```
     pub fn cancel(&self) {
         self.shared.cancel();
     }
@@ -218,7 +242,7 @@ impl<'scope, 'env> Scope<'scope, 'env> {
             Some(error) => self.shared.fail(error.clone()),
             None => self.shared.adopt(thread.handle()),
         }
-        ScopedVirtualThread { thread, scope: PhantomData }
+        ScopedVirtualThread::new(thread)
     }
 }
 
@@ -328,41 +352,6 @@ fn as_ours(error: Box<dyn error::Error + Send + Sync>) -> ConcurrencyError {
     match inner.and_then(|inner| inner.downcast_ref::<ConcurrencyError>()) {
         Some(own) => own.clone(),
         None => Error::Other(Arc::from(error)).into(),
-    }
-}
-
-impl<T> ScopedVirtualThread<'_, T> {
-    /// As [`VirtualThread::join`].
-    ///
-    /// # Errors
-    /// As [`VirtualThread::join`], and what a fallible child returned.
-    pub fn join(&self) -> Result<T, ConcurrencyError> {
-        self.thread.join()?
-    }
-
-    /// As [`VirtualThread::join_timeout`].
-    ///
-    /// # Errors
-    /// As [`VirtualThread::join_timeout`], and what a fallible child returned.
-    pub fn join_timeout(&self, timeout: impl Into<Duration>) -> Result<T, ConcurrencyError> {
-        self.thread.join_timeout(timeout)?
-    }
-
-    /// As [`VirtualThread::cancel`]; not a failure of the scope.
-    pub fn cancel(&self) {
-        self.thread.cancel();
-    }
-
-    /// As [`VirtualThread::is_completed`].
-    #[must_use]
-    pub fn is_completed(&self) -> bool {
-        self.thread.is_completed()
-    }
-
-    /// As [`VirtualThread::thread`].
-    #[must_use]
-    pub fn thread(&self) -> &super::Thread {
-        self.thread.thread()
     }
 }
 

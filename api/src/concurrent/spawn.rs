@@ -70,6 +70,14 @@ impl<T> VirtualThread<T> {
     ///
     /// # Source
     /// Drift's `VirtualThread.join_timeout`.
+    ///
+    /// # Examples
+    /// ```
+    /// use drift::{ConcurrencyError, Duration};
+    ///
+    /// let never = drift::spawn(drift::park);
+    /// assert_eq!(never.join_timeout(Duration::ZERO), Err(ConcurrencyError::Timeout));
+    /// ```
     pub fn join_timeout(&self, timeout: impl Into<Duration>) -> Result<T, ConcurrencyError> {
         match wait_for(timeout.into())? {
             Some(wait) => self.join_as(|| Ok(wait)),
@@ -84,6 +92,14 @@ impl<T> VirtualThread<T> {
     ///
     /// # Source
     /// Drift's `VirtualThread.cancel`.
+    ///
+    /// # Examples
+    /// ```
+    /// let never = drift::spawn(|| while drift::park().is_ok() {});
+    /// never.cancel();
+    /// never.cancel(); // as often as you like
+    /// drop(never.join()); // it ends
+    /// ```
     pub fn cancel(&self) {
         self.runtime.cancel(self.handle);
     }
@@ -92,12 +108,27 @@ impl<T> VirtualThread<T> {
     ///
     /// # Source
     /// Drift's `VirtualThread.is_completed`.
+    ///
+    /// # Examples
+    /// ```
+    /// let one = drift::spawn(|| ());
+    /// while !one.is_completed() {
+    ///     drift::yield_now();
+    /// }
+    /// ```
     #[must_use]
     pub fn is_completed(&self) -> bool {
         self.refused.is_some() || self.runtime.is_completed(self.handle)
     }
 
     /// To unpark it, and its name.
+    ///
+    /// # Examples
+    /// ```
+    /// let parked = drift::spawn(drift::park);
+    /// parked.thread().unpark();
+    /// parked.join().unwrap().unwrap();
+    /// ```
     #[must_use]
     pub fn thread(&self) -> &Thread {
         &self.thread

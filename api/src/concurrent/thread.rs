@@ -36,6 +36,13 @@ impl Thread {
 
     /// A number that no other virtual thread of the process has or had. 0 for one that could not
     /// be spawned.
+    ///
+    /// # Examples
+    /// ```
+    /// let one = drift::spawn(|| drift::current().unwrap().id());
+    /// let id = one.thread().id();
+    /// assert_eq!(one.join(), Ok(id));
+    /// ```
     #[must_use]
     pub fn id(&self) -> u64 {
         self.handle.0.unsigned_abs()
@@ -59,7 +66,10 @@ impl Thread {
 
 impl fmt::Debug for Thread {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Thread").field("id", &self.id()).field("name", &self.name()).finish()
+        f.debug_struct("Thread")
+            .field("id", &format_args!("{:#x}", self.id()))
+            .field("name", &self.name())
+            .finish()
     }
 }
 

@@ -28,6 +28,14 @@ macro_rules! descriptor {
             /// # Errors
             /// Those of fcntl(2) and getsockopt(2), and the reactor's if it has no room; then the
             /// socket is closed.
+            ///
+            /// # Examples
+            /// ```
+            /// let std = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+            /// let address = std.local_addr().unwrap();
+            /// let own = drift::net::TcpListener::from_std(std).unwrap();
+            /// assert_eq!(own.local_addr().unwrap(), address);
+            /// ```
             pub fn from_std(socket: $std) -> std::io::Result<Self> {
                 Ok(Self(crate::net::socket::Socket::adopt(socket)?))
             }
@@ -36,6 +44,13 @@ macro_rules! descriptor {
             ///
             /// # Errors
             /// Those of fcntl(2) and setsockopt(2); then the socket is closed.
+            ///
+            /// # Examples
+            /// ```
+            /// let own = drift::net::TcpListener::bind("127.0.0.1:0").unwrap();
+            /// let std: std::net::TcpListener = own.into_std().unwrap(); // blocks again
+            /// drop(std);
+            /// ```
             pub fn into_std(self) -> std::io::Result<$std> {
                 self.0.release()
             }
@@ -104,6 +119,15 @@ macro_rules! timeouts {
         ///
         /// # Errors
         /// `InvalidInput` for zero.
+        ///
+        /// # Examples
+        /// ```
+        /// let listener = drift::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        /// let stream = drift::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        /// let second = Some(std::time::Duration::from_secs(1));
+        /// stream.set_read_timeout(second).unwrap();
+        /// assert_eq!(stream.read_timeout().unwrap(), second);
+        /// ```
         pub fn set_read_timeout(
             &self,
             timeout: Option<std::time::Duration>,
@@ -115,6 +139,15 @@ macro_rules! timeouts {
         ///
         /// # Errors
         /// `InvalidInput` for zero.
+        ///
+        /// # Examples
+        /// ```
+        /// let listener = drift::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        /// let stream = drift::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        /// let second = Some(std::time::Duration::from_secs(1));
+        /// stream.set_write_timeout(second).unwrap();
+        /// assert_eq!(stream.write_timeout().unwrap(), second);
+        /// ```
         pub fn set_write_timeout(
             &self,
             timeout: Option<std::time::Duration>,
@@ -126,6 +159,15 @@ macro_rules! timeouts {
         ///
         /// # Errors
         /// None; as in std.
+        ///
+        /// # Examples
+        /// ```
+        /// let listener = drift::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        /// let stream = drift::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        /// let second = Some(std::time::Duration::from_secs(1));
+        /// stream.set_read_timeout(second).unwrap();
+        /// assert_eq!(stream.read_timeout().unwrap(), second);
+        /// ```
         pub fn read_timeout(&self) -> std::io::Result<Option<std::time::Duration>> {
             Ok(self.0.reads.timeout())
         }
@@ -134,6 +176,15 @@ macro_rules! timeouts {
         ///
         /// # Errors
         /// None; as in std.
+        ///
+        /// # Examples
+        /// ```
+        /// let listener = drift::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        /// let stream = drift::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        /// let second = Some(std::time::Duration::from_secs(1));
+        /// stream.set_write_timeout(second).unwrap();
+        /// assert_eq!(stream.write_timeout().unwrap(), second);
+        /// ```
         pub fn write_timeout(&self) -> std::io::Result<Option<std::time::Duration>> {
             Ok(self.0.writes.timeout())
         }
@@ -151,11 +202,31 @@ macro_rules! stream {
             ///
             /// # Errors
             /// `NotConnected`, as in std.
+            ///
+            /// # Examples
+            /// ```
+            /// use std::io::Read;
+            ///
+            /// let (here, mut there) = drift::net::UnixStream::pair().unwrap();
+            /// here.shutdown(std::net::Shutdown::Write).unwrap();
+            /// assert_eq!(there.read(&mut [0; 8]).unwrap(), 0); // the end
+            /// ```
             pub fn shutdown(&self, how: std::net::Shutdown) -> std::io::Result<()> {
                 self.0.inner().shutdown(how)
             }
 
             /// The two directions, to be used by two virtual threads of one scope.
+            ///
+            /// # Examples
+            /// ```
+            /// use std::io::{Read, Write};
+            ///
+            /// let (here, there) = drift::net::UnixStream::pair().unwrap();
+            /// let (mut reader, mut writer) = here.split();
+            /// (&there).write_all(b"in").unwrap();
+            /// reader.read_exact(&mut [0; 2]).unwrap();
+            /// writer.write_all(b"out").unwrap();
+            /// ```
             #[must_use]
             pub fn split(
                 &self,
@@ -164,6 +235,15 @@ macro_rules! stream {
             }
 
             /// The two directions, each on its own way. In place of std's `try_clone`.
+            ///
+            /// # Examples
+            /// ```
+            /// use std::io::Write;
+            ///
+            /// let (here, _there) = drift::net::UnixStream::pair().unwrap();
+            /// let (_reader, mut writer) = here.into_split();
+            /// drift::spawn(move || writer.write_all(b"out").unwrap()).join().unwrap();
+            /// ```
             #[must_use]
             pub fn into_split(
                 self,

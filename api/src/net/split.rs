@@ -15,6 +15,16 @@ mod sealed {
 }
 
 /// A stream that can be split: [`TcpStream`] or [`UnixStream`].
+///
+/// # Examples
+/// ```
+/// use drift::net::{Stream, UnixStream};
+///
+/// fn hang_up(stream: &impl Stream) {
+///     stream.shutdown(std::net::Shutdown::Both).unwrap();
+/// }
+/// hang_up(&UnixStream::pair().unwrap().0);
+/// ```
 pub trait Stream: sealed::Sealed {
     /// Ends one direction or both.
     ///
@@ -57,6 +67,15 @@ impl Stream for UnixStream {
 pub struct ReadHalf<'a, S = TcpStream>(&'a S);
 
 /// The writing direction of a stream, borrowed; from [`TcpStream::split`].
+///
+/// # Examples
+/// ```
+/// use std::io::Write;
+///
+/// let (here, _there) = drift::net::UnixStream::pair().unwrap();
+/// let (_, mut writer) = here.split();
+/// writer.write_all(b"out").unwrap();
+/// ```
 #[derive(Debug)]
 pub struct WriteHalf<'a, S = TcpStream>(&'a S);
 
@@ -81,6 +100,19 @@ pub struct OwnedReadHalf<S = TcpStream>(Arc<S>);
 
 /// The writing direction of a stream; from [`TcpStream::into_split`]. When it is dropped the
 /// other side finds the end of the stream.
+///
+/// # Examples
+/// ```
+/// use std::io::{Read, Write};
+///
+/// let (here, mut there) = drift::net::UnixStream::pair().unwrap();
+/// let (_reader, mut writer) = here.into_split();
+/// writer.write_all(b"all").unwrap();
+/// drop(writer); // the end
+/// let mut sent = String::new();
+/// there.read_to_string(&mut sent).unwrap();
+/// assert_eq!(sent, "all");
+/// ```
 #[derive(Debug)]
 pub struct OwnedWriteHalf<S: Stream = TcpStream> {
     stream: Arc<S>,
@@ -89,6 +121,13 @@ pub struct OwnedWriteHalf<S: Stream = TcpStream> {
 }
 
 /// The halves are of two streams; here they are.
+///
+/// # Examples
+/// ```
+/// let (one, other) = drift::net::UnixStream::pair().unwrap();
+/// let ((reader, _), (_, stranger)) = (one.into_split(), other.into_split());
+/// assert!(reader.reunite(stranger).is_err());
+/// ```
 #[derive(Debug)]
 pub struct ReuniteError<S: Stream = TcpStream>(pub OwnedReadHalf<S>, pub OwnedWriteHalf<S>);
 
@@ -106,6 +145,13 @@ impl<S: Stream> OwnedReadHalf<S> {
     ///
     /// # Errors
     /// Both halves, if they are of two streams.
+    ///
+    /// # Examples
+    /// ```
+    /// let (stream, _other) = drift::net::UnixStream::pair().unwrap();
+    /// let (reader, writer) = stream.into_split();
+    /// let _stream = reader.reunite(writer).unwrap();
+    /// ```
     pub fn reunite(self, mut writer: OwnedWriteHalf<S>) -> Result<S, ReuniteError<S>> {
         if !Arc::ptr_eq(&self.0, &writer.stream) {
             return Err(ReuniteError(self, writer));
@@ -118,6 +164,16 @@ impl<S: Stream> OwnedReadHalf<S> {
 
 impl<S: Stream> OwnedWriteHalf<S> {
     /// Drops it without ending the direction.
+    ///
+    /// # Examples
+    /// ```
+    /// use std::io::Write;
+    ///
+    /// let (here, mut there) = drift::net::UnixStream::pair().unwrap();
+    /// let (_reader, writer) = here.into_split();
+    /// writer.forget(); // the other side finds no end
+    /// there.write_all(b"still here").unwrap();
+    /// ```
     pub fn forget(mut self) {
         self.ends = false;
     }

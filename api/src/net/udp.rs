@@ -28,6 +28,27 @@ use super::socket::Socket;
 /// assert_eq!(client.recv(&mut answer).unwrap(), 5);
 /// # echo.join().unwrap();
 /// ```
+///
+/// Options are those of std:
+/// ```
+/// use std::net::{Ipv4Addr, Ipv6Addr};
+///
+/// let socket = drift::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+/// socket.set_broadcast(true).unwrap();
+/// socket.set_ttl(64).unwrap();
+/// socket.set_multicast_loop_v4(false).unwrap();
+/// socket.set_multicast_ttl_v4(2).unwrap();
+/// assert!(socket.broadcast().unwrap() && socket.ttl().unwrap() == 64);
+/// assert!(!socket.multicast_loop_v4().unwrap());
+/// assert_eq!(socket.multicast_ttl_v4().unwrap(), 2);
+/// assert!(socket.take_error().unwrap().is_none() && socket.peer_addr().is_err());
+/// // What is no group can be neither joined nor left; and this is no socket for IPv6.
+/// assert!(socket.join_multicast_v4(&Ipv4Addr::LOCALHOST, &Ipv4Addr::LOCALHOST).is_err());
+/// assert!(socket.leave_multicast_v4(&Ipv4Addr::LOCALHOST, &Ipv4Addr::LOCALHOST).is_err());
+/// assert!(socket.join_multicast_v6(&Ipv6Addr::LOCALHOST, 0).is_err());
+/// assert!(socket.leave_multicast_v6(&Ipv6Addr::LOCALHOST, 0).is_err());
+/// assert!(socket.set_multicast_loop_v6(true).is_err() && socket.multicast_loop_v6().is_err());
+/// ```
 pub struct UdpSocket(Socket<net::UdpSocket>);
 
 impl UdpSocket {
@@ -75,6 +96,15 @@ impl UdpSocket {
     ///
     /// # Source
     /// [`std::net::UdpSocket::peek_from`].
+    ///
+    /// # Examples
+    /// ```
+    /// let one = drift::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    /// let other = drift::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    /// one.send_to(b"x", other.local_addr().unwrap()).unwrap();
+    /// let (length, from) = other.peek_from(&mut [0; 8]).unwrap();
+    /// assert_eq!((length, from), (1, one.local_addr().unwrap()));
+    /// ```
     pub fn peek_from(&self, buffer: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
         self.0.take(|socket| socket.peek_from(buffer), |(size, _)| *size)
     }
@@ -112,6 +142,15 @@ impl UdpSocket {
     ///
     /// # Source
     /// [`std::net::UdpSocket::peek`].
+    ///
+    /// # Examples
+    /// ```
+    /// let one = drift::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    /// let other = drift::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    /// one.send_to(b"x", other.local_addr().unwrap()).unwrap();
+    /// other.connect(one.local_addr().unwrap()).unwrap();
+    /// assert_eq!(other.peek(&mut [0; 8]).unwrap(), 1);
+    /// ```
     pub fn peek(&self, buffer: &mut [u8]) -> io::Result<usize> {
         self.0.take(|socket| socket.peek(buffer), |size| *size)
     }

@@ -43,6 +43,15 @@ impl Barrier {
     ///
     /// # Errors
     /// As [`wait`](Self::wait), and `Timeout`; `Failed(InvalidDuration)`.
+    ///
+    /// # Examples
+    /// ```
+    /// use drift::{ConcurrencyError, Duration, sync::Barrier};
+    ///
+    /// let barrier = Barrier::new(2);
+    /// let alone = barrier.wait_timeout(Duration::from_millis(2));
+    /// assert_eq!(alone, Err(ConcurrencyError::Timeout));
+    /// ```
     pub fn wait_timeout(&self, timeout: impl Into<Duration>) -> Result<bool, ConcurrencyError> {
         let wait = match wait_for(timeout.into())? {
             Some(wait) => wait,

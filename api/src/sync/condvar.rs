@@ -42,6 +42,25 @@ impl Condvar {
     ///
     /// # Errors
     /// `Ended(Cancelled)`, and the lock is given back; `Poisoned`, with the guard.
+    ///
+    /// # Examples
+    /// ```
+    /// use std::sync::Arc;
+    /// use drift::sync::{Condvar, Mutex};
+    ///
+    /// let pair = Arc::new((Mutex::new(false), Condvar::new()));
+    /// let other = pair.clone();
+    /// let setter = drift::spawn(move || {
+    ///     *other.0.lock().unwrap() = true;
+    ///     other.1.notify_all();
+    /// });
+    /// let mut is_set = pair.0.lock().unwrap();
+    /// while !*is_set {
+    ///     is_set = pair.1.wait(is_set).unwrap();
+    /// }
+    /// # drop(is_set);
+    /// setter.join().unwrap();
+    /// ```
     pub fn wait<'a, T: ?Sized>(&self, guard: MutexGuard<'a, T>) -> LockResult<MutexGuard<'a, T>> {
         let wait = wait().map_err(LockError::Ended)?;
         let (guard, ended) = guard.unlocked(|mutex| Ok(self.0.wait(mutex, &wait)?));
@@ -68,6 +87,25 @@ impl Condvar {
     ///
     /// # Errors
     /// As [`wait`](Self::wait); `Ended(Failed(InvalidDuration))`.
+    ///
+    /// # Examples
+    /// ```
+    /// use std::sync::Arc;
+    /// use drift::sync::{Condvar, Mutex};
+    ///
+    /// let pair = Arc::new((Mutex::new(false), Condvar::new()));
+    /// let other = pair.clone();
+    /// let setter = drift::spawn(move || {
+    ///     *other.0.lock().unwrap() = true;
+    ///     other.1.notify_all();
+    /// });
+    /// let mut is_set = pair.0.lock().unwrap();
+    /// while !*is_set {
+    ///     is_set = pair.1.wait_timeout(is_set, drift::Duration::from_secs(1)).unwrap().0;
+    /// }
+    /// # drop(is_set);
+    /// setter.join().unwrap();
+    /// ```
     pub fn wait_timeout<'a, T: ?Sized>(
         &self,
         guard: MutexGuard<'a, T>,
@@ -90,6 +128,11 @@ impl Condvar {
     }
 
     /// Wakes all who wait now.
+    ///
+    /// # Examples
+    /// ```
+    /// drift::sync::Condvar::new().notify_all(); // nobody waits: nothing is kept
+    /// ```
     pub fn notify_all(&self) {
         self.0.notify_all();
     }

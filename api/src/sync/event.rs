@@ -39,11 +39,27 @@ impl Event {
     }
 
     /// Unsets it.
+    ///
+    /// # Examples
+    /// ```
+    /// let event = drift::sync::Event::new();
+    /// event.set();
+    /// event.reset();
+    /// assert!(!event.is_set());
+    /// ```
     pub fn reset(&self) {
         self.0.reset();
     }
 
     /// Whether it is set.
+    ///
+    /// # Examples
+    /// ```
+    /// let event = drift::sync::Event::new();
+    /// assert!(!event.is_set());
+    /// event.set();
+    /// assert!(event.is_set());
+    /// ```
     pub fn is_set(&self) -> bool {
         self.0.is_set()
     }
@@ -60,6 +76,15 @@ impl Event {
     ///
     /// # Errors
     /// `Cancelled`, `Timeout`; `Failed(InvalidDuration)`.
+    ///
+    /// # Examples
+    /// ```
+    /// use drift::{ConcurrencyError, Duration, sync::Event};
+    ///
+    /// let event = Event::new();
+    /// let waited = event.wait_timeout(Duration::from_millis(2));
+    /// assert_eq!(waited, Err(ConcurrencyError::Timeout));
+    /// ```
     pub fn wait_timeout(&self, timeout: impl Into<Duration>) -> Result<(), ConcurrencyError> {
         Limit::For(timeout.into()).acquire(|| self.is_set(), |wait| self.0.wait(wait))
     }

@@ -47,6 +47,17 @@ pub struct Mutex<T: ?Sized> {
 unsafe impl<T: ?Sized + Send> Sync for Mutex<T> {}
 
 /// The lock, until it is dropped.
+///
+/// # Examples
+/// ```
+/// use drift::sync::Mutex;
+///
+/// let mutex = Mutex::new(1);
+/// let mut guard = mutex.lock().unwrap();
+/// *guard += 1;
+/// drop(guard); // unlocks
+/// assert_eq!(mutex.into_inner().unwrap(), 2);
+/// ```
 #[must_use = "dropping it gives the lock back"]
 pub struct MutexGuard<'a, T: ?Sized> {
     pub(super) mutex: &'a Mutex<T>,
@@ -68,6 +79,13 @@ impl<T> Mutex<T> {
     ///
     /// # Errors
     /// `Poisoned`, with it.
+    ///
+    /// # Examples
+    /// ```
+    /// use drift::sync::Mutex;
+    ///
+    /// assert_eq!(Mutex::new(1).into_inner().unwrap(), 1);
+    /// ```
     pub fn into_inner(self) -> LockResult<T> {
         self.poison.check(self.data.into_inner())
     }
@@ -86,6 +104,16 @@ impl<T: ?Sized> Mutex<T> {
     ///
     /// # Errors
     /// `Poisoned`, with the guard; `Ended(Busy)`.
+    ///
+    /// # Examples
+    /// ```
+    /// use drift::sync::Mutex;
+    ///
+    /// let mutex = Mutex::new(1);
+    /// let held = mutex.try_lock().unwrap();
+    /// assert!(mutex.try_lock().is_err());
+    /// # drop(held);
+    /// ```
     pub fn try_lock(&self) -> LockResult<MutexGuard<'_, T>> {
         self.acquire(Limit::Never)
     }
@@ -94,6 +122,16 @@ impl<T: ?Sized> Mutex<T> {
     ///
     /// # Errors
     /// As [`lock`](Self::lock), and `Ended(Timeout)`; `Ended(Failed(InvalidDuration))`.
+    ///
+    /// # Examples
+    /// ```
+    /// use drift::sync::Mutex;
+    ///
+    /// let mutex = Mutex::new(1);
+    /// let held = mutex.lock().unwrap();
+    /// assert!(mutex.lock_timeout(drift::Duration::from_millis(2)).is_err());
+    /// # drop(held);
+    /// ```
     pub fn lock_timeout(&self, timeout: impl Into<Duration>) -> LockResult<MutexGuard<'_, T>> {
         self.acquire(Limit::For(timeout.into()))
     }
@@ -109,16 +147,51 @@ impl<T: ?Sized> Mutex<T> {
     }
 
     /// Whether somebody panicked while it had the lock.
+    ///
+    /// # Examples
+    /// ```
+    /// let mutex = std::sync::Arc::new(drift::sync::Mutex::new(1));
+    /// let holder = mutex.clone();
+    /// let broken = drift::spawn(move || {
+    ///     let _held = holder.lock().unwrap();
+    ///     panic!("with the lock");
+    /// });
+    /// assert!(broken.join().is_err());
+    /// assert!(mutex.is_poisoned());
+    /// ```
     pub fn is_poisoned(&self) -> bool {
         self.poison.is_set()
     }
 
     /// Says that the data is good again.
+    ///
+    /// # Examples
+    /// ```
+    /// let mutex = std::sync::Arc::new(drift::sync::Mutex::new(1));
+    /// let holder = mutex.clone();
+    /// let broken = drift::spawn(move || {
+    ///     let _held = holder.lock().unwrap();
+    ///     panic!("with the lock");
+    /// });
+    /// assert!(broken.join().is_err());
+    /// assert!(mutex.is_poisoned());
+    /// mutex.clear_poison();
+    /// assert!(mutex.lock().is_ok());
+    /// ```
     pub fn clear_poison(&self) {
         self.poison.clear();
     }
 
     /// The data, without locking: nobody else can have it.
+    ///
+    /// # Examples
+    /// ```
+    /// use drift::sync::Mutex;
+    ///
+    /// let mut mutex = Mutex::new(1);
+    /// *mutex.get_mut() = 2; // nobody else can have it
+    /// assert_eq!(*mutex.lock().unwrap(), 2);
+    /// ```
     pub fn get_mut(&mut self) -> &mut T {
         self.data.get_mut()
     }

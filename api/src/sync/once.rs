@@ -54,11 +54,26 @@ impl Once {
     ///
     /// # Errors
     /// `Cancelled` while somebody else does it.
+    ///
+    /// # Examples
+    /// ```
+    /// let once = drift::sync::Once::new();
+    /// once.call_once_force(|| ()).unwrap();
+    /// assert!(once.is_completed());
+    /// ```
     pub fn call_once_force(&self, f: impl FnOnce()) -> Result<(), ConcurrencyError> {
         self.call(true, f)
     }
 
     /// Whether it is done.
+    ///
+    /// # Examples
+    /// ```
+    /// let once = drift::sync::Once::new();
+    /// assert!(!once.is_completed());
+    /// once.call_once(|| ()).unwrap();
+    /// assert!(once.is_completed());
+    /// ```
     pub fn is_completed(&self) -> bool {
         self.0.is_done()
     }

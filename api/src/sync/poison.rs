@@ -29,6 +29,16 @@ pub enum LockError<G> {
 }
 
 /// What taking a lock comes to.
+///
+/// # Examples
+/// ```
+/// use drift::sync::{LockResult, Mutex, MutexGuard};
+///
+/// fn count(guard: LockResult<MutexGuard<'_, u32>>) -> u32 {
+///     guard.map_or(0, |count| *count)
+/// }
+/// assert_eq!(count(Mutex::new(7).lock()), 7);
+/// ```
 pub type LockResult<G> = Result<G, LockError<G>>;
 
 impl<G> LockError<G> {
@@ -36,6 +46,14 @@ impl<G> LockError<G> {
     ///
     /// # Errors
     /// How the wait ended.
+    ///
+    /// # Examples
+    /// ```
+    /// let mutex = drift::sync::Mutex::new(1);
+    /// // Its value, poisoned or not.
+    /// let guard = mutex.lock().or_else(|error| error.into_inner());
+    /// assert_eq!(*guard.unwrap(), 1);
+    /// ```
     pub fn into_inner(self) -> Result<G, ConcurrencyError> {
         match self {
             Self::Poisoned(poisoned) => Ok(poisoned.into_inner()),

@@ -42,6 +42,16 @@ pub struct ReentrantMutex<T: ?Sized> {
 unsafe impl<T: ?Sized + Send> Sync for ReentrantMutex<T> {}
 
 /// The lock, until it is dropped.
+///
+/// # Examples
+/// ```
+/// use drift::sync::ReentrantMutex;
+///
+/// let mutex = ReentrantMutex::new(1);
+/// let outer = mutex.lock().unwrap();
+/// let inner = mutex.lock().unwrap();
+/// assert_eq!(*outer + *inner, 2);
+/// ```
 #[must_use = "dropping it gives the lock back"]
 pub struct ReentrantMutexGuard<'a, T: ?Sized> {
     mutex: &'a ReentrantMutex<T>,
@@ -67,6 +77,13 @@ impl<T> ReentrantMutex<T> {
     }
 
     /// The data.
+    ///
+    /// # Examples
+    /// ```
+    /// use drift::sync::ReentrantMutex;
+    ///
+    /// assert_eq!(ReentrantMutex::new(1).into_inner(), 1);
+    /// ```
     pub fn into_inner(self) -> T {
         self.data
     }
@@ -85,6 +102,14 @@ impl<T: ?Sized> ReentrantMutex<T> {
     ///
     /// # Errors
     /// `Busy`.
+    ///
+    /// # Examples
+    /// ```
+    /// use drift::sync::ReentrantMutex;
+    ///
+    /// let mutex = ReentrantMutex::new(1);
+    /// assert_eq!(*mutex.try_lock().unwrap(), 1);
+    /// ```
     pub fn try_lock(&self) -> Result<ReentrantMutexGuard<'_, T>, ConcurrencyError> {
         self.acquire(Limit::Never)
     }
@@ -93,6 +118,14 @@ impl<T: ?Sized> ReentrantMutex<T> {
     ///
     /// # Errors
     /// `Cancelled`, `Timeout`; `Failed(InvalidDuration)`.
+    ///
+    /// # Examples
+    /// ```
+    /// use drift::sync::ReentrantMutex;
+    ///
+    /// let mutex = ReentrantMutex::new(1);
+    /// assert_eq!(*mutex.lock_timeout(drift::Duration::from_secs(1)).unwrap(), 1);
+    /// ```
     pub fn lock_timeout(
         &self,
         timeout: impl Into<Duration>,
@@ -106,6 +139,15 @@ impl<T: ?Sized> ReentrantMutex<T> {
     }
 
     /// The data, without locking: nobody else can have it.
+    ///
+    /// # Examples
+    /// ```
+    /// use drift::sync::ReentrantMutex;
+    ///
+    /// let mut mutex = ReentrantMutex::new(1);
+    /// *mutex.get_mut() = 2;
+    /// assert_eq!(*mutex.lock().unwrap(), 2);
+    /// ```
     pub fn get_mut(&mut self) -> &mut T {
         &mut self.data
     }

@@ -44,6 +44,15 @@ pub struct RwLock<T: ?Sized> {
 unsafe impl<T: ?Sized + Send + Sync> Sync for RwLock<T> {}
 
 /// A share of the lock, until it is dropped.
+///
+/// # Examples
+/// ```
+/// use drift::sync::RwLock;
+///
+/// let lock = RwLock::new(1);
+/// let (one, other) = (lock.read().unwrap(), lock.read().unwrap());
+/// assert_eq!(*one + *other, 2);
+/// ```
 #[must_use = "dropping it gives the lock back"]
 pub struct RwLockReadGuard<'a, T: ?Sized> {
     lock: &'a RwLock<T>,
@@ -52,6 +61,15 @@ pub struct RwLockReadGuard<'a, T: ?Sized> {
 }
 
 /// The whole lock, until it is dropped.
+///
+/// # Examples
+/// ```
+/// use drift::sync::RwLock;
+///
+/// let lock = RwLock::new(1);
+/// *lock.write().unwrap() += 1;
+/// assert_eq!(*lock.read().unwrap(), 2);
+/// ```
 #[must_use = "dropping it gives the lock back"]
 pub struct RwLockWriteGuard<'a, T: ?Sized> {
     lock: &'a RwLock<T>,
@@ -75,6 +93,13 @@ impl<T> RwLock<T> {
     ///
     /// # Errors
     /// `Poisoned`, with it.
+    ///
+    /// # Examples
+    /// ```
+    /// use drift::sync::RwLock;
+    ///
+    /// assert_eq!(RwLock::new(1).into_inner().unwrap(), 1);
+    /// ```
     pub fn into_inner(self) -> LockResult<T> {
         self.poison.check(self.data.into_inner())
     }
@@ -93,6 +118,16 @@ impl<T: ?Sized> RwLock<T> {
     ///
     /// # Errors
     /// `Poisoned`, with the guard; `Ended(Busy)`.
+    ///
+    /// # Examples
+    /// ```
+    /// use drift::sync::RwLock;
+    ///
+    /// let lock = RwLock::new(1);
+    /// let held = lock.write().unwrap();
+    /// assert!(lock.try_read().is_err());
+    /// # drop(held);
+    /// ```
     pub fn try_read(&self) -> LockResult<RwLockReadGuard<'_, T>> {
         self.share(Limit::Never)
     }
@@ -101,6 +136,16 @@ impl<T: ?Sized> RwLock<T> {
     ///
     /// # Errors
     /// As [`read`](Self::read), and `Ended(Timeout)`; `Ended(Failed(InvalidDuration))`.
+    ///
+    /// # Examples
+    /// ```
+    /// use drift::sync::RwLock;
+    ///
+    /// let lock = RwLock::new(1);
+    /// let held = lock.write().unwrap();
+    /// assert!(lock.read_timeout(drift::Duration::from_millis(2)).is_err());
+    /// # drop(held);
+    /// ```
     pub fn read_timeout(&self, timeout: impl Into<Duration>) -> LockResult<RwLockReadGuard<'_, T>> {
         self.share(Limit::For(timeout.into()))
     }
@@ -117,6 +162,16 @@ impl<T: ?Sized> RwLock<T> {
     ///
     /// # Errors
     /// `Poisoned`, with the guard; `Ended(Busy)`.
+    ///
+    /// # Examples
+    /// ```
+    /// use drift::sync::RwLock;
+    ///
+    /// let lock = RwLock::new(1);
+    /// let held = lock.read().unwrap();
+    /// assert!(lock.try_write().is_err());
+    /// # drop(held);
+    /// ```
     pub fn try_write(&self) -> LockResult<RwLockWriteGuard<'_, T>> {
         self.acquire(Limit::Never)
     }
@@ -125,6 +180,16 @@ impl<T: ?Sized> RwLock<T> {
     ///
     /// # Errors
     /// As [`write`](Self::write), and `Ended(Timeout)`; `Ended(Failed(InvalidDuration))`.
+    ///
+    /// # Examples
+    /// ```
+    /// use drift::sync::RwLock;
+    ///
+    /// let lock = RwLock::new(1);
+    /// let held = lock.read().unwrap();
+    /// assert!(lock.write_timeout(drift::Duration::from_millis(2)).is_err());
+    /// # drop(held);
+    /// ```
     pub fn write_timeout(
         &self,
         timeout: impl Into<Duration>,
@@ -144,16 +209,51 @@ impl<T: ?Sized> RwLock<T> {
     }
 
     /// Whether a writer panicked.
+    ///
+    /// # Examples
+    /// ```
+    /// let lock = std::sync::Arc::new(drift::sync::RwLock::new(1));
+    /// let holder = lock.clone();
+    /// let broken = drift::spawn(move || {
+    ///     let _held = holder.write().unwrap();
+    ///     panic!("with the lock");
+    /// });
+    /// assert!(broken.join().is_err());
+    /// assert!(lock.is_poisoned());
+    /// ```
     pub fn is_poisoned(&self) -> bool {
         self.poison.is_set()
     }
 
     /// Says that the data is good again.
+    ///
+    /// # Examples
+    /// ```
+    /// let lock = std::sync::Arc::new(drift::sync::RwLock::new(1));
+    /// let holder = lock.clone();
+    /// let broken = drift::spawn(move || {
+    ///     let _held = holder.write().unwrap();
+    ///     panic!("with the lock");
+    /// });
+    /// assert!(broken.join().is_err());
+    /// assert!(lock.is_poisoned());
+    /// lock.clear_poison();
+    /// assert!(lock.read().is_ok());
+    /// ```
     pub fn clear_poison(&self) {
         self.poison.clear();
     }
 
     /// The data, without locking: nobody else can have it.
+    ///
+    /// # Examples
+    /// ```
+    /// use drift::sync::RwLock;
+    ///
+    /// let mut lock = RwLock::new(1);
+    /// *lock.get_mut() = 2;
+    /// assert_eq!(*lock.read().unwrap(), 2);
+    /// ```
     pub fn get_mut(&mut self) -> &mut T {
         self.data.get_mut()
     }

@@ -26,6 +26,17 @@ use crate::time::Duration;
 pub struct Semaphore(semaphore::Semaphore);
 
 /// Permits that are out, until they are dropped.
+///
+/// # Examples
+/// ```
+/// use drift::sync::Semaphore;
+///
+/// let semaphore = Semaphore::new(1);
+/// let permits = semaphore.acquire().unwrap();
+/// assert_eq!(semaphore.available(), 0);
+/// drop(permits); // back
+/// assert_eq!(semaphore.available(), 1);
+/// ```
 #[derive(Debug)]
 #[must_use = "dropping them gives them back"]
 pub struct Permits<'a> {
@@ -54,6 +65,14 @@ impl Semaphore {
     ///
     /// # Errors
     /// `Cancelled`.
+    ///
+    /// # Examples
+    /// ```
+    /// use drift::sync::Semaphore;
+    ///
+    /// let semaphore = Semaphore::new(3);
+    /// assert_eq!(semaphore.acquire_many(2).unwrap().count(), 2);
+    /// ```
     pub fn acquire_many(&self, count: u32) -> Result<Permits<'_>, ConcurrencyError> {
         self.take(count, Limit::Forever)
     }
@@ -70,6 +89,15 @@ impl Semaphore {
     ///
     /// # Errors
     /// `Cancelled`, `Timeout`; `Failed(InvalidDuration)`.
+    ///
+    /// # Examples
+    /// ```
+    /// use drift::{ConcurrencyError, Duration, sync::Semaphore};
+    ///
+    /// let none = Semaphore::new(0);
+    /// let waited = none.acquire_timeout(Duration::from_millis(2)).map(drop);
+    /// assert_eq!(waited, Err(ConcurrencyError::Timeout));
+    /// ```
     pub fn acquire_timeout(
         &self,
         timeout: impl Into<Duration>,
@@ -78,11 +106,27 @@ impl Semaphore {
     }
 
     /// Adds permits.
+    ///
+    /// # Examples
+    /// ```
+    /// use drift::sync::Semaphore;
+    ///
+    /// let semaphore = Semaphore::new(0);
+    /// semaphore.release(2);
+    /// assert_eq!(semaphore.available(), 2);
+    /// ```
     pub fn release(&self, count: u32) {
         self.0.release(count);
     }
 
     /// How many there are just now.
+    ///
+    /// # Examples
+    /// ```
+    /// use drift::sync::Semaphore;
+    ///
+    /// assert_eq!(Semaphore::new(3).available(), 3);
+    /// ```
     pub fn available(&self) -> u32 {
         self.0.permits()
     }
@@ -95,12 +139,29 @@ impl Semaphore {
 
 impl Permits<'_> {
     /// How many they are.
+    ///
+    /// # Examples
+    /// ```
+    /// use drift::sync::Semaphore;
+    ///
+    /// let semaphore = Semaphore::new(3);
+    /// assert_eq!(semaphore.acquire_many(2).unwrap().count(), 2);
+    /// ```
     #[must_use]
     pub fn count(&self) -> u32 {
         self.count
     }
 
     /// Keeps them for good: they are not given back.
+    ///
+    /// # Examples
+    /// ```
+    /// use drift::sync::Semaphore;
+    ///
+    /// let semaphore = Semaphore::new(1);
+    /// semaphore.acquire().unwrap().forget(); // one less, until somebody releases
+    /// assert_eq!(semaphore.available(), 0);
+    /// ```
     pub fn forget(self) {
         std::mem::forget(self);
     }

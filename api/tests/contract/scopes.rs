@@ -288,7 +288,9 @@ fn time_runs_out_in_the_body() {
             joined = s.spawn(|| sleep(LONG)).join();
             assert!(!is_cancelled(), "the body goes on");
         });
-        assert_eq!(joined, Ok(Err(ConcurrencyError::Cancelled)));
+        // On a busy machine the time may be over before the child begins.
+        let cancelled = ConcurrencyError::Cancelled;
+        assert!([Ok(Err(cancelled.clone())), Err(cancelled)].contains(&joined), "{joined:?}");
         assert_eq!(failed.unwrap_err().errors(), [ConcurrencyError::Timeout]);
     };
     body();

@@ -6,6 +6,9 @@
 //! | `UnsafeCell`              | `core::cell`, with loom's methods | `loom::cell::UnsafeCell`   |
 //! | `SpinLock`                | `spin::mutex::SpinMutex`          | `loom::sync::Mutex` within |
 //!
+//! With feature `points` those of an ordinary build call a hook before each access, where a
+//! simulator may let another carrier go on (`points.rs`). No production build has it.
+//!
 //! `SpinLock` spins a few rounds and then gives the CPU away through the function that
 //! `set_cpu_yield` was given, because a holder may have been preempted. Locks are short: none is
 //! held across a switch, a system call or a callback; `docs/locks.md` gives their order.
@@ -14,6 +17,11 @@ cfg_if::cfg_if! {
     if #[cfg(loom)] {
         mod loom;
         pub use self::loom::*;
+    } else if #[cfg(feature = "points")] {
+        #[allow(unused, reason = "its atomics and lock")]
+        mod native;
+        mod points;
+        pub use self::points::*;
     } else {
         mod native;
         pub use self::native::*;

@@ -21,6 +21,7 @@ use crate::reactor::slot::{Claimed, Slot, SlotState, readers, writers};
 use crate::reactor::token;
 use crate::runtime::Runtime;
 use crate::sync::wait_queue::{self, Queue, Wait, Waited, Waiters};
+use crate::task::WaitsFor;
 
 impl Slot {
     #[inline]
@@ -84,9 +85,11 @@ impl Runtime {
         source: Source,
         generation: u32,
     ) -> Result<(), PlatformError> {
-        let registered = self.platform().io_register(source, token(source, generation));
+        // First: the platform's first event may say that the other side has ended it, and may be
+        // delivered before the call returns. It is not told twice.
         slot.read.register();
         slot.write.register();
+        let registered = self.platform().io_register(source, token(source, generation));
         // Also who waited for a descriptor of the past by that number looks anew.
         slot.wake(Interest::BOTH);
         registered
@@ -144,7 +147,8 @@ impl Runtime {
     ) -> Result<(), ConcurrencyError> {
         let slot = self.reactor.slot(source.0).expect("a registered source has a slot");
         self.see_that_somebody_polls(wait)?;
-        let queue = Queue { lock: &slot.state, list: list_of(direction) };
+        let queue =
+            Queue { waits_for: WaitsFor::Readiness, lock: &slot.state, list: list_of(direction) };
         let mut closes = None;
         let waits = |state: &mut SlotState| {
             closes = state.is_owned().then(|| state.closes());

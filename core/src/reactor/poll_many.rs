@@ -24,6 +24,7 @@ use crate::prim::UnsafeCell;
 use crate::reactor::slot::{Ask, Slot};
 use crate::runtime::Runtime;
 use crate::sync::wait_queue::{Sleeper, Wait, Waiter};
+use crate::task::WaitsFor;
 
 /// One descriptor of a [`Runtime::poll_many`], and its answer.
 #[derive(Debug)]
@@ -157,7 +158,7 @@ impl Runtime {
         };
         let sleeps = !polls.iter().any(is_missed);
         if sleeps {
-            sleeper.sleep(wait);
+            sleeper.sleep(wait, WaitsFor::Readiness);
         }
         let is_over = sleeper.end().is_none() && sleeps;
         let mut closed = false;

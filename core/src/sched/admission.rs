@@ -20,6 +20,7 @@
 use crate::error::ConcurrencyError;
 use crate::prim::{AtomicU32, AtomicU64, Ordering};
 use crate::sync::wait_queue::{self, Queue, Wait, WaitQueue, Waiters};
+use crate::task::WaitsFor;
 
 const ONE: u64 = 1;
 const WAITING: u64 = 1 << 32;
@@ -144,7 +145,7 @@ impl Admission {
         if self.places.enter() {
             return Ok(());
         }
-        let queue = Queue { lock: &self.queue, list: wait_queue::all };
+        let queue = Queue { waits_for: WaitsFor::Place, lock: &self.queue, list: wait_queue::all };
         let wait = wait()?;
         let waits = |_: &mut Waiters| {
             // Under the lock that `close` takes: it finds who waits, or who waits finds it.

@@ -22,7 +22,7 @@
 
 use core::ptr::{self, NonNull};
 
-use drift_asm::{Context, init, slot, switch};
+use drift_asm::{Context, init, slot};
 
 use crate::link::list::List;
 use crate::platform::{CarrierId, Events, Stack, StackClass, ThreadWords};
@@ -31,6 +31,7 @@ use crate::runtime::Runtime;
 use crate::sched::executor::{Executor, Life};
 use crate::sched::injector::Injector;
 use crate::sched::run_queue::RunQueue;
+use crate::sched::told::{OfTask, OfThread};
 use crate::sched::words;
 use crate::task::header::{InQueue, Mounted, Request, Saved, Task};
 use crate::task::slab;
@@ -72,12 +73,13 @@ pub(super) struct Own {
     context: Context,
     current: Option<NonNull<Task>>,
     words: ThreadWords,
+    told: OfThread,
     pub(super) stacks: [heapless::Vec<Stack, STACKS>; StackClass::ALL.len()],
     /// How many of each class were reserved for `stacks`; those in use are their records'.
     pub(super) reserved: [usize; StackClass::ALL.len()],
     pub(super) records: heapless::Vec<NonNull<Task>, { 2 * slab::BATCH }>,
     /// Tasks that found no memory for their stack.
-    starved: List<InQueue, Task>,
+    pub(super) starved: List<InQueue, Task>,
     /// Started tasks that stay here, of an executor whose tasks do not migrate.
     pub(super) kept: List<InQueue, Task>,
     /// Whether they do: `Executor::keeps_home`, which does not change while the carrier runs.
@@ -99,7 +101,7 @@ pub(super) struct Own {
 
 impl Own {
     /// The next `random`: Marsaglia, "Xorshift RNGs", 2003.
-    fn draw(&mut self) {
+    pub(super) fn draw(&mut self) {
         self.random ^= self.random << 13;
         self.random ^= self.random >> 17;
         self.random ^= self.random << 5;
@@ -142,6 +144,7 @@ impl Carrier {
                 context: Context::NONE,
                 current: None,
                 words: ThreadWords::NONE,
+                told: OfThread::NONE,
                 stacks: [const { heapless::Vec::new() }; StackClass::ALL.len()],
                 reserved: [0; StackClass::ALL.len()],
                 records: heapless::Vec::new(),
@@ -171,11 +174,17 @@ impl Carrier {
     /// Runs this carrier on the calling OS thread until it is not needed any more. Only for
     /// [`crate::platform::Platform::carrier_start`], once for each call of that.
     pub fn run(&'static self) {
+        self.run_between(|| {});
+    }
+
+    /// The same, for a platform that decides after each turn who turns next.
+    pub fn run_between(&'static self, between: impl Fn()) {
         while self.life.load(Ordering::Acquire) != Life::On as u8 {
             self.executor.runtime.platform().thread_yield();
         }
         slot::set(ptr::from_ref(self).cast_mut().cast());
         self.own(|own| own.words = self.executor.runtime.platform().thread_words());
+        self.own(|own| own.told = OfThread::here());
         let stands_by = self.starts_standby.load(Ordering::Relaxed);
         let stays = self.executor.keeps_home();
         self.own(|own| (own.stands_by, own.stays) = (stands_by, stays));
@@ -187,6 +196,7 @@ impl Carrier {
                     Turn::Idle { until } => self.sleep(until, &mut events),
                     Turn::Done => break,
                 }
+                between();
             }
         }
         slot::set(ptr::null_mut());
@@ -317,6 +327,7 @@ impl Carrier {
                 let argument = task.as_ptr().cast();
                 // SAFETY: the stack is this task's alone, and its top is aligned.
                 mounted.context = unsafe { init(stack.top as *mut u8, begin, argument) };
+                mounted.told = OfTask::begin(&stack);
                 mounted.stack = Some(stack);
                 mounted.saved = Saved::CLEAR;
             });
@@ -338,8 +349,12 @@ impl Carrier {
         let (to, saved) = unsafe { (&*mounted).resumption() };
         // SAFETY: the words are this OS thread's.
         unsafe { words::restore(words, saved) };
+        // SAFETY: the task is ours, as above.
+        let told = unsafe { (*mounted).told };
+        let thread = self.own(|own| &raw mut own.told);
         // SAFETY: the context was made by `init` or saved when the task left; the task is ours.
-        unsafe { switch(from, to) };
+        unsafe { OfThread::enter(thread, &told, from, to) };
+        self.own(|own| own.told.back());
         self.own(|own| own.current = None);
         // SAFETY: the words are this OS thread's.
         let saved = unsafe { words::save(words) };
@@ -361,6 +376,8 @@ impl Carrier {
             Request::Finish => {
                 // SAFETY: an ended task is its carrier's, and nothing is suspended on its stack.
                 let stack = unsafe { (*mounted).stack.take() };
+                // SAFETY: the same.
+                unsafe { (*mounted).told }.end();
                 self.put_stack(stack.expect("a task that ran has a stack"));
                 self.unsettle();
                 self.executor.uncount(record);
@@ -408,6 +425,7 @@ impl Carrier {
 /// What every virtual thread runs first and last, on its own stack.
 unsafe extern "C" fn begin(argument: *mut u8) -> ! {
     let task = NonNull::new(argument.cast::<Task>()).expect("init was given a record");
+    entered(task);
     // SAFETY: a carrier has just mounted it.
     let entry = unsafe { task.as_ref() }.entry.with_mut(|entry| entry);
     // SAFETY: a started task owns its entry.
@@ -432,10 +450,26 @@ pub(crate) unsafe fn leave(task: NonNull<Task>, request: Request) {
         "a child that was forked on a virtual thread has no carrier: it must exec or _exit",
     );
     let to = carrier.own(|own| own.context);
+    let ends = matches!(request, Request::Finish);
     // SAFETY: a running task's own field.
     unsafe { (*mounted).request = request };
     // SAFETY: the same; a pointer to it, no reference that would outlast the switch.
     let from = unsafe { &raw mut (*mounted).context };
+    let thread = carrier.own(|own| &raw const own.told);
+    // SAFETY: a running task's own field.
+    let told = unsafe { &raw mut (*mounted).told };
     // SAFETY: the carrier saved its context when it mounted this task.
-    unsafe { switch(from, to) };
+    unsafe { OfThread::leave(thread, told, ends, from, to) };
+    entered(task);
+}
+
+/// The current task runs, for the first time or again.
+#[inline(always)]
+fn entered(task: NonNull<Task>) {
+    if cfg!(feature = "sanitize") {
+        let carrier = super::here().expect("a task runs on a carrier");
+        // SAFETY: it runs here.
+        let told = unsafe { task.as_ref() }.mounted.with(|mounted| unsafe { (*mounted).told });
+        carrier.own(|own| own.told.entered(&told));
+    }
 }

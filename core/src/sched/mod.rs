@@ -2,8 +2,9 @@
 //!
 //! A carrier's turn looks for the next task in this order; the first that has one wins:
 //!
-//! 1. every 61 turns (`SERVE_EVERY`): deadlines that have come, the poller, and (where
-//!    there are several carriers) the injector, so that none starves behind a busy queue;
+//! 1. every 61 turns (`SERVE_EVERY`): deadlines that have come, the poller, one that found no
+//!    stack when it was to start, and (where there are several carriers) the injector, so that
+//!    none starves behind a busy queue;
 //! 2. its own run queue, oldest first;
 //! 3. the injector, a share of it;
 //! 4. another carrier's run queue, half of it;
@@ -38,6 +39,7 @@ mod search;
 pub mod shutdown;
 mod sleep;
 pub(crate) mod stage;
+pub(crate) mod told;
 mod words;
 
 use core::ptr::{self, NonNull};

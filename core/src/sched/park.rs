@@ -14,7 +14,7 @@ use crate::sched;
 use crate::sync::wait_queue::{Sleeper, Wait};
 use crate::task::header::{Request, Task};
 use crate::task::state::Heeds;
-use crate::task::{Payload, Run};
+use crate::task::{Payload, Run, WaitsFor};
 use crate::time::Instant;
 use crate::timer::{self, alarm::Alarm};
 
@@ -82,7 +82,7 @@ impl Runtime {
 /// `Cancelled`, if that ends it early.
 pub fn sleep(wait: &Wait) -> Result<(), ConcurrencyError> {
     let sleeper = Sleeper::new(wait, false);
-    sleeper.sleep(wait);
+    sleeper.sleep(wait, WaitsFor::Time);
     sleeper.forget();
     wait.check()
 }
@@ -108,6 +108,7 @@ unsafe fn wait_as(runtime: &'static Runtime, task: NonNull<Task>, heeds: Heeds, 
     // SAFETY: it runs here, so its record is alive.
     let record = unsafe { task.as_ref() };
     if !record.state.end_wait(heeds) {
+        record.reason.set(WaitsFor::Unpark, until);
         // SAFETY: a record of this runtime.
         unsafe { timer::arm(runtime, task, record.state.own_ticket(), until) };
         // SAFETY: it is the current task.

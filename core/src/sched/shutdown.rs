@@ -28,6 +28,7 @@ use crate::sched::park;
 use crate::sched::stage::Stage;
 use crate::sync::wait_queue::{self, Queue, Wait, Waited};
 use crate::task::Handle;
+use crate::task::WaitsFor;
 use crate::time::{Instant, MILLISECOND};
 use crate::timer;
 
@@ -258,7 +259,8 @@ impl Executor {
     fn wait_for(&'static self, found: Found, until: Instant) -> Result<Waited, ConcurrencyError> {
         let Found { index, generation, .. } = found;
         let record = self.runtime.tasks.record(index);
-        let joiners = Queue { lock: &record.joiners, list: wait_queue::all };
+        let joiners =
+            Queue { waits_for: WaitsFor::Join, lock: &record.joiners, list: wait_queue::all };
         let wait = Wait::new(self.runtime).until(until).uncancellable();
         joiners.wait(&wait, |_| record.state.expect_joiner(generation), |_| {})
     }

@@ -5,6 +5,7 @@ use core::ptr;
 use crate::error::ConcurrencyError;
 use crate::prim::{SpinLock, const_unless_loom};
 use crate::sync::wait_queue::{self, EPOCHS, Queue, Wait, Waited, Waiters};
+use crate::task::WaitsFor;
 
 /// Holds everybody until as many have come as it was made for; then it starts anew.
 #[derive(Debug)]
@@ -40,7 +41,7 @@ impl Barrier {
     /// `Cancelled` or `Timeout`, as `wait` has it, if the meeting did not take place: the others
     /// then wait for somebody else.
     pub fn wait(&self, wait: &Wait) -> Result<bool, ConcurrencyError> {
-        let queue = Queue { lock: &self.state, list: waiters };
+        let queue = Queue { waits_for: WaitsFor::Barrier, lock: &self.state, list: waiters };
         let mut next = 0;
         let mut met = false;
         let waits = |state: &mut State| {

@@ -29,6 +29,7 @@ use crate::error::ConcurrencyError;
 use crate::prim::{SpinGuard, SpinLock, UnsafeCell, const_unless_loom};
 use crate::sync::select::{Arm, Link};
 use crate::sync::wait_queue::{self, Popped, Queue, Sleeper, Wait, Waited, Waiter, Waiters};
+use crate::task::WaitsFor;
 
 /// What a channel keeps values in: first in, first out. Its calls run under a lock: they move
 /// values and links, and neither drop, allocate nor free.
@@ -196,7 +197,7 @@ impl<B: Buffer> Channel<B> {
     /// The item, with `Closed`, `Cancelled` or `Timeout`.
     pub fn send(&self, item: B::Item, wait: &Wait) -> Result<(), Refused<B::Item>> {
         let mut item = Some(item);
-        let queue = Queue { lock: &self.0, list: senders };
+        let queue = Queue { waits_for: WaitsFor::Send, lock: &self.0, list: senders };
         let sent = loop {
             match self.send_now(&mut item) {
                 Seen::Done((), _) => return Ok(()),
@@ -255,7 +256,7 @@ impl<B: Buffer> Channel<B> {
         let mut item: Option<B::Item> = None;
         let place = &raw mut item;
         let (mut room, mut sender) = (None, None);
-        let queue = Queue { lock: &self.0, list: receivers };
+        let queue = Queue { waits_for: WaitsFor::Receive, lock: &self.0, list: receivers };
         let waits = |state: &mut State<B>| {
             match state.receive(&mut room) {
                 Seen::Done(own, popped) => {

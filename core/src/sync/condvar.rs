@@ -6,6 +6,7 @@ use crate::error::ConcurrencyError;
 use crate::prim::{SpinLock, const_unless_loom};
 use crate::sync::mutex::Mutex;
 use crate::sync::wait_queue::{self, EPOCHS, Popped, Queue, Wait, Waiters};
+use crate::task::WaitsFor;
 use crate::time::Instant;
 
 /// A condition variable. A wait ends when it was notified, timed out or cancelled, and never
@@ -38,7 +39,7 @@ impl Condvar {
     /// # Errors
     /// `Cancelled` or `Timeout`, as `wait` has it.
     pub fn wait(&self, mutex: &Mutex, wait: &Wait) -> Result<(), ConcurrencyError> {
-        let queue = Queue { lock: &self.0, list: waiters };
+        let queue = Queue { waits_for: WaitsFor::Condvar, lock: &self.0, list: waiters };
         let unlock = || {
             mutex.unlock();
         };

@@ -5,6 +5,7 @@ use core::ptr;
 use crate::error::ConcurrencyError;
 use crate::prim::{SpinLock, const_unless_loom};
 use crate::sync::wait_queue::{self, EPOCHS, Queue, Wait, Waiters};
+use crate::task::WaitsFor;
 
 /// A flag to wait for.
 #[derive(Debug)]
@@ -56,7 +57,7 @@ impl Event {
     /// # Errors
     /// `Cancelled` or `Timeout`, as `wait` has it, if it was not set meanwhile.
     pub fn wait(&self, wait: &Wait) -> Result<(), ConcurrencyError> {
-        let queue = Queue { lock: &self.0, list: waiters };
+        let queue = Queue { waits_for: WaitsFor::Event, lock: &self.0, list: waiters };
         let mut was_set = false;
         let waits = |state: &mut State| (!state.is_set).then_some(state.times);
         let gives_up = |state: &mut State, times| was_set = state.times != times;

@@ -10,6 +10,7 @@
 use crate::error::ConcurrencyError;
 use crate::prim::{SpinLock, const_unless_loom};
 use crate::sync::wait_queue::{Queue, Wait, Waited, Waiters};
+use crate::task::WaitsFor;
 
 /// A lock without data.
 #[derive(Debug)]
@@ -41,7 +42,11 @@ impl Mutex {
     /// `Cancelled` or `Timeout`, as `wait` has it; only if it had to wait.
     #[inline]
     pub fn lock(&self, wait: &Wait) -> Result<(), ConcurrencyError> {
-        let queue = Queue { lock: &self.0, list: |state: &mut State| &mut state.waiters };
+        let queue = Queue {
+            waits_for: WaitsFor::Mutex,
+            lock: &self.0,
+            list: |state: &mut State| &mut state.waiters,
+        };
         let waits = |state: &mut State| core::mem::replace(&mut state.held, true);
         queue.wait(wait, waits, |_| {}).map(|waited| match waited {
             // Either way it is the caller's: taken by `waits`, or handed over by `unlock`.

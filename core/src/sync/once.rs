@@ -12,6 +12,7 @@
 use crate::error::ConcurrencyError;
 use crate::prim::{AtomicBool, Ordering, SpinLock, const_unless_loom};
 use crate::sync::wait_queue::{self, Queue, Wait, Waited, Waiters};
+use crate::task::WaitsFor;
 
 /// Whether something was done, and who does it.
 #[derive(Debug)]
@@ -66,7 +67,11 @@ impl Once {
     /// # Errors
     /// `Cancelled` or `Timeout`, as `wait` has it, while somebody else does it.
     pub fn begin(&self, again: bool, wait: &Wait) -> Result<Begun, ConcurrencyError> {
-        let queue = Queue { lock: &self.state, list: |state: &mut State| &mut state.waiters };
+        let queue = Queue {
+            waits_for: WaitsFor::Once,
+            lock: &self.state,
+            list: |state: &mut State| &mut state.waiters,
+        };
         loop {
             let mut begun = Begun::Done;
             let waits = |state: &mut State| {

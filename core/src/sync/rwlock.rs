@@ -14,6 +14,7 @@ use core::ptr;
 use crate::error::ConcurrencyError;
 use crate::prim::{SpinLock, const_unless_loom};
 use crate::sync::wait_queue::{self, Popped, Queue, Wait, Waiters};
+use crate::task::WaitsFor;
 
 const READ: u32 = 0;
 const WRITE: u32 = 1;
@@ -111,7 +112,11 @@ impl RwLock {
     }
 
     fn wait(&self, how: u32, wait: &Wait) -> Result<(), ConcurrencyError> {
-        let queue = Queue { lock: &self.0, list: |state: &mut State| &mut state.waiters };
+        let queue = Queue {
+            waits_for: WaitsFor::RwLock,
+            lock: &self.0,
+            list: |state: &mut State| &mut state.waiters,
+        };
         let waits = |state: &mut State| (!state.enter(how)).then_some(how);
         let waited = queue.wait_and(wait, ptr::null_mut(), waits, || {}, |_, _| {});
         if waited.is_err() {

@@ -20,6 +20,7 @@
 
 use crate::error::ConcurrencyError;
 use crate::sync::wait_queue::{Sleeper, Wait};
+use crate::task::WaitsFor;
 
 /// The answer of [`Arm::link`].
 #[must_use]
@@ -76,7 +77,7 @@ pub fn select(arms: &mut [&mut dyn Arm], wait: &Wait) -> Result<usize, Concurren
         }
         let sleeps = linked == arms.len();
         if sleeps {
-            sleeper.sleep(wait);
+            sleeper.sleep(wait, WaitsFor::Select);
         }
         let popped = sleeper.end();
         for arm in &arms[..linked] {

@@ -5,6 +5,7 @@ use core::ptr;
 use crate::error::ConcurrencyError;
 use crate::prim::{SpinLock, const_unless_loom};
 use crate::sync::wait_queue::{self, Popped, Queue, Wait, Waiters};
+use crate::task::WaitsFor;
 
 /// A number of permits.
 #[derive(Debug)]
@@ -59,7 +60,11 @@ impl Semaphore {
     /// `Cancelled` or `Timeout`, as `wait` has it; only if it had to wait.
     pub fn acquire(&self, wanted: u32, wait: &Wait) -> Result<(), ConcurrencyError> {
         let wanted = wanted.min(Self::MAX_PERMITS);
-        let queue = Queue { lock: &self.0, list: |state: &mut State| &mut state.waiters };
+        let queue = Queue {
+            waits_for: WaitsFor::Semaphore,
+            lock: &self.0,
+            list: |state: &mut State| &mut state.waiters,
+        };
         let waits = |state: &mut State| (!state.take(wanted)).then_some(wanted);
         let waited = queue.wait_and(wait, ptr::null_mut(), waits, || {}, |_, _| {});
         if waited.is_err() {

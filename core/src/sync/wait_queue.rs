@@ -43,6 +43,7 @@ use crate::prim::{AtomicU32, Ordering, SpinLock};
 use crate::runtime::Runtime;
 use crate::sched::{self, park};
 pub(crate) use crate::sync::wake::{EPOCHS, wake_all, wake_before, wake_each, wake_linked};
+use crate::task::WaitsFor;
 use crate::task::header::Task;
 use crate::task::state::{Heeds, Then, Ticket};
 use crate::time::Instant;
@@ -156,11 +157,13 @@ impl Sleeper {
     }
 
     /// Sleeps until claimed, or `wait` ends. Only its owner.
-    pub(crate) fn sleep(&self, wait: &Wait) {
+    pub(crate) fn sleep(&self, wait: &Wait, waits_for: WaitsFor) {
         if wait.until == Instant::ZERO {
             return;
         }
         let Some((task, runtime)) = wait.task else { return self.block(wait.until) };
+        // SAFETY: it runs here, so its record is alive.
+        unsafe { task.as_ref() }.reason.set(waits_for, wait.until);
         let cancellable = wait.is_cancellable;
         let heeds = if cancellable { Heeds::CancellableInside } else { Heeds::Inside };
         // SAFETY: it is the current one, and stays so across the park.
@@ -404,6 +407,7 @@ pub(crate) enum Waited {
 /// A list behind a lock, to wait in.
 #[derive(Debug)]
 pub(crate) struct Queue<'a, S> {
+    pub waits_for: WaitsFor,
     pub lock: &'a SpinLock<S>,
     pub list: fn(&mut S) -> &mut Waiters,
 }
@@ -436,7 +440,7 @@ impl<S> Queue<'_, S> {
             tag
         };
         then();
-        sleeper.sleep(wait);
+        sleeper.sleep(wait, self.waits_for);
         let popped = {
             let mut state = self.lock.lock();
             let popped = sleeper.is_popped();

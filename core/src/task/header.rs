@@ -14,7 +14,7 @@
 //! | `joiners`                  | under its own lock                                           |
 //! | `entry`                    | the spawner's, then the task's or its canceller's            |
 //! | `class`, `reserved`        | the owner of the record                                      |
-//! | `shields`                  | the task's own                                               |
+//! | `shields`, `reason`        | the task's own; anybody may look at the second               |
 //! | `home`                     | written by the carrier that starts it, if it has to stay     |
 //!
 //! # Unsafe
@@ -32,8 +32,10 @@ use crate::platform::{Stack, StackClass};
 use crate::prim::{AtomicBool, AtomicPtr, AtomicU16, AtomicU32, Ordering, SpinLock, UnsafeCell};
 use crate::reactor::slot::Watches;
 use crate::sched::executor::Executor;
+use crate::sched::told::OfTask;
 use crate::sync::wait_queue::{WaitQueue, Waiters};
 use crate::task::state::{Heeds, State, Ticket};
+use crate::task::view::Reason;
 use crate::timer::wheel::{Kind, TimerNode};
 
 /// The words of what a virtual thread runs: its captured state, or where that is.
@@ -101,6 +103,7 @@ pub(crate) struct Mounted {
     pub stack: Option<Stack>,
     pub request: Request,
     pub saved: Saved,
+    pub told: OfTask,
 }
 
 impl Mounted {
@@ -136,6 +139,8 @@ pub(crate) struct Task {
     pub counted: AtomicBool,
     /// Stretches that cancellation must not disturb, one inside the other; the task's own.
     pub shields: AtomicU16,
+    /// What it waits for.
+    pub reason: Reason,
 }
 
 // SAFETY: shared as the table above says; each field's owner is alone with it.
@@ -165,6 +170,7 @@ impl Task {
                 stack: None,
                 request: Request::Yield,
                 saved: Saved::CLEAR,
+                told: OfTask::NONE,
             }),
             timer_home: AtomicU32::new(0),
             watching: AtomicU32::new(0),
@@ -178,6 +184,7 @@ impl Task {
             class: UnsafeCell::new(StackClass::M1),
             reserved: UnsafeCell::new(0),
             shields: AtomicU16::new(0),
+            reason: Reason::new(),
         }
     }
 
@@ -215,5 +222,5 @@ impl Task {
     }
 }
 
-#[cfg(not(loom))]
+#[cfg(not(any(loom, feature = "sanitize")))]
 static_assertions::const_assert!(size_of::<Task>() <= 256);

@@ -4,6 +4,7 @@ use crate::error::ConcurrencyError;
 use crate::runtime::Runtime;
 use crate::sync::wait_queue::{self, Queue, Wait};
 use crate::task::Handle;
+use crate::task::WaitsFor;
 use crate::task::state::Hold;
 use crate::time::Instant;
 
@@ -32,7 +33,8 @@ impl Runtime {
             let is_stale = record.state.generation() != generation;
             return if is_stale { Ok(()) } else { Err(ConcurrencyError::Closed) };
         }
-        let joiners = Queue { lock: &record.joiners, list: wait_queue::all };
+        let joiners =
+            Queue { waits_for: WaitsFor::Join, lock: &record.joiners, list: wait_queue::all };
         let waited = joiners.wait(wait, |_| record.state.expect_joiner(generation), |_| {});
         if let Err(error) = waited
             && !record.state.is_completed(generation)

@@ -19,6 +19,7 @@ pub(crate) mod header;
 pub(crate) mod join;
 pub(crate) mod slab;
 pub(crate) mod state;
+pub(crate) mod view;
 
 use core::ptr::NonNull;
 
@@ -28,6 +29,7 @@ use crate::sched;
 use crate::task::header::Task;
 pub use crate::task::header::{Entry, Payload, Run};
 use crate::task::state::{Cancelled, Hold, Then, Ticket};
+pub use crate::task::view::{Standing, View, WaitsFor};
 use crate::time::Instant;
 use crate::{reactor, timer};
 

@@ -417,6 +417,12 @@ impl State {
         Word(self.0.load(Ordering::Relaxed)).generation()
     }
 
+    /// Both at one moment, for who only looks.
+    pub(crate) fn phase_and_generation(&self) -> (Phase, u32) {
+        let word = Word(self.0.load(Ordering::Relaxed));
+        (word.phase(), word.generation())
+    }
+
     /// SeqCst: pairs with the SeqCst exchange in `transition`, so that "I registered, then
     /// looked" and "I ended the wait, then looked for registrations" cannot both miss.
     #[inline]

@@ -31,9 +31,25 @@ use crate::time::Duration;
 /// }
 /// # client.join().unwrap();
 /// ```
+///
+/// Options are those of std:
+/// ```
+/// let listener = drift::net::TcpListener::bind("127.0.0.1:0").unwrap();
+/// listener.set_ttl(64).unwrap();
+/// assert_eq!(listener.ttl().unwrap(), 64);
+/// assert!(listener.take_error().unwrap().is_none());
+/// ```
 pub struct TcpListener(Socket<net::TcpListener>);
 
 /// The connections that come, without end; from [`TcpListener::incoming`].
+///
+/// # Examples
+/// ```
+/// let listener = drift::net::TcpListener::bind("127.0.0.1:0").unwrap();
+/// let stream = drift::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+/// assert!(listener.incoming().next().unwrap().is_ok());
+/// # drop(stream);
+/// ```
 #[derive(Debug)]
 pub struct TcpIncoming<'a>(&'a TcpListener);
 
@@ -63,6 +79,14 @@ impl TcpListener {
     ///
     /// # Source
     /// [`std::net::TcpListener::accept`].
+    ///
+    /// # Examples
+    /// ```
+    /// let listener = drift::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    /// let stream = drift::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    /// let (_server, from) = listener.accept().unwrap();
+    /// assert_eq!(from, stream.local_addr().unwrap());
+    /// ```
     pub fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
         self.taken(accept::accept(&self.0)?)
     }

@@ -43,6 +43,17 @@ const EINPROGRESS: i32 = 115;
 /// assert_eq!(answer, "hello drift");
 /// # server.join().unwrap();
 /// ```
+///
+/// Options are those of std:
+/// ```
+/// let listener = drift::net::TcpListener::bind("127.0.0.1:0").unwrap();
+/// let stream = drift::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+/// stream.set_nodelay(true).unwrap();
+/// stream.set_ttl(64).unwrap();
+/// assert!(stream.nodelay().unwrap() && stream.ttl().unwrap() == 64);
+/// assert_eq!(stream.peer_addr().unwrap(), listener.local_addr().unwrap());
+/// assert!(stream.take_error().unwrap().is_none());
+/// ```
 pub struct TcpStream(pub(super) Socket<net::TcpStream>);
 
 impl TcpStream {
@@ -78,6 +89,14 @@ impl TcpStream {
     ///
     /// # Source
     /// [`std::net::TcpStream::connect_timeout`].
+    ///
+    /// # Examples
+    /// ```
+    /// let listener = drift::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    /// let address = listener.local_addr().unwrap();
+    /// let second = std::time::Duration::from_secs(1);
+    /// drift::net::TcpStream::connect_timeout(&address, second).unwrap();
+    /// ```
     pub fn connect_timeout(address: &SocketAddr, timeout: Duration) -> io::Result<Self> {
         Self::connect_until(*address, after(nanoseconds(positive(timeout)?))?)
     }
@@ -106,6 +125,18 @@ impl TcpStream {
     ///
     /// # Source
     /// [`std::net::TcpStream::peek`].
+    ///
+    /// # Examples
+    /// ```
+    /// use std::io::Write;
+    ///
+    /// let listener = drift::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    /// let stream = drift::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    /// let (mut server, _) = listener.accept().unwrap();
+    /// server.write_all(b"x").unwrap();
+    /// assert_eq!(stream.peek(&mut [0; 8]).unwrap(), 1);
+    /// assert_eq!(stream.peek(&mut [0; 8]).unwrap(), 1); // it is still there
+    /// ```
     pub fn peek(&self, buffer: &mut [u8]) -> io::Result<usize> {
         self.0.take(|socket| socket.peek(buffer), |size| *size)
     }

@@ -35,9 +35,28 @@ use crate::time::Duration;
 /// # server.join().unwrap();
 /// # std::fs::remove_file(path).unwrap();
 /// ```
+///
+/// Options are those of std:
+/// ```
+/// # let path = std::env::temp_dir().join(format!("drift-options-{}", std::process::id()));
+/// let listener = drift::net::UnixListener::bind(&path).unwrap();
+/// assert!(listener.take_error().unwrap().is_none());
+/// # std::fs::remove_file(&path).unwrap();
+/// ```
 pub struct UnixListener(Socket<net::UnixListener>);
 
 /// The connections that come, without end; from [`UnixListener::incoming`].
+///
+/// # Examples
+/// ```
+/// let path = std::env::temp_dir().join(format!("drift-incoming-{}", std::process::id()));
+/// # let _ = std::fs::remove_file(&path);
+/// let listener = drift::net::UnixListener::bind(&path).unwrap();
+/// let client = drift::net::UnixStream::connect(&path).unwrap();
+/// assert!(listener.incoming().next().unwrap().is_ok());
+/// # drop(client);
+/// # std::fs::remove_file(&path).unwrap();
+/// ```
 #[derive(Debug)]
 pub struct UnixIncoming<'a>(&'a UnixListener);
 
@@ -60,6 +79,18 @@ impl UnixListener {
     ///
     /// # Source
     /// [`std::os::unix::net::UnixListener::bind_addr`].
+    ///
+    /// # Examples
+    /// ```
+    /// # #[cfg(target_os = "linux")] {
+    /// use std::os::linux::net::SocketAddrExt;
+    /// use std::os::unix::net::SocketAddr;
+    ///
+    /// let name = format!("drift-bind-{}", std::process::id());
+    /// let address = SocketAddr::from_abstract_name(name).unwrap();
+    /// let _listener = drift::net::UnixListener::bind_addr(&address).unwrap();
+    /// # }
+    /// ```
     pub fn bind_addr(address: &SocketAddr) -> io::Result<Self> {
         Self::listen(net::UnixListener::bind_addr(address)?)
     }
@@ -89,6 +120,16 @@ impl UnixListener {
     ///
     /// # Source
     /// Drift's `std.net`: every wait has a form with a time-out.
+    ///
+    /// # Examples
+    /// ```
+    /// let path = std::env::temp_dir().join(format!("drift-accept-{}", std::process::id()));
+    /// # let _ = std::fs::remove_file(&path);
+    /// let listener = drift::net::UnixListener::bind(&path).unwrap();
+    /// let nobody = listener.accept_timeout(std::time::Duration::from_millis(2));
+    /// assert_eq!(nobody.unwrap_err().kind(), std::io::ErrorKind::TimedOut);
+    /// # std::fs::remove_file(&path).unwrap();
+    /// ```
     pub fn accept_timeout(
         &self,
         timeout: impl Into<Duration>,
@@ -97,6 +138,19 @@ impl UnixListener {
     }
 
     /// The connections that come, one after the other.
+    ///
+    /// # Examples
+    /// ```
+    /// let path = std::env::temp_dir().join(format!("drift-next-{}", std::process::id()));
+    /// # let _ = std::fs::remove_file(&path);
+    /// let listener = drift::net::UnixListener::bind(&path).unwrap();
+    /// let client = drift::net::UnixStream::connect(&path).unwrap();
+    /// for stream in listener.incoming().take(1) {
+    ///     stream.unwrap();
+    /// }
+    /// # drop(client);
+    /// # std::fs::remove_file(&path).unwrap();
+    /// ```
     #[must_use]
     pub fn incoming(&self) -> UnixIncoming<'_> {
         UnixIncoming(self)

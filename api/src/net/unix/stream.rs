@@ -38,6 +38,13 @@ const PAUSES: (u64, u64) = (MILLISECOND / 4, 16 * MILLISECOND);
 /// drop(one);
 /// assert_eq!(reader.join().unwrap(), "hello");
 /// ```
+///
+/// Options are those of std:
+/// ```
+/// let (stream, _other) = drift::net::UnixStream::pair().unwrap();
+/// assert!(stream.peer_addr().unwrap().is_unnamed());
+/// assert!(stream.take_error().unwrap().is_none());
+/// ```
 pub struct UnixStream(pub(super) Socket<net::UnixStream>);
 
 impl UnixStream {
@@ -63,6 +70,16 @@ impl UnixStream {
     ///
     /// # Source
     /// [`std::os::unix::net::UnixStream::connect`].
+    ///
+    /// # Examples
+    /// ```
+    /// let path = std::env::temp_dir().join(format!("drift-connect-{}", std::process::id()));
+    /// # let _ = std::fs::remove_file(&path);
+    /// let listener = drift::net::UnixListener::bind(&path).unwrap();
+    /// drift::net::UnixStream::connect(&path).unwrap();
+    /// # drop(listener);
+    /// # std::fs::remove_file(&path).unwrap();
+    /// ```
     pub fn connect(path: impl AsRef<Path>) -> io::Result<Self> {
         Self::connect_until(&SockAddr::unix(path)?, Instant::FAR)
     }
@@ -74,6 +91,16 @@ impl UnixStream {
     ///
     /// # Source
     /// [`std::os::unix::net::UnixStream::connect_addr`].
+    ///
+    /// # Examples
+    /// ```
+    /// let path = std::env::temp_dir().join(format!("drift-address-{}", std::process::id()));
+    /// # let _ = std::fs::remove_file(&path);
+    /// let listener = drift::net::UnixListener::bind(&path).unwrap();
+    /// let address = listener.local_addr().unwrap();
+    /// drift::net::UnixStream::connect_addr(&address).unwrap();
+    /// # std::fs::remove_file(&path).unwrap();
+    /// ```
     pub fn connect_addr(address: &SocketAddr) -> io::Result<Self> {
         Self::connect_until(&raw_address(address)?, Instant::FAR)
     }
@@ -85,6 +112,18 @@ impl UnixStream {
     ///
     /// # Source
     /// As [`TcpStream::connect_timeout`](crate::net::TcpStream::connect_timeout).
+    ///
+    /// # Examples
+    /// ```
+    /// let path = std::env::temp_dir().join(format!("drift-time-{}", std::process::id()));
+    /// # let _ = std::fs::remove_file(&path);
+    /// let listener = drift::net::UnixListener::bind(&path).unwrap();
+    /// let address = listener.local_addr().unwrap();
+    /// let second = std::time::Duration::from_secs(1);
+    /// drift::net::UnixStream::connect_timeout(&address, second).unwrap();
+    /// # drop(listener);
+    /// # std::fs::remove_file(&path).unwrap();
+    /// ```
     pub fn connect_timeout(address: &SocketAddr, timeout: Duration) -> io::Result<Self> {
         let until = after(nanoseconds(positive(timeout)?))?;
         Self::connect_until(&raw_address(address)?, until)

@@ -73,6 +73,13 @@ pub struct Sender<T>(Arc<Shared<T>>);
 pub struct Receiver<T>(Arc<Shared<T>>);
 
 /// A value that was not sent, and why.
+///
+/// # Examples
+/// ```
+/// let (to, from) = drift::sync::bounded(1);
+/// drop(from);
+/// assert_eq!(to.send("kept").unwrap_err().value, "kept");
+/// ```
 #[derive(Clone, PartialEq)]
 pub struct SendError<T> {
     /// The value.
@@ -120,6 +127,13 @@ impl<T> Sender<T> {
     ///
     /// # Errors
     /// The value, with `Closed` or `Cancelled`.
+    ///
+    /// # Examples
+    /// ```
+    /// let (to, from) = drift::sync::bounded(1);
+    /// to.send(7).unwrap();
+    /// assert_eq!(from.recv(), Ok(7));
+    /// ```
     pub fn send(&self, value: T) -> Result<(), SendError<T>> {
         self.send_as(value, || wait().map(Some))
     }
@@ -128,6 +142,15 @@ impl<T> Sender<T> {
     ///
     /// # Errors
     /// The value, with `Busy` or `Closed`.
+    ///
+    /// # Examples
+    /// ```
+    /// use drift::ConcurrencyError;
+    ///
+    /// let (to, _from) = drift::sync::bounded(1);
+    /// to.try_send(1).unwrap();
+    /// assert_eq!(to.try_send(2).unwrap_err().error, ConcurrencyError::Busy);
+    /// ```
     pub fn try_send(&self, value: T) -> Result<(), SendError<T>> {
         self.0.channel.try_send(value).map_err(SendError::from)
     }
@@ -136,6 +159,16 @@ impl<T> Sender<T> {
     ///
     /// # Errors
     /// The value, with `Closed`, `Cancelled`, `Timeout` or `Failed(InvalidDuration)`.
+    ///
+    /// # Examples
+    /// ```
+    /// use drift::{ConcurrencyError, Duration};
+    ///
+    /// let (to, _from) = drift::sync::bounded(1);
+    /// to.send(1).unwrap();
+    /// let full = to.send_timeout(2, Duration::from_millis(2)).unwrap_err();
+    /// assert_eq!((full.value, full.error), (2, ConcurrencyError::Timeout));
+    /// ```
     pub fn send_timeout(&self, value: T, timeout: impl Into<Duration>) -> Result<(), SendError<T>> {
         let timeout = timeout.into();
         if let Err(error) = timeout.nanoseconds() {
@@ -162,23 +195,52 @@ impl<T> Sender<T> {
     }
 
     /// Closes the channel: nothing more is sent, by anybody. What was sent can be received.
+    ///
+    /// # Examples
+    /// ```
+    /// let (to, from) = drift::sync::bounded(1);
+    /// to.send(1).unwrap();
+    /// to.close();
+    /// assert!(to.send(2).is_err());
+    /// assert_eq!(from.recv(), Ok(1)); // what is inside can be had
+    /// ```
     pub fn close(&self) {
         self.0.channel.close();
     }
 
     /// Whether it is closed, from either end.
+    ///
+    /// # Examples
+    /// ```
+    /// let (to, from) = drift::sync::bounded::<u8>(1);
+    /// drop(from);
+    /// assert!(to.is_closed());
+    /// ```
     #[must_use]
     pub fn is_closed(&self) -> bool {
         self.0.channel.is_closed()
     }
 
     /// Values that wait to be received.
+    ///
+    /// # Examples
+    /// ```
+    /// let (to, _from) = drift::sync::unbounded();
+    /// to.send(1).unwrap();
+    /// assert_eq!(to.len(), 1);
+    /// ```
     #[must_use]
     pub fn len(&self) -> usize {
         self.0.channel.len()
     }
 
     /// Whether none waits to be received.
+    ///
+    /// # Examples
+    /// ```
+    /// let (to, _from) = drift::sync::unbounded::<u8>();
+    /// assert!(to.is_empty());
+    /// ```
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
@@ -194,6 +256,17 @@ impl<T> Receiver<T> {
     ///
     /// # Errors
     /// `Closed` if none will come any more; `Cancelled`.
+    ///
+    /// # Examples
+    /// ```
+    /// use drift::ConcurrencyError;
+    ///
+    /// let (to, from) = drift::sync::bounded(1);
+    /// to.send(7).unwrap();
+    /// drop(to);
+    /// assert_eq!(from.recv(), Ok(7));
+    /// assert_eq!(from.recv(), Err(ConcurrencyError::Closed));
+    /// ```
     pub fn recv(&self) -> Result<T, ConcurrencyError> {
         match self.0.channel.try_receive() {
             Err(CoreError::Busy) => Ok(self.0.channel.receive(&wait()?)?),
@@ -205,6 +278,14 @@ impl<T> Receiver<T> {
     ///
     /// # Errors
     /// `Busy` if none is; `Closed` if none will come any more.
+    ///
+    /// # Examples
+    /// ```
+    /// use drift::ConcurrencyError;
+    ///
+    /// let (_to, from) = drift::sync::bounded::<u8>(1);
+    /// assert_eq!(from.try_recv(), Err(ConcurrencyError::Busy));
+    /// ```
     pub fn try_recv(&self) -> Result<T, ConcurrencyError> {
         Ok(self.0.channel.try_receive()?)
     }
@@ -213,6 +294,15 @@ impl<T> Receiver<T> {
     ///
     /// # Errors
     /// `Closed`, `Cancelled`, `Timeout`; `Failed(InvalidDuration)`.
+    ///
+    /// # Examples
+    /// ```
+    /// use drift::{ConcurrencyError, Duration};
+    ///
+    /// let (_to, from) = drift::sync::bounded::<u8>(1);
+    /// let nothing = from.recv_timeout(Duration::from_millis(2));
+    /// assert_eq!(nothing, Err(ConcurrencyError::Timeout));
+    /// ```
     pub fn recv_timeout(&self, timeout: impl Into<Duration>) -> Result<T, ConcurrencyError> {
         let timeout = timeout.into();
         timeout.nanoseconds()?;
@@ -226,28 +316,63 @@ impl<T> Receiver<T> {
     }
 
     /// What comes, until the channel is closed and empty, or the caller cancelled.
+    ///
+    /// # Examples
+    /// ```
+    /// let (to, from) = drift::sync::unbounded();
+    /// (0..3).for_each(|n| to.send(n).unwrap());
+    /// drop(to);
+    /// assert_eq!(from.iter().sum::<u32>(), 3);
+    /// ```
     pub fn iter(&self) -> impl Iterator<Item = T> + '_ {
         std::iter::from_fn(|| self.recv().ok())
     }
 
     /// Closes the channel: nothing more is sent. What was sent can be received.
+    ///
+    /// # Examples
+    /// ```
+    /// let (to, from) = drift::sync::bounded::<u8>(1);
+    /// from.close();
+    /// assert!(to.send(1).is_err());
+    /// ```
     pub fn close(&self) {
         self.0.channel.close();
     }
 
     /// Whether it is closed, from either end.
+    ///
+    /// # Examples
+    /// ```
+    /// let (to, from) = drift::sync::bounded::<u8>(1);
+    /// drop(to);
+    /// assert!(from.is_closed());
+    /// ```
     #[must_use]
     pub fn is_closed(&self) -> bool {
         self.0.channel.is_closed()
     }
 
     /// Values that wait to be received.
+    ///
+    /// # Examples
+    /// ```
+    /// let (to, from) = drift::sync::unbounded();
+    /// to.send(1).unwrap();
+    /// assert_eq!(from.len(), 1);
+    /// ```
     #[must_use]
     pub fn len(&self) -> usize {
         self.0.channel.len()
     }
 
     /// Whether none waits to be received.
+    ///
+    /// # Examples
+    /// ```
+    /// let (_to, from) = drift::sync::unbounded::<u8>();
+    /// assert!(from.is_empty());
+    /// ```
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
@@ -305,6 +430,14 @@ impl<T> IntoIterator for Receiver<T> {
 
 /// What comes out of a [`Receiver`], until the channel is closed and empty, or the caller
 /// cancelled.
+///
+/// # Examples
+/// ```
+/// let (to, from) = drift::sync::unbounded();
+/// to.send(1).unwrap();
+/// drop(to);
+/// assert_eq!(from.into_iter().collect::<Vec<_>>(), [1]);
+/// ```
 #[derive(Debug)]
 pub struct Received<T>(Receiver<T>);
 

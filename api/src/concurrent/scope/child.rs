@@ -1,0 +1,105 @@
+//! What a scope's `spawn` gives.
+
+use std::marker::PhantomData;
+
+use crate::concurrent::spawn::VirtualThread;
+use crate::concurrent::thread::Thread;
+use crate::error::ConcurrencyError;
+use crate::time::Duration;
+
+/// A child of a scope, and its result.
+///
+/// # Source
+/// Beyond Drift's `std.concurrent`; [`std::thread::ScopedJoinHandle`].
+///
+/// # Examples
+/// ```
+/// let word = String::from("borrowed");
+/// let length = drift::scope(|s| s.spawn(|| word.len()).join().unwrap());
+/// assert_eq!(length.unwrap(), 8);
+/// ```
+#[derive(Debug)]
+pub struct ScopedVirtualThread<'scope, T> {
+    thread: VirtualThread<Result<T, ConcurrencyError>>,
+    scope: PhantomData<&'scope ()>,
+}
+
+impl<T> ScopedVirtualThread<'_, T> {
+    pub(super) fn new(thread: VirtualThread<Result<T, ConcurrencyError>>) -> Self {
+        Self { thread, scope: PhantomData }
+    }
+
+    /// As [`VirtualThread::join`].
+    ///
+    /// # Errors
+    /// As [`VirtualThread::join`], and what a fallible child returned.
+    pub fn join(&self) -> Result<T, ConcurrencyError> {
+        self.thread.join()?
+    }
+
+    /// As [`VirtualThread::join_timeout`].
+    ///
+    /// # Errors
+    /// As [`VirtualThread::join_timeout`], and what a fallible child returned.
+    ///
+    /// # Examples
+    /// ```
+    /// use drift::{ConcurrencyError, Duration};
+    ///
+    /// drift::scope(|s| {
+    ///     let child = s.spawn(|| while drift::park().is_ok() {});
+    ///     let waited = child.join_timeout(Duration::from_millis(2));
+    ///     assert_eq!(waited, Err(ConcurrencyError::Timeout));
+    ///     child.cancel();
+    /// })
+    /// .unwrap();
+    /// ```
+    pub fn join_timeout(&self, timeout: impl Into<Duration>) -> Result<T, ConcurrencyError> {
+        self.thread.join_timeout(timeout)?
+    }
+
+    /// As [`VirtualThread::cancel`]; not a failure of the scope.
+    ///
+    /// # Examples
+    /// ```
+    /// drift::scope(|s| {
+    ///     let child = s.spawn(|| while drift::park().is_ok() {});
+    ///     child.cancel();
+    /// })
+    /// .unwrap();
+    /// ```
+    pub fn cancel(&self) {
+        self.thread.cancel();
+    }
+
+    /// As [`VirtualThread::is_completed`].
+    ///
+    /// # Examples
+    /// ```
+    /// drift::scope(|s| {
+    ///     let child = s.spawn(|| 1);
+    ///     child.join().unwrap();
+    ///     assert!(child.is_completed());
+    /// })
+    /// .unwrap();
+    /// ```
+    #[must_use]
+    pub fn is_completed(&self) -> bool {
+        self.thread.is_completed()
+    }
+
+    /// As [`VirtualThread::thread`].
+    ///
+    /// # Examples
+    /// ```
+    /// drift::scope(|s| {
+    ///     let child = s.spawn(|| drift::park());
+    ///     child.thread().unpark();
+    /// })
+    /// .unwrap();
+    /// ```
+    #[must_use]
+    pub fn thread(&self) -> &Thread {
+        self.thread.thread()
+    }
+}

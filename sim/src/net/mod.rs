@@ -1,0 +1,161 @@
+//! What can be waited for in a world: sources, and how their states become events.
+//!
+//! As epoll(7) has it. A source has a level (what is so now) and tells edges (what became so).
+//!
+//! | asked for by   | gets an event                                              | then       |
+//! |----------------|------------------------------------------------------------|------------|
+//! | `arm`          | when it is ready for what was asked, at once if it is      | disarmed   |
+//! | `register`     | one at once if it is ready, and one for each edge          | stays      |
+
+mod pipe;
+
+pub use pipe::{PipeReader, PipeWriter, pipe};
+
+use std::collections::VecDeque;
+
+use drift_core::platform::{Armed, EVENTS, Event, Events, Interest, Source};
+
+/// The lowest number that a source gets, as after the three streams of a process.
+const FIRST: usize = 3;
+
+/// What ends waits whatever was asked for.
+const BROKEN: Interest = Interest::ERROR.union(Interest::HANG_UP);
+
+#[derive(Clone, Copy, Debug)]
+struct State {
+    level: Interest,
+    asked: Asked,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Asked {
+    /// Nobody ever did.
+    Never,
+    /// Armed, and the event was given.
+    Spent,
+    Once(u64, Interest),
+    Edges(u64),
+}
+
+/// The sources of a world, and the events that nobody has taken.
+#[derive(Debug, Default)]
+pub(crate) struct Net {
+    sources: Vec<Option<State>>,
+    events: VecDeque<(Source, Event)>,
+}
+
+impl Net {
+    /// A new source, by the lowest number that is free, as open(2).
+    pub(crate) fn open(&mut self, level: Interest) -> Source {
+        let free = (FIRST..self.sources.len()).find(|index| self.sources[*index].is_none());
+        let index = free.unwrap_or_else(|| {
+            self.sources.resize((self.sources.len() + 1).max(FIRST + 1), None);
+            self.sources.len() - 1
+        });
+        self.sources[index] = Some(State { level, asked: Asked::Never });
+        Source(index as u32)
+    }
+
+    /// Its number is free; what it had to tell is gone.
+    pub(crate) fn close(&mut self, source: Source) {
+        self.sources[source.0 as usize] = None;
+        self.events.retain(|(of, _)| *of != source);
+    }
+
+    /// How many are open.
+    pub(crate) fn open_count(&self) -> usize {
+        self.sources.iter().flatten().count()
+    }
+
+    /// It is `level` now, and `edges` of that are news.
+    pub(crate) fn set(&mut self, source: Source, level: Interest, edges: Interest) {
+        let Some(state) = self.state(source) else { return };
+        state.level = level;
+        match state.asked {
+            Asked::Once(..) => self.tell_level(source),
+            Asked::Edges(token) if edges != Interest::NONE => self.tell(source, token, level),
+            _ => {}
+        }
+    }
+
+    /// As `Platform::io_arm`; none for a source that is not open.
+    pub(crate) fn arm(&mut self, source: Source, token: u64, on: Interest) -> Option<Armed> {
+        let state = self.state(source)?;
+        let armed = match state.asked {
+            Asked::Never => Armed::New,
+            _ => Armed::Again,
+        };
+        state.asked = Asked::Once(token, on);
+        self.forget_events(source);
+        self.tell_level(source);
+        Some(armed)
+    }
+
+    /// As `Platform::io_register`; none for a source that is not open.
+    pub(crate) fn register(&mut self, source: Source, token: u64) -> Option<()> {
+        let state = self.state(source)?;
+        state.asked = Asked::Edges(token);
+        let level = state.level;
+        self.forget_events(source);
+        if level != Interest::NONE {
+            self.tell(source, token, level);
+        }
+        Some(())
+    }
+
+    /// As `Platform::io_deregister`.
+    pub(crate) fn deregister(&mut self, source: Source) {
+        if let Some(state) = self.state(source) {
+            state.asked = Asked::Never;
+            self.forget_events(source);
+        }
+    }
+
+    /// As `Platform::io_poll`; none for a source that is not open.
+    pub(crate) fn level(&self, source: Source, on: Interest) -> Option<Interest> {
+        let state = self.sources.get(source.0 as usize)?.as_ref()?;
+        Some(Interest(state.level.0 & on.union(BROKEN).0))
+    }
+
+    pub(crate) fn has_events(&self) -> bool {
+        !self.events.is_empty()
+    }
+
+    pub(crate) fn take_events(&mut self, into: &mut Events) {
+        let count = self.events.len().min(EVENTS);
+        for (_, event) in self.events.drain(..count) {
+            into.push(event).expect("it came in empty, and no more were taken");
+        }
+    }
+
+    fn state(&mut self, source: Source) -> Option<&mut State> {
+        self.sources.get_mut(source.0 as usize)?.as_mut()
+    }
+
+    fn tell_level(&mut self, source: Source) {
+        let Some(state) = self.state(source) else { return };
+        let Asked::Once(token, on) = state.asked else { return };
+        let ready = Interest(state.level.0 & on.union(BROKEN).0);
+        if ready != Interest::NONE {
+            state.asked = Asked::Spent;
+            self.tell(source, token, ready);
+        }
+    }
+
+    /// An event; one that nobody has taken tells both.
+    fn tell(&mut self, source: Source, token: u64, level: Interest) {
+        let ready = match level.intersects(BROKEN) {
+            true => Interest::BOTH.union(Interest::HANG_UP),
+            false => Interest(level.0 & Interest::BOTH.union(Interest::READ_END).0),
+        };
+        let event = Event { token, ready };
+        match self.events.iter_mut().find(|(of, _)| *of == source) {
+            Some((_, waiting)) => *waiting = event,
+            None => self.events.push_back((source, event)),
+        }
+    }
+
+    fn forget_events(&mut self, source: Source) {
+        self.events.retain(|(of, _)| *of != source);
+    }
+}

@@ -1,0 +1,470 @@
+//! One world: its threads, its clock, and who goes on next.
+//!
+//! The OS thread that called `Sim::run` plays everybody, one at a time: each carrier and each
+//! thread of the program has a stack of its own, and the scheduler, on the caller's stack,
+//! switches into one of those that can go on. Which is drawn from the seed.
+//!
+//! ```text
+//!            choose                 sleeps, blocks, ends; its turn is over; interrupted
+//! scheduler --------> a thread ------------------------------------------------------> scheduler
+//!     |
+//!     +-- nobody can go on: the clock jumps to the next deadline; none: a deadlock
+//! ```
+//!
+//! | a thread is | and can go on                                                             |
+//! |-------------|---------------------------------------------------------------------------|
+//! | Ready       | now                                                                       |
+//! | Waiting     | when its deadline comes, or when another makes it ready                   |
+//! | Over        | never                                                                     |
+//!
+//! # Unsafe
+//! Invariant of `#![allow(unsafe_code)]`: a world is touched by one OS thread only, which is
+//! checked where a call comes in (`current`), and no borrow of its cells is held across a switch.
+#![allow(unsafe_code)]
+
+use std::any::Any;
+use std::cell::{Cell, RefCell};
+use std::fmt;
+use std::ptr;
+
+use drift_asm::{Context, init, slot, switch};
+use drift_core::platform::{Stack, StackClass};
+use drift_core::runtime::Runtime;
+use drift_core::task::Handle;
+
+use crate::actor::{Body, On, Seat, ThreadId};
+use crate::dice::{Dice, Stream};
+use crate::faults::{Fault, Injector};
+use crate::log::{Entry, Log, What, Who};
+use crate::net::Net;
+use crate::pool::Pool;
+use crate::settings::Settings;
+
+thread_local! {
+    static CURRENT: Cell<*const World> = const { Cell::new(ptr::null()) };
+}
+
+/// The world that the calling OS thread plays, if it does.
+pub(crate) fn current() -> Option<&'static World> {
+    // SAFETY: set by `World::enter`, and taken back before the world is gone.
+    unsafe { CURRENT.get().as_ref() }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Status {
+    Ready,
+    Waiting { on: On, until: Option<u64> },
+    Over,
+}
+
+/// A thread of the world. Stays where it is: it is suspended with a pointer to `context`.
+pub(crate) struct Thread {
+    pub who: Who,
+    status: Cell<Status>,
+    context: Cell<Context>,
+    /// The word of `drift_asm::slot` while it does not run.
+    slot: Cell<*mut u8>,
+    /// It has nothing to do until somebody else went on.
+    gives_way: Cell<bool>,
+    body: RefCell<Option<Body>>,
+    _stack: Stack,
+}
+
+/// Why a world stopped before it was done.
+#[derive(Debug)]
+pub(crate) enum Stop {
+    /// Nobody can ever go on.
+    Deadlock,
+    /// It took more steps than it may.
+    Steps,
+    /// Something panicked where no program catches it: in the runtime itself, or in a thread.
+    Panic(Who, Box<dyn Any + Send>),
+}
+
+/// See the module's head.
+pub(crate) struct World {
+    pub settings: Settings,
+    pub now: Cell<u64>,
+    pub schedule: RefCell<Dice>,
+    pub entropy: RefCell<Dice>,
+    pub faults: RefCell<Injector>,
+    pub seats: RefCell<Vec<Seat>>,
+    pub pool: RefCell<Pool>,
+    pub net: RefCell<Net>,
+    pub runtime: Cell<Option<&'static Runtime>>,
+    /// The program's first virtual thread.
+    pub root: Cell<Option<Handle>>,
+    #[expect(clippy::vec_box, reason = "a suspended thread is pointed to")]
+    threads: RefCell<Vec<Box<Thread>>>,
+    running: Cell<Option<ThreadId>>,
+    last: Cell<Option<ThreadId>>,
+    scheduler: Cell<Context>,
+    log: RefCell<Log>,
+    pub steps: Cell<u64>,
+    /// Stretches of the running thread in which it must not be interrupted.
+    calm: Cell<u32>,
+    /// Accesses until the next interruption.
+    #[cfg(feature = "points")]
+    until_point: Cell<u64>,
+    broken: RefCell<Option<Stop>>,
+}
+
+// SAFETY: other OS threads never get a reference: `current` is a thread-local, and the runtime,
+// which has one, is reached through it.
+unsafe impl Sync for World {}
+
+impl fmt::Debug for World {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("World").field("seed", &self.settings.seed).finish_non_exhaustive()
+    }
+}
+
+/// While it lives, the calling thread is not interrupted.
+pub(crate) struct Calm<'a>(&'a World);
+
+impl Drop for Calm<'_> {
+    fn drop(&mut self) {
+        self.0.calm.set(self.0.calm.get() - 1);
+    }
+}
+
+/// While it lives, the OS thread plays the world.
+pub(crate) struct Entered(*const World);
+
+impl Drop for Entered {
+    fn drop(&mut self) {
+        CURRENT.set(self.0);
+    }
+}
+
+impl World {
+    pub(crate) fn new(settings: Settings) -> Self {
+        let dice = |stream| Dice::new(settings.seed, stream);
+        Self {
+            now: Cell::new(0),
+            schedule: RefCell::new(dice(Stream::Schedule)),
+            entropy: RefCell::new(dice(Stream::Entropy)),
+            faults: RefCell::new(Injector::new(settings.faults, dice(Stream::Faults))),
+            seats: RefCell::new(Vec::new()),
+            pool: RefCell::new(Pool::new()),
+            net: RefCell::new(Net::default()),
+            runtime: Cell::new(None),
+            root: Cell::new(None),
+            threads: RefCell::new(Vec::new()),
+            running: Cell::new(None),
+            last: Cell::new(None),
+            scheduler: Cell::new(Context::NONE),
+            log: RefCell::new(Log::default()),
+            steps: Cell::new(0),
+            calm: Cell::new(0),
+            #[cfg(feature = "points")]
+            until_point: Cell::new(settings.temper.points),
+            broken: RefCell::new(None),
+            settings,
+        }
+    }
+
+    /// Makes this the world of the calling OS thread.
+    pub(crate) fn enter(&'static self) -> Entered {
+        Entered(CURRENT.replace(self))
+    }
+
+    /// Who runs.
+    pub(crate) fn who(&self) -> Who {
+        self.running.get().map_or(Who::Nobody, |running| self.threads.borrow()[running].who)
+    }
+
+    pub(crate) fn note(&self, what: What) {
+        let entry = Entry { at: self.now.get(), who: self.who(), what };
+        self.log.borrow_mut().push(entry);
+    }
+
+    pub(crate) fn take_log(&self) -> Log {
+        self.log.take()
+    }
+
+    /// Whether `fault` happens now; if so it is in the log.
+    pub(crate) fn strikes(&self, fault: Fault) -> bool {
+        let strikes = self.faults.borrow_mut().strikes(fault);
+        if strikes {
+            self.note(What::Fault(fault));
+        }
+        strikes
+    }
+
+    /// Until it is dropped, the calling thread is not interrupted.
+    pub(crate) fn calm(&self) -> Calm<'_> {
+        self.calm.set(self.calm.get() + 1);
+        Calm(self)
+    }
+
+    /// A new thread, ready to run `body`.
+    pub(crate) fn start(&'static self, who: Who, stack: Stack, body: Body) -> ThreadId {
+        let mut threads = self.threads.borrow_mut();
+        let mut thread = Box::new(Thread {
+            who,
+            status: Cell::new(Status::Ready),
+            context: Cell::new(Context::NONE),
+            slot: Cell::new(ptr::null_mut()),
+            gives_way: Cell::new(false),
+            body: RefCell::new(Some(body)),
+            _stack: Stack { limit: stack.limit, top: stack.top, id: stack.id, class: stack.class },
+        });
+        let argument = ptr::from_mut(&mut *thread).cast();
+        let top = ptr::with_exposed_provenance_mut(stack.top);
+        // SAFETY: the stack is this thread's alone, and its top is aligned.
+        thread.context.set(unsafe { init(top, begin, argument) });
+        threads.push(thread);
+        threads.len() - 1
+    }
+
+    /// The number of the next thread that is no carrier.
+    pub(crate) fn next_thread(&self) -> u32 {
+        let threads = self.threads.borrow();
+        threads.iter().filter(|thread| matches!(thread.who, Who::Thread(_))).count() as u32
+    }
+
+    /// Stacks of threads that are no virtual threads.
+    pub(crate) const THREAD_STACK: StackClass = StackClass::M1;
+
+    pub(crate) fn is_over(&self, thread: ThreadId) -> bool {
+        self.threads.borrow()[thread].status.get() == Status::Over
+    }
+
+    /// Whether every thread is over that is no carrier.
+    pub(crate) fn are_threads_over(&self) -> bool {
+        self.threads.borrow().iter().all(|thread| {
+            matches!(thread.who, Who::Carrier(_)) || thread.status.get() == Status::Over
+        })
+    }
+
+    /// The running thread waits until `wake` finds it, or until then.
+    pub(crate) fn wait(&self, on: On, until: Option<u64>) {
+        self.leave(Status::Waiting { on, until });
+    }
+
+    /// The running thread lets the scheduler choose; `gives_way` if it has nothing to do itself.
+    pub(crate) fn pause(&self, gives_way: bool) {
+        if self.running.get().is_some() {
+            self.running_thread().gives_way.set(gives_way);
+            self.leave(Status::Ready);
+        }
+    }
+
+    /// After something that others may have waited for.
+    pub(crate) fn maybe_pause(&self) {
+        let parts = self.settings.temper.pauses;
+        if self.running.get().is_some() && self.schedule.borrow_mut().hits(parts) {
+            self.pause(false);
+        }
+    }
+
+    /// A preemption point of the core's; true if somebody else may have gone on.
+    #[cfg(feature = "points")]
+    pub(crate) fn point(&self, spins: bool) -> bool {
+        if self.calm.get() > 0 || self.running.get().is_none() || std::thread::panicking() {
+            return false;
+        }
+        if spins {
+            self.pause(true);
+            return true;
+        }
+        match self.until_point.get() {
+            0 => {
+                self.until_point.set(self.next_point());
+                self.note(What::Interrupted);
+                self.pause(false);
+                true
+            }
+            left => {
+                self.until_point.set(left - 1);
+                false
+            }
+        }
+    }
+
+    /// Accesses until the next interruption.
+    #[cfg(feature = "points")]
+    fn next_point(&self) -> u64 {
+        self.schedule.borrow_mut().below(2 * self.settings.temper.points + 1)
+    }
+
+    /// Makes those ready that wait on `on`; how many.
+    pub(crate) fn wake(&self, on: On) -> u32 {
+        let mut woken = 0;
+        for thread in self.threads.borrow().iter() {
+            if matches!(thread.status.get(), Status::Waiting { on: its, .. } if its == on) {
+                self.make_ready(thread);
+                woken += 1;
+            }
+        }
+        woken
+    }
+
+    /// Makes one ready if it waits on `on`.
+    pub(crate) fn wake_one(&self, thread: ThreadId, on: On) {
+        let threads = self.threads.borrow();
+        let thread = &threads[thread];
+        if matches!(thread.status.get(), Status::Waiting { on: its, .. } if its == on) {
+            self.make_ready(thread);
+        }
+    }
+
+    fn make_ready(&self, thread: &Thread) {
+        let Status::Waiting { on, until } = thread.status.get() else { return };
+        if self.strikes(Fault::LateWake) {
+            let late = self.now.get() + self.faults.borrow_mut().amount(LATEST);
+            let until = Some(until.map_or(late, |until| until.min(late)));
+            return thread.status.set(Status::Waiting { on, until });
+        }
+        thread.status.set(Status::Ready);
+    }
+
+    /// Until then, or later if that is the fault of the day.
+    pub(crate) fn maybe_late(&self, until: Option<u64>) -> Option<u64> {
+        match self.strikes(Fault::LateWake) {
+            true => until.map(|until| until + self.faults.borrow_mut().amount(LATEST)),
+            false => until,
+        }
+    }
+
+    fn running_thread(&self) -> &Thread {
+        let running = self.running.get().expect("only a thread of the world waits");
+        let thread: *const Thread = &raw const *self.threads.borrow()[running];
+        // SAFETY: boxed, and never taken out of the list while the world lives.
+        unsafe { &*thread }
+    }
+
+    /// Back to the scheduler; returns when it is chosen again.
+    fn leave(&self, status: Status) {
+        let thread = self.running_thread();
+        thread.status.set(status);
+        let calm = self.calm.replace(0);
+        thread.slot.set(slot::get());
+        slot::set(ptr::null_mut());
+        // SAFETY: the scheduler saved its context when it entered this thread, which alone runs.
+        unsafe { switch(thread.context.as_ptr(), self.scheduler.get()) };
+        self.calm.set(calm);
+    }
+
+    /// Lets threads go on until `done`, which is asked between steps.
+    pub(crate) fn run_until(&self, limit: u64, done: impl Fn() -> bool) -> Result<(), Stop> {
+        while !done() {
+            if self.steps.get() >= limit {
+                return Err(Stop::Steps);
+            }
+            self.steps.set(self.steps.get() + 1);
+            let next = self.choose().ok_or(Stop::Deadlock)?;
+            self.go_on(next);
+            if let Some(stop) = self.broken.take() {
+                return Err(stop);
+            }
+        }
+        Ok(())
+    }
+
+    fn go_on(&self, next: ThreadId) {
+        self.running.set(Some(next));
+        if self.last.replace(Some(next)) != Some(next) {
+            self.note(What::GoesOn);
+        }
+        let thread = self.running_thread();
+        slot::set(thread.slot.get());
+        // SAFETY: the thread is suspended in `leave`, or new; its stack is alive.
+        unsafe { switch(self.scheduler.as_ptr(), thread.context.get()) };
+        self.running.set(None);
+    }
+
+    /// Who goes on next. Moves the clock.
+    fn choose(&self) -> Option<ThreadId> {
+        let temper = &self.settings.temper;
+        self.now.set(self.now.get() + 1 + self.schedule.borrow_mut().below(temper.step));
+        if self.strikes(Fault::ClockJump) {
+            self.now.set(self.now.get() + self.faults.borrow_mut().amount(LONGEST_JUMP));
+        }
+        loop {
+            let threads = self.threads.borrow();
+            let now = self.now.get();
+            let (mut ready, mut polite, mut next) = (0, 0, None::<u64>);
+            for thread in threads.iter() {
+                if let Status::Waiting { until: Some(until), .. } = thread.status.get() {
+                    if until <= now {
+                        thread.status.set(Status::Ready);
+                    } else {
+                        next = Some(next.map_or(until, |next| next.min(until)));
+                    }
+                }
+                if thread.status.get() == Status::Ready {
+                    ready += 1;
+                    polite += u64::from(thread.gives_way.get());
+                }
+            }
+            if ready > 0 {
+                return Some(self.choose_of(&threads, ready, polite, next));
+            }
+            self.now.set(next?);
+            drop(threads);
+            self.note(What::TimePasses);
+        }
+    }
+
+    /// One of `ready` threads, of which `polite` ones would rather wait for another.
+    fn choose_of(
+        &self,
+        threads: &[Box<Thread>],
+        ready: u64,
+        polite: u64,
+        next: Option<u64>,
+    ) -> ThreadId {
+        let mut dice = self.schedule.borrow_mut();
+        let everybody = ready == polite;
+        if everybody {
+            // They spin: as on a machine, time goes on meanwhile.
+            let spun = self.now.get() + SPIN;
+            self.now.set(next.map_or(spun, |next| next.min(spun)));
+        }
+        let is_ready = |thread: &Thread| {
+            thread.status.get() == Status::Ready && (everybody || !thread.gives_way.get())
+        };
+        if let Some(last) = self.last.get()
+            && is_ready(&threads[last])
+            && dice.hits(self.settings.temper.sticks)
+        {
+            threads.iter().for_each(|thread| thread.gives_way.set(false));
+            return last;
+        }
+        let chosen = dice.below(if everybody { ready } else { ready - polite });
+        let mut candidates = threads.iter().enumerate().filter(|(_, thread)| is_ready(thread));
+        let (chosen, _) = candidates.nth(chosen as usize).expect("so many were counted");
+        // Somebody goes on: who gave way may look again.
+        threads.iter().for_each(|thread| thread.gives_way.set(false));
+        chosen
+    }
+}
+
+/// How late a late wake may be, in nanoseconds.
+const LATEST: u64 = 100_000_000;
+
+/// How far a clock may jump.
+const LONGEST_JUMP: u64 = 10_000_000_000;
+
+/// How long it takes to look whether somebody else went on.
+const SPIN: u64 = 1_000;
+
+/// What every thread of a world runs first and last, on its own stack.
+unsafe extern "C" fn begin(argument: *mut u8) -> ! {
+    let thread: *const Thread = argument.cast_const().cast();
+    // SAFETY: `World::start` gave a thread, which lives as long as its world.
+    let thread = unsafe { &*thread };
+    let body = thread.body.take().expect("a thread begins once");
+    let world = current().expect("threads run in their world only");
+    let ended = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| body.run(world)));
+    if let Err(panic) = ended {
+        *world.broken.borrow_mut() = Some(Stop::Panic(thread.who, panic));
+    }
+    world.note(What::Ends);
+    let own = world.running.get().expect("it runs");
+    world.wake(On::End(own));
+    world.leave(Status::Over);
+    unreachable!("a thread that is over was resumed")
+}

@@ -1,0 +1,169 @@
+//! Readiness in worlds: pipes waited for in every way, and a descriptor that the runtime owns.
+#![allow(missing_docs)]
+
+use std::io::{Read, Write};
+use std::os::fd::AsRawFd;
+
+use drift::io::{Interest, PollFd, block_on_io, poll_many};
+use drift::{ConcurrencyError, Duration, Instant, sleep, spawn, yield_now};
+use drift_core::platform::{self, Source};
+use drift_core::runtime::Runtime;
+use drift_core::sync::Wait;
+use drift_core::time::Instant as CoreInstant;
+use drift_sim::{Faults, PipeReader, Sim, pipe, seeds};
+
+fn in_worlds(program: fn()) {
+    for seed in seeds(500) {
+        let faults = if seed % 3 == 2 { Faults::QUIET } else { Faults::NONE };
+        Sim::new(seed).carriers(1 + (seed % 4) as u32).faults(faults).run(program);
+    }
+}
+
+#[test]
+fn bytes_come_in_order_and_to_the_end() {
+    in_worlds(|| {
+        let (mut reader, mut writer) = pipe();
+        let sent: Vec<u8> = (0..=255).collect();
+        let expected = sent.clone();
+        let sender = spawn(move || writer.write_all(&sent).unwrap());
+        let mut got = Vec::new();
+        reader.read_to_end(&mut got).unwrap();
+        assert_eq!(got, expected);
+        sender.join().unwrap();
+    });
+}
+
+#[test]
+fn a_wait_ends_by_data_by_the_end_or_by_time() {
+    in_worlds(|| {
+        let (reader, mut writer) = pipe();
+        let soon = Some(Instant::now() + Duration::from_millis(1));
+        let nothing = block_on_io(&reader, Interest::READABLE, soon);
+        assert_eq!(nothing, Err(ConcurrencyError::Timeout));
+        let sender = spawn(move || {
+            sleep(Duration::from_millis(2)).unwrap();
+            writer.write_all(b"x").unwrap();
+            yield_now();
+        });
+        assert!(block_on_io(&reader, Interest::READABLE, None).unwrap().is_readable());
+        assert_eq!(reader.try_read(&mut [0; 8]), Some(1));
+        assert!(block_on_io(&reader, Interest::READABLE, None).unwrap().is_hung_up());
+        sender.join().unwrap();
+    });
+}
+
+#[test]
+fn one_of_several_is_found() {
+    in_worlds(|| {
+        let pipes = [pipe(), pipe(), pipe()];
+        let fds = pipes.each_ref().map(|(reader, _)| reader.as_raw_fd());
+        let poller = spawn(move || {
+            let mut all = fds.map(|fd| PollFd::new(&fd, Interest::READABLE));
+            assert_eq!(poll_many(&mut all, None), Ok(1));
+            all.iter().position(|one| one.ready().is_readable())
+        });
+        let sender = spawn(move || {
+            yield_now();
+            pipes[1].1.try_write(b"x").unwrap();
+            pipes
+        });
+        assert_eq!(poller.join().unwrap(), Some(1));
+        drop(sender.join());
+    });
+}
+
+/// Waits as a socket does that the runtime owns: registered once, and edges from then on.
+fn read_owned(reader: &PipeReader) -> usize {
+    let runtime = Runtime::here().expect("a virtual thread reads");
+    let source = Source(reader.as_raw_fd().cast_unsigned());
+    // What the platform refuses is tried again: that is not what this is about.
+    while runtime.register(source).is_err() {}
+    let mut total = 0;
+    loop {
+        let seen = runtime.readiness(source, platform::Interest::READ);
+        if seen.is_ready() {
+            match reader.try_read(&mut [0; 16]) {
+                Some(0) => break,
+                Some(length) => {
+                    total += length;
+                    // It gave less than it was asked for, and its end was not seen: it is empty.
+                    if length < 16 && !seen.is_ended() {
+                        runtime.clear_ready(source, platform::Interest::READ, seen);
+                    }
+                }
+                None => runtime.clear_ready(source, platform::Interest::READ, seen),
+            }
+        } else {
+            runtime.wait_ready(source, platform::Interest::READ, &Wait::new(runtime)).unwrap();
+        }
+    }
+    runtime.deregister(source);
+    total
+}
+
+/// The end is told once: before the registration, at it, or after it, it is found.
+#[test]
+fn an_end_about_the_registration_is_not_lost() {
+    in_worlds(|| {
+        let (reader, mut writer) = pipe();
+        // Somebody polls while the registration is made.
+        let (idle, idle_writer) = pipe();
+        let poller = spawn(move || drop(block_on_io(&idle, Interest::READABLE, None)));
+        let sender = spawn(move || writer.write_all(b"hello").unwrap());
+        let got = spawn(move || read_owned(&reader));
+        assert_eq!(got.join(), Ok(5));
+        sender.join().unwrap();
+        drop(idle_writer);
+        poller.join().unwrap();
+    });
+}
+
+#[test]
+fn edges_wake_owner_and_pollers_alike() {
+    in_worlds(|| {
+        let (reader, writer) = pipe();
+        let fd = reader.as_raw_fd();
+        let owner = spawn(move || read_owned(&reader));
+        let watcher = spawn(move || {
+            let until = Some(Instant::now() + Duration::from_millis(50));
+            // Ready, ended or too late: all of them may be, but none for ever.
+            let _ = block_on_io(&fd, Interest::READABLE, until);
+        });
+        for _ in 0..4 {
+            while writer.try_write(&[0; 20]).unwrap().is_none() {
+                block_on_io(&writer, Interest::WRITABLE, None).unwrap();
+            }
+            yield_now();
+        }
+        drop(writer);
+        let total = owner.join().unwrap();
+        assert!(total > 20, "{total}");
+        watcher.join().unwrap();
+    });
+}
+
+/// A number that is closed and opened again, with nobody telling the runtime: who waits for the
+/// old one looks anew as soon as the number is asked for again.
+#[test]
+fn who_waits_for_a_descriptor_of_the_past_is_woken() {
+    in_worlds(|| {
+        let (old, old_writer) = pipe();
+        let fd = old.as_raw_fd();
+        let wait = move || {
+            let runtime = Runtime::here().expect("a virtual thread waits");
+            let own = runtime.current().expect("the same");
+            let source = Source(fd.cast_unsigned());
+            runtime.unpark_ready(own, source, platform::Interest::READ, CoreInstant::FAR);
+            runtime.park(CoreInstant::FAR);
+        };
+        let past = spawn(wait);
+        sleep(Duration::from_millis(200)).unwrap();
+        drop((old, old_writer));
+        let (new, _new_writer) = pipe();
+        assert_eq!(new.as_raw_fd(), fd);
+        let present = spawn(wait);
+        past.join().unwrap();
+        present.cancel();
+        present.join().unwrap_or_default();
+    });
+}

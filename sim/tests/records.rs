@@ -1,0 +1,81 @@
+//! Records of virtual threads in a world: who keeps them, and until when.
+#![allow(missing_docs, unsafe_code)]
+
+use drift_core::platform::StackClass;
+use drift_core::runtime::Runtime;
+use drift_core::task::{Entry, Handle, Payload};
+use drift_core::time::{Instant, MILLISECOND};
+use drift_sim::{Faults, Sim, seeds};
+
+unsafe fn nothing(_: *mut Payload) {}
+
+/// Sleeps for 20 ms, cancelled or not.
+unsafe fn sleeps_on(_: *mut Payload) {
+    let runtime = Runtime::here().expect("a virtual thread runs it");
+    runtime.shield(1);
+    let until = runtime.platform().now() + 20 * MILLISECOND;
+    while runtime.platform().now() < until {
+        runtime.park(until);
+    }
+    runtime.shield(-1);
+}
+
+fn spawn(runtime: &'static Runtime) -> Handle {
+    let entry = Entry { run: sleeps_on, discard: nothing, payload: [0; 7] };
+    let handle = runtime.spawn(entry, StackClass::K64).unwrap();
+    runtime.find_executor(runtime.preferred_executor()).unwrap().submit(handle).unwrap();
+    handle
+}
+
+/// As many records as there are virtual threads that anybody can name; `main` is one.
+fn records(runtime: &'static Runtime) -> usize {
+    runtime.virtual_threads().count()
+}
+
+/// A carrier lets go a little after the end was told.
+fn wait_until_alone(runtime: &'static Runtime) {
+    for _ in 0..1_000 {
+        if records(runtime) == 1 {
+            return;
+        }
+        runtime.park(runtime.platform().now() + MILLISECOND);
+    }
+    panic!("{} records are kept", records(runtime));
+}
+
+fn in_worlds(program: fn(&'static Runtime)) {
+    for seed in seeds(300) {
+        let sim = Sim::new(seed).carriers(1 + (seed % 3) as u32).faults(Faults::QUIET);
+        sim.run(|| program(Runtime::here().expect("the program is a virtual thread")));
+    }
+}
+
+/// Nobody joins a cancelled one again after a timed join that failed, and nobody drops it: it must
+/// be free when it ends.
+#[test]
+fn a_failed_timed_join_of_a_cancelled_one_keeps_no_record() {
+    in_worlds(|runtime| {
+        let one = spawn(runtime);
+        runtime.park(runtime.platform().now() + MILLISECOND);
+        runtime.cancel(one);
+        if !runtime.join(one, runtime.platform().now() + MILLISECOND) {
+            runtime.abandon_if_cancelled(one);
+        }
+        wait_until_alone(runtime);
+    });
+}
+
+/// The same without a cancel: it may be joined, and is there until it is.
+#[test]
+fn a_failed_timed_join_keeps_the_handle() {
+    in_worlds(|runtime| {
+        let one = spawn(runtime);
+        let joined = runtime.join(one, runtime.platform().now() + MILLISECOND);
+        if !joined {
+            runtime.abandon_if_cancelled(one);
+            assert_eq!(records(runtime), 2);
+            assert!(runtime.join(one, Instant::FAR));
+        }
+        wait_until_alone(runtime);
+    });
+}

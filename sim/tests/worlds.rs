@@ -1,0 +1,254 @@
+//! What the simulator promises: the same again, nothing real, and an answer to every end.
+#![allow(missing_docs)]
+
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use drift::sync::{Mutex, channel};
+use drift::{ConcurrencyError, Duration, Instant, park, sleep, spawn, yield_now};
+use drift_sim::{Fault, Faults, Reason, Sim, What, note, seeds, thread};
+
+/// Virtual threads that hand values on, with time-outs, locks and a thread of the world's own.
+fn program() -> u64 {
+    let (to, from) = channel::bounded::<u64>(2);
+    let total = Arc::new(Mutex::new(0));
+    let takers: Vec<_> = (0..4)
+        .map(|_| {
+            let (from, total) = (from.clone(), total.clone());
+            spawn(move || {
+                loop {
+                    match from.recv_timeout(Duration::from_millis(1)) {
+                        Ok(value) => *total.lock().unwrap() += value,
+                        Err(ConcurrencyError::Timeout) => {}
+                        Err(_) => return,
+                    }
+                }
+            })
+        })
+        .collect();
+    let sender = thread::spawn({
+        let to = to.clone();
+        move || (10..20).for_each(|value| to.send(value).unwrap())
+    });
+    for value in 0..10 {
+        to.send(value).unwrap();
+        note(format!("sent {value}"));
+    }
+    drop(to);
+    for taker in takers {
+        taker.join().unwrap();
+    }
+    sender.join();
+    total.lock().map(|total| *total).unwrap()
+}
+
+fn world(seed: u64) -> Sim {
+    Sim::new(seed).carriers(1 + (seed % 4) as u32).faults(Faults::QUIET)
+}
+
+fn log(seed: u64) -> String {
+    let run = world(seed).try_run(program).unwrap_or_else(|failure| panic!("{failure}"));
+    assert_eq!(run.value, 190);
+    run.log.to_string()
+}
+
+#[test]
+fn the_same_seed_gives_the_same_log() {
+    for seed in seeds(50) {
+        let (one, two) = (log(seed), log(seed));
+        let differs = one.lines().zip(two.lines()).find(|(one, two)| one != two);
+        assert!(one == two, "seed {seed}: {differs:?}");
+    }
+}
+
+#[test]
+fn other_seeds_give_other_logs() {
+    let mut logs: Vec<String> = (0..50).map(log).collect();
+    logs.sort_unstable();
+    logs.dedup();
+    assert!(logs.len() > 45, "{} of 50 differ", logs.len());
+}
+
+/// In this process the seeds come last, in the other first: nothing of what ran before, and no
+/// address, is in a log.
+#[test]
+fn another_process_gives_the_same_log() {
+    const ASKED: &str = "DRIFT_SIM_TEST_LOGS";
+    let own = || (100..105).map(log).collect::<String>();
+    if std::env::var_os(ASKED).is_some() {
+        print!("[{}]", own());
+        return;
+    }
+    (0..20).for_each(|seed| drop(log(seed)));
+    let mut other = Command::new(std::env::current_exe().unwrap());
+    other.args(["--exact", "another_process_gives_the_same_log", "--nocapture"]).env(ASKED, "1");
+    let output = String::from_utf8(other.output().unwrap().stdout).unwrap();
+    let theirs = output.split_once('[').and_then(|(_, rest)| rest.rsplit_once(']')).unwrap().0;
+    assert!(theirs == own(), "the logs differ");
+}
+
+#[test]
+fn worlds_of_several_os_threads_do_not_meet() {
+    let alone: Vec<String> = (0..20).map(log).collect();
+    let threads: Vec<_> =
+        (0..4).map(|_| std::thread::spawn(|| (0..20).map(log).collect::<Vec<_>>())).collect();
+    for thread in threads {
+        assert!(thread.join().unwrap() == alone);
+    }
+}
+
+#[test]
+fn hours_take_no_time() {
+    let hours = Duration::from_millis(100 * 3_600_000);
+    let run = Sim::new(1).try_run(move || {
+        let begun = Instant::now();
+        sleep(hours).unwrap();
+        begun.elapsed()
+    });
+    let run = run.unwrap();
+    assert!(run.value.as_secs() >= 360_000 && run.elapsed >= 360_000_000_000_000);
+    assert!(run.steps < 1_000, "{} steps", run.steps);
+}
+
+#[test]
+fn a_panic_of_the_program_comes_back() {
+    let failure = Sim::new(1).try_run(|| panic!("on purpose")).unwrap_err();
+    let Reason::Panic(payload) = &failure.reason else { panic!("{failure}") };
+    assert_eq!(payload.downcast_ref(), Some(&"on purpose"));
+    assert!(failure.to_string().contains("DRIFT_SIM_SEED=1"), "{failure}");
+}
+
+#[test]
+fn a_panic_of_a_thread_ends_the_world() {
+    let failure = Sim::new(1)
+        .try_run(|| thread::spawn(|| panic!("on purpose")).join())
+        .map(|run| run.value)
+        .unwrap_err();
+    assert!(matches!(failure.reason, Reason::Broken(_)), "{failure}");
+    assert!(failure.to_string().contains("thread 0 panicked: on purpose"), "{failure}");
+}
+
+#[test]
+fn a_deadlock_is_told_with_what_each_waits_for() {
+    for seed in seeds(50) {
+        let failure = world(seed)
+            .try_run(|| {
+                let locks = Arc::new((Mutex::new(()), Mutex::new(())));
+                let (to, from) = channel::bounded::<u8>(1);
+                let theirs = locks.clone();
+                let other = spawn(move || {
+                    let _second = theirs.1.lock().unwrap();
+                    to.send(1).unwrap();
+                    let _first = theirs.0.lock().unwrap();
+                });
+                let _first = locks.0.lock().unwrap();
+                from.recv().unwrap();
+                let third = locks.clone();
+                spawn(move || drop(third.1.lock().unwrap())).join().unwrap();
+                other.join().unwrap();
+            })
+            .unwrap_err();
+        assert!(matches!(failure.reason, Reason::Deadlock), "{failure}");
+        let report = failure.to_string();
+        assert_eq!(report.matches("waits for Mutex").count(), 2, "{report}");
+        assert_eq!(report.matches("waits for Join").count(), 1, "{report}");
+    }
+}
+
+#[test]
+fn a_program_without_end_is_stopped() {
+    let endless = || {
+        loop {
+            yield_now();
+        }
+    };
+    let failure = Sim::new(1).limit(1_000).try_run::<()>(endless).unwrap_err();
+    assert!(matches!(failure.reason, Reason::Steps(1_000)), "{failure}");
+}
+
+#[test]
+fn what_is_left_behind_is_cancelled() {
+    for seed in seeds(50) {
+        let ended = Arc::new(AtomicU32::new(0));
+        let run = world(seed).try_run(|| {
+            for _ in 0..3 {
+                let ended = ended.clone();
+                let _ = spawn(move || {
+                    while park().is_ok() {}
+                    ended.fetch_add(1, Ordering::SeqCst);
+                });
+            }
+            // All of them have begun.
+            sleep(Duration::from_millis(1_000)).unwrap();
+        });
+        assert_eq!(run.unwrap().left_behind, 3);
+        assert_eq!(ended.load(Ordering::SeqCst), 3);
+    }
+}
+
+#[test]
+fn a_world_inside_a_world_is_refused() {
+    let failure = Sim::new(1).try_run(|| Sim::new(2).run(|| ())).unwrap_err();
+    assert!(failure.to_string().contains("a world inside a world"), "{failure}");
+}
+
+/// Each kind happens in some world, and is in its log; the program sees a stated error or nothing.
+#[test]
+fn every_fault_strikes_and_is_borne() {
+    let mut seen = Vec::new();
+    for seed in seeds(300) {
+        let run = Sim::new(seed).carriers(2).faults(Faults::ALL).try_run(|| {
+            for _ in 0..10 {
+                let one = spawn(|| sleep(Duration::from_millis(3)));
+                match one.join() {
+                    Ok(slept) => slept.unwrap(),
+                    Err(ConcurrencyError::Failed(_)) => {}
+                    Err(other) => panic!("{other:?}"),
+                }
+            }
+        });
+        let run = match run {
+            Ok(run) => run,
+            // Refused before there was a program.
+            Err(failure) if matches!(failure.reason, Reason::Broken(_)) => {
+                assert!(failure.to_string().contains("the world has no"), "{failure}");
+                continue;
+            }
+            Err(failure) => panic!("{failure}"),
+        };
+        for entry in run.log.entries() {
+            if let What::Fault(fault) = entry.what
+                && !seen.contains(&fault)
+            {
+                seen.push(fault);
+            }
+        }
+    }
+    for fault in [
+        Fault::StackReserve,
+        Fault::StackAlloc,
+        Fault::ThreadStart,
+        Fault::SpuriousWake,
+        Fault::LateWake,
+        Fault::ClockJump,
+    ] {
+        assert!(seen.contains(&fault), "{fault:?} never happened");
+    }
+}
+
+/// Thousands of worlds take no more memory than some: in pages, as the kernel counts them.
+#[test]
+fn worlds_give_their_memory_back() {
+    let resident = || -> u64 {
+        let statm = std::fs::read_to_string("/proc/self/statm").unwrap();
+        statm.split(' ').nth(1).unwrap().parse().unwrap()
+    };
+    let run = |count| (0..count).for_each(|seed| drop(log(seed)));
+    run(200);
+    let before = resident();
+    run(2_000);
+    let grown = resident().saturating_sub(before);
+    // Other tests run beside this one: 64 MiB, where 2 000 worlds that stay would be 300.
+    assert!(grown < 16_384, "{grown} pages more");
+}

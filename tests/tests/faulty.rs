@@ -1,0 +1,68 @@
+//! The real platform with faults: what is accepted ends, what is refused says so, nothing hangs.
+//!
+//! | file         | what                                                                       |
+//! |--------------|----------------------------------------------------------------------------|
+//! | `mixed.rs`   | everything at once, where every call may be refused                        |
+//! | `machine.rs` | a runtime on a platform with faults, which all threads of the test are in  |
+//!
+//! The scenarios of `scenarios/` run here as well, with the faults that each of them must bear.
+//! `DRIFT_SIM_SEEDS` says how many seeds; they decide which question is refused, not who asks it.
+#![cfg(not(loom))]
+
+#[path = "scenarios/ends.rs"]
+mod ends;
+#[path = "scenarios/executors.rs"]
+mod executors;
+#[path = "scenarios/locks.rs"]
+mod locks;
+#[path = "faulty/machine.rs"]
+mod machine;
+#[path = "faulty/mixed.rs"]
+mod mixed;
+#[path = "scenarios/program.rs"]
+mod program;
+#[path = "scenarios/waits.rs"]
+mod waits;
+
+use drift_sim::{Fault, Faults};
+
+use machine::{Machine, seeds};
+
+/// Seeds of the mixed program if nothing else is said: some seconds.
+const SEEDS: u64 = 30;
+
+#[test]
+fn programs_bear_what_a_machine_disturbs() {
+    let scenarios = [waits::ALL, ends::ALL, executors::ALL, locks::ALL].concat();
+    for seed in seeds(2) {
+        for &(name, run, faults) in &scenarios {
+            let policy = drift::ExecutorPolicy::new().min_threads(1 + (seed % 3) as u32);
+            Machine::run(name, seed, faults, move || machine::on(policy, run));
+        }
+    }
+}
+
+#[test]
+fn what_is_accepted_ends_and_what_is_refused_says_so() {
+    let faults = Faults {
+        stack_reserve: 20_000,
+        stack_alloc: 50_000,
+        table: 10_000,
+        thread_start: 300_000,
+        io_arm: 30_000,
+        spurious_wake: 50_000,
+        late_wake: 5_000,
+        clock_jump: 500,
+    };
+    let mut struck = [0; Fault::ALL.len()];
+    for seed in seeds(SEEDS) {
+        let of_one = Machine::run("mixed", seed, faults, move || mixed::round(seed));
+        struck.iter_mut().zip(of_one).for_each(|(all, one)| *all += one);
+    }
+    println!("{:?}: {struck:?}", Fault::ALL);
+    if std::env::var_os("DRIFT_SIM_SEED").is_none() {
+        for (fault, count) in Fault::ALL.iter().zip(struck) {
+            assert!(count > 0, "{fault:?} never happened");
+        }
+    }
+}

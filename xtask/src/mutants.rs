@@ -1,0 +1,294 @@
+//! `cargo xtask mutants`: puts bugs in, one at a time; some layer of tests must find each.
+//!
+//! The list is `tests/mutants.toml`. Everything happens in a copy of the workspace, in the folder
+//! that cargo builds in; the workspace itself is not touched.
+
+use std::fmt;
+use std::fs;
+use std::io::Read;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+use comfy_table::Table;
+use serde::Deserialize;
+
+use crate::step::{Steps, cargo, command};
+
+#[derive(clap::Args)]
+pub struct MutantsArguments {
+    /// Puts in the mutants with this in their name.
+    #[arg(long)]
+    only: Option<String>,
+    /// Seeds of each simulated scenario before another layer is asked.
+    #[arg(long, default_value_t = 3_000)]
+    seeds: u64,
+}
+
+#[derive(Deserialize)]
+struct List {
+    mutant: Vec<Mutant>,
+}
+
+#[derive(Deserialize)]
+struct Mutant {
+    name: String,
+    defect: Option<u32>,
+    edit: Vec<Edit>,
+}
+
+#[derive(Deserialize)]
+struct Edit {
+    file: PathBuf,
+    find: String,
+    replace: String,
+}
+
+/// A layer of tests, as it is run on a mutant.
+struct Layer {
+    name: &'static str,
+    command: fn(&Path, u64) -> Command,
+    /// Longest time, the build included. What takes longer hangs, which is found as well.
+    seconds: u64,
+}
+
+/// Cheapest first; the first that fails has found the mutant.
+const LAYERS: [Layer; 6] = [
+    Layer { name: "simulator", command: simulator, seconds: 240 },
+    Layer { name: "unit", command: unit, seconds: 240 },
+    Layer { name: "records", command: records, seconds: 240 },
+    Layer { name: "loom", command: loom, seconds: 400 },
+    Layer { name: "C", command: c, seconds: 400 },
+    Layer { name: "symbols", command: symbols, seconds: 240 },
+];
+
+/// Quick to build: what a mutant does to speed is not asked.
+const QUICK: [&str; 6] = [
+    "--config",
+    "profile.release.lto=\"off\"",
+    "--config",
+    "profile.release.codegen-units=16",
+    "--config",
+    "profile.release.debug=false",
+];
+
+fn simulator(copy: &Path, seeds: u64) -> Command {
+    let mut command = cargo(&["test", "--release", "-p", "drift-tests", "--test", "scenarios"]);
+    command.args(QUICK).args(["--features", "points"]).arg("--target-dir").arg(copy.join("sim"));
+    command.args(["--", "sim::"]).env("DRIFT_SIM_SEEDS", seeds.to_string());
+    command
+}
+
+fn unit(copy: &Path, _: u64) -> Command {
+    let mut command = cargo(&["test", "-p", "drift-core", "-p", "drift-pal", "--lib", "--tests"]);
+    command.arg("--target-dir").arg(copy.join("debug-target"));
+    command
+}
+
+/// The simulator's own tests, of which some are about the core's records.
+fn records(copy: &Path, _: u64) -> Command {
+    let mut command = cargo(&["test", "-p", "drift-sim", "--features", "points", "--tests"]);
+    command.arg("--target-dir").arg(copy.join("debug-target"));
+    command
+}
+
+fn loom(copy: &Path, _: u64) -> Command {
+    let mut command = cargo(&["test", "--release", "-p", "drift-core", "--lib"]);
+    command.args(QUICK).arg("--target-dir").arg(copy.join("loom"));
+    command.args(["--", "loom"]).env("RUSTFLAGS", "--cfg loom").env("LOOM_MAX_PREEMPTIONS", "3");
+    command
+}
+
+/// The archive, then every program on it.
+fn c(copy: &Path, _: u64) -> Command {
+    let mut shell = Command::new("sh");
+    shell.arg("-c").arg(
+        "cargo build -q --profile archive -p drift-ffi --target-dir \"$0\" \
+         && DRIFT_RT_LIB=\"$0/archive/libdrift_rt.a\" \
+         cargo test -p drift-tests --test abi --target-dir \"$1\"",
+    );
+    shell.arg(copy.join("archive-target")).arg(copy.join("debug-target"));
+    shell
+}
+
+fn symbols(copy: &Path, _: u64) -> Command {
+    let mut command = cargo(&["xtask", "symbols"]);
+    command.env("CARGO_TARGET_DIR", copy.join("archive-target"));
+    command
+}
+
+/// What a layer said.
+enum Verdict {
+    Passed,
+    /// With the fewest seeds that a scenario needed, if the layer has seeds.
+    Found(Option<u64>),
+    Hangs,
+    /// It does not build: no mutant at all.
+    Broken(String),
+}
+
+/// How a mutant ended.
+struct Ending {
+    layer: Option<&'static str>,
+    how: String,
+}
+
+impl fmt::Display for Ending {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.layer {
+            Some(layer) => write!(f, "{layer}: {}", self.how),
+            None => write!(f, "NOT FOUND"),
+        }
+    }
+}
+
+/// Puts in every mutant, and prints who found it.
+///
+/// # Errors
+/// When one is found by nobody, or cannot be put in.
+pub fn run(arguments: &MutantsArguments) -> Result<()> {
+    let mut steps = Steps::default();
+    let result = steps.check("mutants", "cargo xtask mutants", |steps| all(steps, arguments));
+    steps.close(result)
+}
+
+fn all(steps: &mut Steps, arguments: &MutantsArguments) -> Result<()> {
+    let list = fs::read_to_string(crate::root().join("tests/mutants.toml"))?;
+    let list: List = toml::from_str(&list).context("tests/mutants.toml")?;
+    let copy = crate::target().join("mutants");
+    let tree = copy.join("tree");
+    copy_of_the_workspace(&tree)?;
+    let mut table = Table::new();
+    table.load_preset(comfy_table::presets::ASCII_MARKDOWN);
+    table.set_header(["defect", "mutant", "found by"]);
+    let mut missed = Vec::new();
+    let only = arguments.only.as_deref();
+    for mutant in list.mutant.iter().filter(|mutant| only.is_none_or(|o| mutant.name.contains(o))) {
+        let begun = Instant::now();
+        let ending = try_out(mutant, &tree, &copy, arguments.seeds)
+            .with_context(|| format!("mutant `{}`", mutant.name))?;
+        println!("{:4.0} s  {}: {ending}", begun.elapsed().as_secs_f64(), mutant.name);
+        let number = mutant.defect.map_or_else(|| "own".to_owned(), |defect| defect.to_string());
+        table.add_row([number, mutant.name.clone(), ending.to_string()]);
+        steps.count(u64::from(ending.layer.is_some()), u64::from(ending.layer.is_none()));
+        if ending.layer.is_none() {
+            missed.push(&*mutant.name);
+        }
+    }
+    println!("\n{table}");
+    ensure!(missed.is_empty(), "nobody found: {}", missed.join("; "));
+    Ok(())
+}
+
+/// What git knows of, as it is now.
+fn copy_of_the_workspace(tree: &Path) -> Result<()> {
+    let files = command("git", &["ls-files", "-z", "--cached", "--others", "--exclude-standard"])
+        .output()
+        .context("git ls-files")?;
+    ensure!(files.status.success(), "git ls-files: {}", files.status);
+    for name in files.stdout.split(|byte| *byte == 0).filter(|name| !name.is_empty()) {
+        let name = std::str::from_utf8(name)?;
+        let (from, to) = (crate::root().join(name), tree.join(name));
+        if !from.exists() {
+            continue;
+        }
+        let text = fs::read(&from)?;
+        // One that is the same keeps its time, and what was built of it.
+        if fs::read(&to).is_ok_and(|there| there == text) {
+            continue;
+        }
+        fs::create_dir_all(to.parent().context("a file has a folder")?)?;
+        fs::write(to, text)?;
+    }
+    Ok(())
+}
+
+fn try_out(mutant: &Mutant, tree: &Path, copy: &Path, seeds: u64) -> Result<Ending> {
+    let mut originals: Vec<(PathBuf, String)> = Vec::new();
+    let mut edits = || -> Result<()> {
+        for edit in &mutant.edit {
+            let path = tree.join(&edit.file);
+            let text = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
+            let (find, replace) = (trimmed(&edit.find), trimmed(&edit.replace));
+            let places = text.matches(find).count();
+            ensure!(places == 1, "{places} places in {} match:\n{find}", edit.file.display());
+            fs::write(&path, text.replacen(find, replace, 1))?;
+            originals.push((path, text));
+        }
+        Ok(())
+    };
+    let edited = edits();
+    let ending = edited.and_then(|()| hunt(tree, copy, seeds));
+    for (path, text) in originals.into_iter().rev() {
+        fs::write(path, text)?;
+    }
+    ending
+}
+
+/// TOML's multi-line strings are written with a line break first.
+fn trimmed(text: &str) -> &str {
+    text.strip_prefix('\n').unwrap_or(text)
+}
+
+fn hunt(tree: &Path, copy: &Path, seeds: u64) -> Result<Ending> {
+    for layer in &LAYERS {
+        let mut command = (layer.command)(copy, seeds);
+        command.current_dir(tree);
+        let found = |how: String| Ok(Ending { layer: Some(layer.name), how });
+        match judge(&mut command, layer.seconds)? {
+            Verdict::Passed => {}
+            Verdict::Found(Some(seeds)) => return found(format!("{seeds} seeds")),
+            Verdict::Found(None) => return found("fails".to_owned()),
+            Verdict::Hangs => return found("does not end".to_owned()),
+            Verdict::Broken(what) => bail!("it does not build:\n{what}"),
+        }
+    }
+    Ok(Ending { layer: None, how: String::new() })
+}
+
+fn judge(command: &mut Command, seconds: u64) -> Result<Verdict> {
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.env("RUST_BACKTRACE", "0").process_group(0);
+    let mut child = command.spawn().with_context(|| format!("{command:?}"))?;
+    let (mut stdout, mut stderr) = (child.stdout.take(), child.stderr.take());
+    let read = move |from: Option<&mut dyn Read>| {
+        let mut bytes = Vec::new();
+        let _ = from.map(|from| from.read_to_end(&mut bytes));
+        String::from_utf8_lossy(&bytes).into_owned()
+    };
+    let out = thread::spawn(move || read(stdout.as_mut().map(|pipe| pipe as &mut dyn Read)));
+    let err = thread::spawn(move || read(stderr.as_mut().map(|pipe| pipe as &mut dyn Read)));
+    let begun = Instant::now();
+    let status = loop {
+        if let Some(status) = child.try_wait()? {
+            break Some(status);
+        }
+        if begun.elapsed() > Duration::from_secs(seconds) {
+            // The whole group: cargo, the test, and what that started.
+            let group = format!("-{}", child.id());
+            Command::new("kill").args(["-KILL", "--", &group]).status()?;
+            child.wait()?;
+            break None;
+        }
+        thread::sleep(Duration::from_millis(20));
+    };
+    let text = [out.join(), err.join()].map(Result::unwrap_or_default).join("\n");
+    Ok(match status {
+        None => Verdict::Hangs,
+        Some(status) if status.success() => Verdict::Passed,
+        Some(_) if text.contains("error: could not compile") => Verdict::Broken(text),
+        Some(_) => Verdict::Found(fewest_seeds(&text)),
+    })
+}
+
+/// Of the scenarios that failed, the one that needed the fewest seeds.
+fn fewest_seeds(text: &str) -> Option<u64> {
+    let seeds = text.split("replay with DRIFT_SIM_SEED=").skip(1);
+    let number = |text: &str| -> Option<u64> {
+        text.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
+    };
+    seeds.filter_map(number).min().map(|seed| seed + 1)
+}
