@@ -197,9 +197,7 @@ nothing: /* `idle_turn` */
 #ifndef BREAK_3
     look();
 #endif
-#ifdef STAYS_SEARCHING
     saw_work = work;
-#endif
 #ifndef BREAK_4 /* a sleeper that does not look at its inbox */
     if
     :: !work && inbox[me] > 0 -> work = true
@@ -223,20 +221,22 @@ end_in_bed:
     fi;
     sleeping--; /* wake_up */
     if
-    :: atomic { asleep[me] -> asleep[me] = false }
+    :: atomic { asleep[me] -> asleep[me] = false };
+       if
+#ifdef BREAK_8 /* a sleeper that saw work does not search for it */
+       :: saw_work = false
+#else
+       :: saw_work -> saw_work = false; atomic { searching++; searches = true } /* search_on */
+       :: else
+#endif
+       fi
     :: else ->
 #ifndef BREAK_6 /* a woken carrier that does not count itself again */
        sleeping++; /* was_woken */
 #endif
+       saw_work = false;
        searches = true
     fi;
-#ifdef STAYS_SEARCHING /* see README.md, "Open" */
-    if
-    :: saw_work && !searches -> atomic { searching++; searches = true }
-    :: else
-    fi;
-    saw_work = false;
-#endif
     goto turn;
 
 found_work:

@@ -161,7 +161,7 @@ inline serve() {
        atomic { got = event; event = false };
        poller_dozes = false;
        poller = 0;
-#ifdef SERVE_HANDS_ON /* see README.md, "Open" */
+#ifndef BREAK_9 /* who served the poller in passing does not hand on */
        hand_on();
 #endif
        if
@@ -228,7 +228,7 @@ inline plan() {
 }
 
 proctype Carrier(byte me) {
-    bool searches, runs, polls, deputizes, sees, dozes, got, stays;
+    bool searches, runs, polls, deputizes, sees, dozes, got, stays, saw_work;
     byte v, found;
 
     if
@@ -323,7 +323,8 @@ turn: /* `next` */
     fi;
 #endif
     if
-    :: stays || has_work -> stays = false
+    :: atomic { has_work -> saw_work = true; stays = false }
+    :: atomic { stays && !has_work -> stays = false }
     :: else ->
 bed:   in_bed[me] = true;
 end_in_bed:
@@ -338,7 +339,13 @@ end_in_bed:
 #if DEADLINES > 0
     atomic { sees = false; sleeping_until[me] = 0 };
 #endif
-    atomic { ticks[me] = false; searches = !asleep[me]; asleep[me] = false }; /* take_sleeper */
+    atomic { /* `take_sleeper`; who saw work searches for it */
+        ticks[me] = false;
+        searching = searching + (asleep[me] && saw_work);
+        searches = (!asleep[me] || saw_work);
+        asleep[me] = false;
+        saw_work = false
+    };
     if
     :: polls ->
        poller_dozes = false;
