@@ -1,10 +1,10 @@
 //! A process whose system calls the kernel refuses: seccomp(2).
 //!
-//! | refusal                | which calls                                  | answered by                 |
-//! |------------------------|----------------------------------------------|-----------------------------|
-//! | [`refuse`]             | all of that kind, from now on                | the filter                  |
-//! | [`answer`]             | one after the other, as a list says          | a handler of SIGSYS         |
-//! | [`limit`]              | what goes above a limit of the process       | the kernel, see setrlimit(2)|
+//! | refusal     | which calls                             | answered by                     |
+//! |-------------|-----------------------------------------|---------------------------------|
+//! | [`refuse`]  | all of that kind, from now on           | the filter                      |
+//! | [`answer`]  | one after the other, as a list says     | a handler of SIGSYS             |
+//! | [`limit`]   | what goes above a limit of the process  | the kernel, see setrlimit(2)    |
 //!
 //! A filter is for the calling thread and all that it starts, for ever: so whoever wants one is
 //! [`alone`] in a process.
@@ -26,13 +26,13 @@ use libc::{BPF_ABS, BPF_JEQ, BPF_JMP, BPF_K, BPF_LD, BPF_RET, BPF_W};
 /// Names the test that a process is for.
 const ALONE: &str = "DRIFT_PAL_ALONE";
 
-/// Runs `body` in a process of its own: this program again, with the test `name` of `refused.rs`.
+/// Runs `body` in a process of its own: this program again, with the test `name` only.
 pub fn alone(name: &str, body: impl FnOnce()) {
     if env::var_os(ALONE).is_some() {
         return body();
     }
     let mut again = Command::new(env::current_exe().unwrap());
-    again.args(["--exact", &format!("refused::{name}"), "--nocapture"]).env(ALONE, "1");
+    again.args(["--exact", name, "--nocapture"]).env(ALONE, "1");
     let output = match again.output() {
         // Under an emulator, which does not start what it can run.
         Err(error) if error.raw_os_error() == Some(libc::ENOEXEC) => return,

@@ -2,8 +2,7 @@
 //!
 //! | refused                                     | comes to                                       |
 //! |---------------------------------------------|------------------------------------------------|
-//! | descriptors, address space                  | no host, no runtime, no stack; later there is  |
-//! | a thread, the memory of its signal stack    | `Failed` from the submit, which changed nothing |
+//! | descriptors                                 | no host; later there is                        |
 //! | the new guard                               | the old one, and its limit                     |
 //! | memory for a guard just now                 | no stack just now                              |
 //! | epoll_pwait2(2), getrandom(2)               | what there was before them                     |
@@ -18,51 +17,25 @@
 use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::panic::{self, AssertUnwindSafe};
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Barrier, Mutex, mpsc};
+use std::sync::mpsc;
 use std::time::Duration;
 use std::{fs, io, thread};
 
-use drift_core::error::ConcurrencyError;
 use drift_core::platform::{
-    Armed, CarrierId, Events, Interest, Platform, PlatformError, Source, StackClass,
+    Armed, CarrierId, Events, Interest, Platform, PlatformError, StackClass,
 };
-use drift_core::runtime::Runtime;
-use drift_core::sched::policy::ExecutorPolicy;
-use drift_core::sched::shutdown::Shutdown;
-use drift_core::task::{Entry, Handle, Payload};
-use drift_core::time::{Instant, MILLISECOND};
-use drift_pal::{Host, process};
-use libc::{EAGAIN, EEXIST, EFAULT, EINTR, EINVAL, EMFILE, ENOENT, ENOMEM, ENOSYS, EPERM, ESRCH};
+use drift_core::time::MILLISECOND;
+use drift_pal::Host;
+use libc::{EAGAIN, EEXIST, EFAULT, EINTR, EINVAL, EMFILE, ENOENT, ENOMEM, ENOSYS, EPERM};
 
-use super::filter::{Alarms, alone, answer, answers_given, every, limit, refuse, with};
+use super::filter::{alone, answer, answers_given, every, limit, refuse, with};
 use super::{poll_now, source, take};
 
 /// `MADV_GUARD_INSTALL`, include/uapi/asm-generic/mman-common.h.
 const GUARD_INSTALL: u32 = 102;
 
-const fn code(errno: i32) -> PlatformError {
+pub const fn code(errno: i32) -> PlatformError {
     PlatformError::Code(errno as u32)
-}
-
-/// Virtual threads of these tests that ran, and that were dropped instead.
-static RAN: AtomicU32 = AtomicU32::new(0);
-static DROPPED: AtomicU32 = AtomicU32::new(0);
-
-unsafe fn run(_: *mut Payload) {
-    RAN.fetch_add(1, Ordering::SeqCst);
-}
-
-unsafe fn discard(_: *mut Payload) {
-    DROPPED.fetch_add(1, Ordering::SeqCst);
-}
-
-fn spawn(runtime: &'static Runtime) -> Result<Handle, PlatformError> {
-    runtime.spawn(Entry { run, discard, payload: [0; 7] }, StackClass::K64)
-}
-
-fn new_runtime() -> &'static Runtime {
-    Runtime::new(Host::new().unwrap(), 0).unwrap()
 }
 
 /// The descriptors of this process that are such a file, as /proc names it.
@@ -88,7 +61,7 @@ fn panic_of(body: impl FnOnce()) -> String {
 
 #[test]
 fn without_a_random_word_there_is_the_clock() {
-    alone("without_a_random_word_there_is_the_clock", || {
+    alone("refused::without_a_random_word_there_is_the_clock", || {
         let host = Host::new().unwrap();
         refuse(&[every(libc::SYS_getrandom)], EAGAIN);
         assert_ne!(host.entropy(), host.entropy());
@@ -109,14 +82,14 @@ fn sleep_without_the_fine_wait(errno: i32) {
 
 #[test]
 fn a_kernel_without_the_fine_wait_has_the_coarse_one() {
-    alone("a_kernel_without_the_fine_wait_has_the_coarse_one", || {
+    alone("refused::a_kernel_without_the_fine_wait_has_the_coarse_one", || {
         sleep_without_the_fine_wait(ENOSYS);
     });
 }
 
 #[test]
 fn a_sandbox_without_the_fine_wait_has_the_coarse_one() {
-    alone("a_sandbox_without_the_fine_wait_has_the_coarse_one", || {
+    alone("refused::a_sandbox_without_the_fine_wait_has_the_coarse_one", || {
         sleep_without_the_fine_wait(EPERM);
     });
 }
@@ -134,14 +107,14 @@ fn arm_with(answers: &[i32]) -> Result<Armed, PlatformError> {
 
 #[test]
 fn an_arming_that_was_overtaken_is_tried_again() {
-    alone("an_arming_that_was_overtaken_is_tried_again", || {
+    alone("refused::an_arming_that_was_overtaken_is_tried_again", || {
         assert_eq!(arm_with(&[ENOENT, EEXIST, 0]), Ok(Armed::Again));
     });
 }
 
 #[test]
 fn an_arming_that_is_always_overtaken_says_so() {
-    alone("an_arming_that_is_always_overtaken_says_so", || {
+    alone("refused::an_arming_that_is_always_overtaken_says_so", || {
         let answers = [[ENOENT, EEXIST]; 4].concat();
         assert_eq!(arm_with(&answers), Err(code(EAGAIN)));
     });
@@ -149,14 +122,14 @@ fn an_arming_that_is_always_overtaken_says_so() {
 
 #[test]
 fn an_arming_without_memory_says_so() {
-    alone("an_arming_without_memory_says_so", || {
+    alone("refused::an_arming_without_memory_says_so", || {
         assert_eq!(arm_with(&[ENOENT, ENOMEM]), Err(code(ENOMEM)));
     });
 }
 
 #[test]
 fn a_look_is_repeated_after_a_signal_and_not_after_an_error() {
-    alone("a_look_is_repeated_after_a_signal_and_not_after_an_error", || {
+    alone("refused::a_look_is_repeated_after_a_signal_and_not_after_an_error", || {
         let host = Host::new().unwrap();
         let (near, _far) = UnixStream::pair().unwrap();
         answer(every(libc::SYS_ppoll), &[EINTR, EINTR, ENOMEM].map(|errno| -i64::from(errno)));
@@ -167,7 +140,7 @@ fn a_look_is_repeated_after_a_signal_and_not_after_an_error() {
 
 #[test]
 fn a_bell_that_is_full_rings() {
-    alone("a_bell_that_is_full_rings", || {
+    alone("refused::a_bell_that_is_full_rings", || {
         let host = Host::new().unwrap();
         let bell = descriptor("anon_inode:[eventfd]");
         let (asleep, awake) = mpsc::channel();
@@ -193,7 +166,7 @@ fn a_bell_that_is_full_rings() {
 
 #[test]
 fn a_poller_that_the_program_closed_is_told_in_a_panic() {
-    alone("a_poller_that_the_program_closed_is_told_in_a_panic", || {
+    alone("refused::a_poller_that_the_program_closed_is_told_in_a_panic", || {
         let host = Host::new().unwrap();
         drop(descriptor("anon_inode:[eventpoll]"));
         let said = panic_of(|| drop(poll_now(host)));
@@ -203,7 +176,7 @@ fn a_poller_that_the_program_closed_is_told_in_a_panic() {
 
 #[test]
 fn a_bell_that_the_program_closed_is_told_in_a_panic() {
-    alone("a_bell_that_the_program_closed_is_told_in_a_panic", || {
+    alone("refused::a_bell_that_the_program_closed_is_told_in_a_panic", || {
         let host = Host::new().unwrap();
         let sleeper = || host.carrier_sleep(CarrierId(0), None, Some(&mut Events::new()));
         thread::spawn(sleeper);
@@ -216,7 +189,7 @@ fn a_bell_that_the_program_closed_is_told_in_a_panic() {
 
 #[test]
 fn without_descriptors_there_is_no_host_and_with_them_there_is() {
-    alone("without_descriptors_there_is_no_host_and_with_them_there_is", || {
+    alone("refused::without_descriptors_there_is_no_host_and_with_them_there_is", || {
         // Poller, bell, and one for a moment while guards are probed.
         let free = [(); 3].map(|()| fs::File::open("/dev/null").unwrap());
         let free = free.map(|file| file.as_raw_fd() as u64);
@@ -230,79 +203,6 @@ fn without_descriptors_there_is_no_host_and_with_them_there_is() {
             assert!(super::open_descriptors().len() == open || refusal.is_none(), "left open");
         }
         poll_now(Host::new().unwrap());
-    });
-}
-
-#[test]
-fn without_address_space_there_is_no_runtime_and_with_it_there_is() {
-    alone("without_address_space_there_is_no_runtime_and_with_it_there_is", || {
-        let host = Host::new().unwrap();
-        let before = limit(libc::RLIMIT_AS, 1 << 20);
-        let hosts = Host::new().err();
-        let runtimes = Runtime::new(host, 0).err();
-        let processes = process::runtime().err();
-        let stacks = StackClass::ALL.map(|class| host.stack_reserve(class));
-        limit(libc::RLIMIT_AS, before);
-        assert_eq!((hosts, runtimes), (Some(code(ENOMEM)), Some(code(ENOMEM))));
-        assert_eq!(processes, Some(code(ENOMEM)));
-        assert_eq!(stacks, [Err(code(ENOMEM)); 4]);
-        StackClass::ALL.into_iter().for_each(|class| drop(take(host, class)));
-        let runtime = process::runtime().unwrap();
-        let task = spawn(runtime).unwrap();
-        runtime.default_executor().submit(task).unwrap();
-        assert!(runtime.join(task, Instant::FAR));
-    });
-}
-
-#[test]
-fn a_spawn_without_address_space_is_refused_and_leaves_nothing() {
-    alone("a_spawn_without_address_space_is_refused_and_leaves_nothing", || {
-        let runtime = new_runtime();
-        let before = limit(libc::RLIMIT_AS, 1 << 20);
-        let refused = (0..100).map(|_| spawn(runtime)).collect::<Vec<_>>();
-        limit(libc::RLIMIT_AS, before);
-        assert!(refused.iter().all(|spawned| *spawned == Err(code(ENOMEM))));
-        let task = spawn(runtime).unwrap();
-        runtime.default_executor().submit(task).unwrap();
-        assert!(runtime.join(task, Instant::FAR));
-    });
-}
-
-/// No carrier can be started: a submit says why, and the virtual thread is as it was.
-fn submit_without_carriers(refusal: i32) {
-    let runtime = new_runtime();
-    let others = runtime.create_executor(ExecutorPolicy::DEFAULT).unwrap();
-    let task = spawn(runtime).unwrap();
-    let answer = thread::scope(|scope| {
-        // The filter is this thread's, and stays there.
-        let submit = scope.spawn(|| {
-            refuse(&[every(libc::SYS_clone), every(libc::SYS_clone3)], EAGAIN);
-            refuse(&[with(libc::SYS_mprotect, 2, libc::PROT_NONE as u32)], refusal);
-            [runtime.default_executor(), others, others].map(|on| on.submit(task))
-        });
-        submit.join().unwrap()
-    });
-    assert_eq!(answer, [Err(ConcurrencyError::Failed(code(refusal))); 3]);
-    assert_eq!((RAN.load(Ordering::SeqCst), DROPPED.load(Ordering::SeqCst)), (0, 0));
-    others.submit(task).unwrap();
-    assert!(runtime.join(task, Instant::FAR));
-    assert_eq!((RAN.load(Ordering::SeqCst), DROPPED.load(Ordering::SeqCst)), (1, 0));
-    let dropped = spawn(runtime).unwrap();
-    runtime.abandon(dropped);
-    assert_eq!(DROPPED.load(Ordering::SeqCst), 1);
-}
-
-#[test]
-fn a_submit_without_a_thread_is_refused_and_changes_nothing() {
-    alone("a_submit_without_a_thread_is_refused_and_changes_nothing", || {
-        submit_without_carriers(EAGAIN);
-    });
-}
-
-#[test]
-fn a_submit_without_a_signal_stack_is_refused_and_changes_nothing() {
-    alone("a_submit_without_a_signal_stack_is_refused_and_changes_nothing", || {
-        submit_without_carriers(ENOMEM);
     });
 }
 
@@ -331,7 +231,7 @@ fn limit_of(host: &Host) -> usize {
 
 #[test]
 fn a_kernel_without_guard_markers_guards_by_mappings_and_says_how_many() {
-    alone("a_kernel_without_guard_markers_guards_by_mappings_and_says_how_many", || {
+    alone("refused::a_kernel_without_guard_markers_guards_by_mappings_and_says_how_many", || {
         refuse(&[with(libc::SYS_madvise, 2, GUARD_INSTALL)], EINVAL);
         let host = Host::new().unwrap();
         for class in StackClass::ALL {
@@ -346,7 +246,7 @@ fn a_kernel_without_guard_markers_guards_by_mappings_and_says_how_many() {
 
 #[test]
 fn without_proc_the_number_of_guards_is_the_kernels_default() {
-    alone("without_proc_the_number_of_guards_is_the_kernels_default", || {
+    alone("refused::without_proc_the_number_of_guards_is_the_kernels_default", || {
         refuse(&[with(libc::SYS_madvise, 2, GUARD_INSTALL)], EINVAL);
         refuse(&[every(libc::SYS_openat)], ENOENT);
         assert_eq!(limit_of(Host::new().unwrap()), 65_530 / 2 - 1024);
@@ -355,7 +255,7 @@ fn without_proc_the_number_of_guards_is_the_kernels_default() {
 
 #[test]
 fn a_reserve_that_is_refused_is_not_counted() {
-    alone("a_reserve_that_is_refused_is_not_counted", || {
+    alone("refused::a_reserve_that_is_refused_is_not_counted", || {
         refuse(&[with(libc::SYS_madvise, 2, GUARD_INSTALL)], EINVAL);
         let host = Host::new().unwrap();
         let before = limit(libc::RLIMIT_AS, 1 << 20);
@@ -378,7 +278,7 @@ fn a_reserve_that_is_refused_is_not_counted() {
 /// Refused once, granted in name later: the stack is the same, and whole.
 #[test]
 fn a_stack_whose_guard_is_refused_is_had_later() {
-    alone("a_stack_whose_guard_is_refused_is_had_later", || {
+    alone("refused::a_stack_whose_guard_is_refused_is_had_later", || {
         let host = Host::new().unwrap();
         host.stack_reserve(StackClass::M1).unwrap();
         let answers = [-i64::from(ENOMEM), -i64::from(EAGAIN), 0];
@@ -403,7 +303,7 @@ fn a_stack_whose_guard_is_refused_is_had_later() {
 
 #[test]
 fn a_class_has_four_million_stacks_and_says_so() {
-    alone("a_class_has_four_million_stacks_and_says_so", || {
+    alone("refused::a_class_has_four_million_stacks_and_says_so", || {
         let host = Host::new().unwrap();
         let mut reserved = 0;
         let refusal = loop {
@@ -420,84 +320,5 @@ fn a_class_has_four_million_stacks_and_says_so() {
             PlatformError::Limit { limit, .. } => assert_eq!(limit, reserved),
             other => assert_eq!(other, code(ENOMEM)),
         }
-    });
-}
-
-#[test]
-fn a_thread_that_is_slow_to_go_is_waited_for() {
-    alone("a_thread_that_is_slow_to_go_is_waited_for", || {
-        let runtime = new_runtime();
-        let executor = runtime.create_executor(ExecutorPolicy::DEFAULT).unwrap();
-        let task = spawn(runtime).unwrap();
-        executor.submit(task).unwrap();
-        // There for 150 looks, and then gone.
-        let answers = [vec![0; 150], vec![-i64::from(ESRCH)]].concat();
-        answer(every(libc::SYS_tgkill), &answers);
-        let handle = runtime.executor_handle(executor);
-        runtime.shutdown(handle, Shutdown::Drain, Instant::FAR).unwrap();
-        assert_eq!(answers_given(), 151);
-        assert!(runtime.join(task, Instant::FAR));
-    });
-}
-
-#[test]
-fn the_first_callers_get_one_runtime() {
-    alone("the_first_callers_get_one_runtime", || {
-        let together = Barrier::new(8);
-        let found = Mutex::new(Vec::new());
-        thread::scope(|scope| {
-            for _ in 0..8 {
-                scope.spawn(|| {
-                    together.wait();
-                    let runtime = process::runtime().unwrap();
-                    found.lock().unwrap().push(std::ptr::from_ref(runtime).addr());
-                });
-            }
-        });
-        let mut found = found.into_inner().unwrap();
-        found.dedup();
-        assert_eq!(found.len(), 1);
-    });
-}
-
-/// Every wait of the runtime, under a storm of signals that interrupt it.
-#[test]
-fn signals_that_restart_nothing_end_no_wait() {
-    alone("signals_that_restart_nothing_end_no_wait", || {
-        let runtime = new_runtime();
-        let host = runtime.platform();
-        let policy = ExecutorPolicy { min_threads: 2, max_threads: 2, ..ExecutorPolicy::DEFAULT };
-        let executor = runtime.create_executor(policy).unwrap();
-        let (near, far) = UnixStream::pair().unwrap();
-        near.set_nonblocking(true).unwrap();
-        let _alarms = Alarms::begin();
-        for _ in 0..200 {
-            let task = spawn(runtime).unwrap();
-            executor.submit(task).unwrap();
-            assert!(runtime.join(task, Instant::FAR));
-            let until = host.now() + MILLISECOND / 2;
-            // Parks nobody, as this is no virtual thread: it blocks.
-            let word = drift_core::prim::AtomicU32::new(0);
-            while host.now() < until {
-                host.thread_wait(&word, 0, Some(until));
-            }
-        }
-        let other = Host::new().unwrap();
-        for token in 0..50 {
-            let until = other.now() + MILLISECOND;
-            other.carrier_sleep(CarrierId(0), Some(until), None);
-            assert!(other.now() >= until, "early on the futex");
-            let until = other.now() + MILLISECOND;
-            other.carrier_sleep(CarrierId(0), Some(until), Some(&mut Events::new()));
-            assert!(other.now() >= until, "early in the poller");
-            other.io_arm(Source(near.as_raw_fd() as u32), token, Interest::WRITE).unwrap();
-            let mut events = Events::new();
-            other.carrier_sleep(CarrierId(0), None, Some(&mut events));
-            assert_eq!(events[0].token, token);
-            assert!(other.io_poll(source(&far), Interest::WRITE).is_ok());
-        }
-        let handle = runtime.executor_handle(executor);
-        runtime.shutdown(handle, Shutdown::Drain, Instant::FAR).unwrap();
-        assert_eq!(RAN.load(Ordering::SeqCst), 200);
     });
 }
