@@ -6,7 +6,7 @@
 //! Source: `sanitizer/common_interface_defs.h`, `sanitizer/tsan_interface.h`, and `valgrind.h`.
 //!
 //! # Unsafe
-//! Invariant of `#![allow(unsafe_code)]`: a symbol that is there has the type that its header gives.
+//! Invariant of `#![allow(unsafe_code)]`: a symbol that is there has the type of its header.
 #![allow(unsafe_code)]
 
 use core::ffi::c_void;
@@ -154,13 +154,16 @@ unsafe fn depart(place: *const Departure) {
 #[cfg(target_pointer_width = "64")]
 const _: () = assert!(core::mem::offset_of!(Departure, to) == 56);
 
-/// AddressSanitizer, after a switch, on the new stack, with what was saved when that was left; where
-/// the old stack lies, as `(bottom, size)`.
-pub fn finish_switch(saved: Opaque) -> (usize, usize) {
+/// AddressSanitizer, after a switch, on the new stack, with what was saved when that was left;
+/// where the old stack lies, as `(bottom, size)`.
+///
+/// # Safety
+/// `saved` was saved by the [`Departure`] from this stack, or is null for a new one.
+pub unsafe fn finish_switch(saved: Opaque) -> (usize, usize) {
     type Finish = unsafe extern "C" fn(Opaque, *mut *const c_void, *mut usize);
     let (mut bottom, mut size) = (core::ptr::null(), 0);
     if let Some(finish) = tool!(__sanitizer_finish_switch_fiber as Finish) {
-        // SAFETY: `saved` comes from `start_switch`, and the locals are there.
+        // SAFETY: the caller's; the locals are there.
         unsafe { finish(saved, &raw mut bottom, &raw mut size) };
     }
     (bottom.expose_provenance(), size)
@@ -196,10 +199,13 @@ pub fn new_context() -> Opaque {
 }
 
 /// ThreadSanitizer: `context` is over, and does not run.
-pub fn end_context(context: Opaque) {
+///
+/// # Safety
+/// It was made by [`new_context`], and ends once.
+pub unsafe fn end_context(context: Opaque) {
     type Destroy = unsafe extern "C" fn(Opaque);
     if let Some(destroy) = tool!(__tsan_destroy_fiber as Destroy) {
-        // SAFETY: made by `new_context`, once.
+        // SAFETY: the caller's.
         unsafe { destroy(context) };
     }
 }

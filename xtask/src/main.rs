@@ -9,6 +9,7 @@ mod dist;
 mod header;
 mod mutants;
 mod nightly;
+mod sanitize;
 mod sim;
 mod soak;
 mod step;

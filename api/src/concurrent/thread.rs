@@ -66,7 +66,10 @@ impl Thread {
 
 impl fmt::Debug for Thread {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Thread").field("id", &self.id()).field("name", &self.name()).finish()
+        f.debug_struct("Thread")
+            .field("id", &format_args!("{:#x}", self.id()))
+            .field("name", &self.name())
+            .finish()
     }
 }
 

@@ -101,8 +101,17 @@ macro_rules! select {
         };
         selected
     }};
+    (@ $($rest:tt)*) => {
+        ::core::compile_error!(
+            "an arm of `select!` is `recv(from) -> pattern => body` or `send(to, value) -> pattern \
+             => body`; `after(time)`, `until(instant)` or `default` may come last"
+        )
+    };
     (recv $($arms:tt)*) => { $crate::select!(@ [] 0usize; recv $($arms)*) };
     (send $($arms:tt)*) => { $crate::select!(@ [] 0usize; send $($arms)*) };
+    ($($other:tt)*) => {
+        ::core::compile_error!("`select!` begins with an arm `recv(..)` or `send(..)`")
+    };
 }
 
 /// How long a `select!` waits.

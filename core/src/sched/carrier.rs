@@ -101,7 +101,7 @@ pub(super) struct Own {
 
 impl Own {
     /// The next `random`: Marsaglia, "Xorshift RNGs", 2003.
-    fn draw(&mut self) {
+    pub(super) fn draw(&mut self) {
         self.random ^= self.random << 13;
         self.random ^= self.random >> 17;
         self.random ^= self.random << 5;

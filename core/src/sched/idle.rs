@@ -11,7 +11,9 @@
 //! | a sleeper   | sets its flag, counts itself; looks at all queues again; sleeps only if     |
 //! |             | they are empty                                                              |
 //! | the same,   | uncounts itself, takes its flag back; if a pusher took it first, counts     |
-//! | awake       | itself again (the pusher uncounted it) and is the searcher                  |
+//! | awake       | itself again (the pusher uncounted it) and is the searcher; if it took its  |
+//! |             | flag back because it saw something, it is a searcher again: who pushed that |
+//! |             | relied on one                                                               |
 //! | a searcher  | found something: gives up `searching`; if it was the last, and there is     |
 //! |             | more, does what a pusher does after its push                                |
 //! | a searcher  | found nothing: becomes a sleeper                                            |
@@ -52,7 +54,11 @@
 //! A carrier that gets work, or ends, hands on: it wakes a lookout that dozes; if there is no
 //! lookout at all, it wakes any sleeper, who will take the poller. A sleeper without a role looks
 //! once more, after its `asleep` flag is set, whether the poller is free; the one who hands on has
-//! left the poller before it looks for flags. All of this is SeqCst: one sees the other.
+//! left the poller before it looks for flags. A busy carrier that serves the poller in passing
+//! holds the role for that long, and hands on when it leaves. All of this is SeqCst: one sees the
+//! other.
+//!
+//! Both halves are also models that are checked exhaustively: `docs/models`.
 
 use crate::prim::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use crate::time::MILLISECOND;
@@ -160,6 +166,11 @@ impl Idle {
     /// A sleeper uncounts itself, before it takes its flag back.
     pub(crate) fn wake_up(&self) {
         self.0.fetch_sub(SLEEPING, Ordering::SeqCst);
+    }
+
+    /// A sleeper that saw work searches for it, however many do.
+    pub(crate) fn search_on(&self) {
+        self.0.fetch_add(SEARCHING, Ordering::SeqCst);
     }
 
     /// A pusher had the flag first, and has uncounted the sleeper too.

@@ -94,10 +94,8 @@ impl Carrier {
         let active = executor.active.load(Ordering::Relaxed);
         let may = self.own(|own| {
             own.searching = own.searching || executor.idle.begin_search(active);
-            // Xorshift (Marsaglia 2003): thieves start at different victims.
-            own.random ^= own.random << 13;
-            own.random ^= own.random >> 17;
-            own.random ^= own.random << 5;
+            // Thieves start at different victims.
+            own.draw();
             own.searching.then_some(own.random)
         })?;
         self.rob(may)

@@ -26,6 +26,8 @@ impl Carrier {
             let mut events = Events::new();
             runtime.platform().carrier_sleep(self.id(), Some(Instant::ZERO), Some(&mut events));
             poller.leave();
+            // Who left a role meanwhile took this carrier for the lookout.
+            runtime.hand_on();
             for event in events {
                 reactor::deliver(runtime, event);
             }
@@ -112,7 +114,8 @@ impl Carrier {
         let until = hint.min(self.plan(polls, deputizes));
         self.sleeping_until.store(until.0, Ordering::SeqCst);
         let is_missed = !polls && !deputizes && runtime.lookout.poller.is_free();
-        if !executor.has_work() && self.inbox.is_empty() && !is_missed {
+        let sees_work = executor.has_work();
+        if !sees_work && self.inbox.is_empty() && !is_missed {
             let until = (until != Instant::FAR).then_some(until);
             runtime.platform().carrier_sleep(self.id(), until, polls.then_some(&mut *events));
         }
@@ -121,6 +124,9 @@ impl Carrier {
         if !self.take_sleeper() {
             // Who took it counts this carrier as searching.
             executor.idle.was_woken();
+            self.own(|own| own.searching = true);
+        } else if sees_work {
+            executor.idle.search_on();
             self.own(|own| own.searching = true);
         }
         if polls {

@@ -1,13 +1,13 @@
 //! What sanitizers and valgrind are told of stacks and switches, with feature `sanitize`.
 //!
-//! | where                                     | is told                                           |
-//! |-------------------------------------------|---------------------------------------------------|
-//! | a virtual thread gets its stack           | that it lies there, and is clean                  |
-//! | the carrier switches into it              | `enter`                                           |
-//! | the virtual thread, when it runs (again)  | `entered`: also where the carrier's stack lies    |
-//! | the virtual thread switches out           | `leave`; for the last time, if it ends            |
-//! | the carrier, when it runs again           | `back`                                            |
-//! | the stack is given back                   | that it is none any more                          |
+//! | where                                    | is told                                         |
+//! |------------------------------------------|-------------------------------------------------|
+//! | a virtual thread gets its stack          | that it lies there, and is clean                |
+//! | the carrier switches into it             | `enter`                                         |
+//! | the virtual thread, when it runs (again) | `entered`: also where the carrier's stack lies  |
+//! | the virtual thread switches out          | `leave`; for the last time, if it ends          |
+//! | the carrier, when it runs again          | `back`                                          |
+//! | the stack is given back                  | that it is none any more                        |
 //!
 //! Without the feature all of this is a switch and nothing else.
 //!
@@ -67,7 +67,8 @@ mod real {
 
         /// It has ended, and does not run.
         pub(crate) fn end(self) {
-            sanitize::end_context(self.context);
+            // SAFETY: made in `begin`, and this is the end.
+            unsafe { sanitize::end_context(self.context) };
             sanitize::deregister_stack(self.number);
         }
     }
@@ -120,12 +121,14 @@ mod real {
 
         #[inline]
         pub(crate) fn back(&mut self) {
-            sanitize::finish_switch(self.fake);
+            // SAFETY: saved when this thread entered the one that it left now.
+            unsafe { sanitize::finish_switch(self.fake) };
         }
 
         #[inline]
         pub(crate) fn entered(&mut self, task: &OfTask) {
-            (self.bottom, self.size) = sanitize::finish_switch(task.fake);
+            // SAFETY: saved when this task left its stack last; null at first.
+            (self.bottom, self.size) = unsafe { sanitize::finish_switch(task.fake) };
         }
 
         /// Switches out of a virtual thread, for the last time if it `ends`.

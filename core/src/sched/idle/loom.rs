@@ -73,11 +73,14 @@ impl Model {
         self.asleep.store(true, Ordering::SeqCst);
         self.searches.store(false, Ordering::Relaxed);
         self.idle.fall_asleep(was_searching);
-        let waiting = self.queue.load(Ordering::SeqCst) + self.inbox.load(Ordering::SeqCst);
-        if waiting == 0 {
+        let sees_work = self.queue.load(Ordering::SeqCst) > 0;
+        if !sees_work && self.inbox.load(Ordering::SeqCst) == 0 {
             return true;
         }
-        self.wake_up();
+        if self.wake_up() && sees_work {
+            self.idle.search_on();
+            self.searches.store(true, Ordering::Relaxed);
+        }
         false
     }
 

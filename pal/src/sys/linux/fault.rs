@@ -105,7 +105,7 @@ fn say(report: &OverflowReport, address: usize) {
         line,
         "drift: stack overflow: virtual thread {handle:#x} ran out of its {kib} KiB \
          ({limit:#x}-{top:#x}, fault at {address:#x}); \
-         give it a larger stack class or less recursion"
+         give it a larger stack (Rust: Builder::stack_size) or less recursion"
     );
     // SAFETY: 2 is not -1; a closed one is refused by the kernel.
     let stderr = unsafe { BorrowedFd::borrow_raw(libc::STDERR_FILENO) };
