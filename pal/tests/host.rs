@@ -6,6 +6,13 @@
 #![allow(unsafe_code)]
 #![cfg(all(target_os = "linux", not(loom)))]
 
+#[path = "host/carriers.rs"]
+mod carriers;
+#[path = "host/filter.rs"]
+mod filter;
+#[path = "host/refused.rs"]
+mod refused;
+
 use std::fs::{self, File};
 use std::io::{self, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};

@@ -2,8 +2,9 @@
 //!
 //! Registrations are one-shot, because nobody tells us when a program closes its descriptor: an
 //! entry that has fired or whose file is gone costs nothing, and `arm` finds out which by trying.
-//! The bell is edge-triggered and never read, so ringing it is one write; its counter takes
-//! 2^64 - 2 of them.
+//! The bell is edge-triggered, so ringing it is one write, and nobody reads it: its counter takes
+//! 2^64 - 2 of them. If it is full nevertheless, because the program wrote into a number that is
+//! not its own, it is emptied first.
 //!
 //! # Safety
 //!
@@ -19,7 +20,7 @@ use drift_core::prim::{AtomicBool, Ordering};
 use drift_core::time::{Instant, MILLISECOND};
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, epoll, eventfd};
 use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-use rustix::io::{Errno, write};
+use rustix::io::{Errno, read, write};
 
 use super::clock;
 use super::errno::{code, raw};
@@ -147,9 +148,13 @@ impl Poller {
 
     /// Ends the wait that goes on, or the next.
     pub(crate) fn ring(&self) {
-        match write(&self.bell, &1_u64.to_ne_bytes()) {
-            Ok(8) => {}
-            other => panic!("somebody closed the runtime's eventfd: {other:?}"),
+        loop {
+            match write(&self.bell, &1_u64.to_ne_bytes()) {
+                Ok(8) => return,
+                // Full. Another who rings may empty it at the same time: it never blocks.
+                Err(Errno::AGAIN) => drop(read(&self.bell, &mut [0; 8])),
+                other => panic!("somebody closed the runtime's eventfd: {other:?}"),
+            }
         }
     }
 

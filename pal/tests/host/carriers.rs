@@ -1,0 +1,208 @@
+//! Carriers and the runtime where the kernel refuses or interrupts.
+//!
+//! | refused                                     | comes to                                       |
+//! |---------------------------------------------|------------------------------------------------|
+//! | address space                               | no runtime, no virtual thread; later there is  |
+//! | a thread, the memory of its signal stack    | `Failed` from the submit; nothing has changed  |
+//! | the end of a thread, for a while            | a wait for it                                  |
+//! | any wait, by signals                        | the same wait again                            |
+//!
+//! # Safety
+//! Invariant of `#![allow(unsafe_code)]`: entries have nothing in their payload.
+#![allow(unsafe_code)]
+
+use std::os::fd::AsRawFd as _;
+use std::os::unix::net::UnixStream;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Barrier, Mutex};
+use std::thread;
+
+use drift_core::error::ConcurrencyError;
+use drift_core::platform::{
+    CarrierId, Events, Interest, Platform, PlatformError, Source, StackClass,
+};
+use drift_core::runtime::Runtime;
+use drift_core::sched::policy::ExecutorPolicy;
+use drift_core::sched::shutdown::Shutdown;
+use drift_core::task::{Entry, Handle, Payload};
+use drift_core::time::{Instant, MILLISECOND};
+use drift_pal::{Host, process};
+use libc::{EAGAIN, ENOMEM, ESRCH};
+
+use super::filter::{Alarms, alone, answer, answers_given, every, limit, refuse, with};
+use super::refused::code;
+use super::{source, take};
+
+/// Virtual threads of these tests that ran, and that were dropped instead.
+static RAN: AtomicU32 = AtomicU32::new(0);
+static DROPPED: AtomicU32 = AtomicU32::new(0);
+
+unsafe fn run(_: *mut Payload) {
+    RAN.fetch_add(1, Ordering::SeqCst);
+}
+
+unsafe fn discard(_: *mut Payload) {
+    DROPPED.fetch_add(1, Ordering::SeqCst);
+}
+
+fn spawn(runtime: &'static Runtime) -> Result<Handle, PlatformError> {
+    runtime.spawn(Entry { run, discard, payload: [0; 7] }, StackClass::K64)
+}
+
+fn new_runtime() -> &'static Runtime {
+    Runtime::new(Host::new().unwrap(), 0).unwrap()
+}
+
+#[test]
+fn without_address_space_there_is_no_runtime_and_with_it_there_is() {
+    alone("carriers::without_address_space_there_is_no_runtime_and_with_it_there_is", || {
+        let host = Host::new().unwrap();
+        let before = limit(libc::RLIMIT_AS, 1 << 20);
+        let hosts = Host::new().err();
+        let runtimes = Runtime::new(host, 0).err();
+        let processes = process::runtime().err();
+        let stacks = StackClass::ALL.map(|class| host.stack_reserve(class));
+        limit(libc::RLIMIT_AS, before);
+        assert_eq!((hosts, runtimes), (Some(code(ENOMEM)), Some(code(ENOMEM))));
+        assert_eq!(processes, Some(code(ENOMEM)));
+        assert_eq!(stacks, [Err(code(ENOMEM)); 4]);
+        for class in StackClass::ALL {
+            assert_eq!(take(host, class).class, class);
+        }
+        let runtime = process::runtime().unwrap();
+        let task = spawn(runtime).unwrap();
+        runtime.default_executor().submit(task).unwrap();
+        assert!(runtime.join(task, Instant::FAR));
+    });
+}
+
+#[test]
+fn a_spawn_without_address_space_is_refused_and_leaves_nothing() {
+    alone("carriers::a_spawn_without_address_space_is_refused_and_leaves_nothing", || {
+        let runtime = new_runtime();
+        let before = limit(libc::RLIMIT_AS, 1 << 20);
+        let refused = (0..100).map(|_| spawn(runtime)).collect::<Vec<_>>();
+        limit(libc::RLIMIT_AS, before);
+        assert!(refused.iter().all(|spawned| *spawned == Err(code(ENOMEM))));
+        let task = spawn(runtime).unwrap();
+        runtime.default_executor().submit(task).unwrap();
+        assert!(runtime.join(task, Instant::FAR));
+    });
+}
+
+/// No carrier can be started: a submit says why, and the virtual thread is as it was.
+fn submit_without_carriers(refusal: i32) {
+    let runtime = new_runtime();
+    let others = runtime.create_executor(ExecutorPolicy::DEFAULT).unwrap();
+    let task = spawn(runtime).unwrap();
+    let answer = thread::scope(|scope| {
+        // The filter is this thread's, and stays there.
+        let submit = scope.spawn(|| {
+            refuse(&[every(libc::SYS_clone), every(libc::SYS_clone3)], EAGAIN);
+            refuse(&[with(libc::SYS_mprotect, 2, libc::PROT_NONE as u32)], refusal);
+            [runtime.default_executor(), others, others].map(|on| on.submit(task))
+        });
+        submit.join().unwrap()
+    });
+    assert_eq!(answer, [Err(ConcurrencyError::Failed(code(refusal))); 3]);
+    assert_eq!((RAN.load(Ordering::SeqCst), DROPPED.load(Ordering::SeqCst)), (0, 0));
+    others.submit(task).unwrap();
+    assert!(runtime.join(task, Instant::FAR));
+    assert_eq!((RAN.load(Ordering::SeqCst), DROPPED.load(Ordering::SeqCst)), (1, 0));
+    let dropped = spawn(runtime).unwrap();
+    runtime.abandon(dropped);
+    assert_eq!(DROPPED.load(Ordering::SeqCst), 1);
+}
+
+#[test]
+fn a_submit_without_a_thread_is_refused_and_changes_nothing() {
+    alone("carriers::a_submit_without_a_thread_is_refused_and_changes_nothing", || {
+        submit_without_carriers(EAGAIN);
+    });
+}
+
+#[test]
+fn a_submit_without_a_signal_stack_is_refused_and_changes_nothing() {
+    alone("carriers::a_submit_without_a_signal_stack_is_refused_and_changes_nothing", || {
+        submit_without_carriers(ENOMEM);
+    });
+}
+
+#[test]
+fn a_thread_that_is_slow_to_go_is_waited_for() {
+    alone("carriers::a_thread_that_is_slow_to_go_is_waited_for", || {
+        let runtime = new_runtime();
+        let executor = runtime.create_executor(ExecutorPolicy::DEFAULT).unwrap();
+        let task = spawn(runtime).unwrap();
+        executor.submit(task).unwrap();
+        // There for 150 looks, and then gone.
+        let answers = [vec![0; 150], vec![-i64::from(ESRCH)]].concat();
+        answer(every(libc::SYS_tgkill), &answers);
+        let handle = runtime.executor_handle(executor);
+        runtime.shutdown(handle, Shutdown::Drain, Instant::FAR).unwrap();
+        assert_eq!(answers_given(), 151);
+        assert!(runtime.join(task, Instant::FAR));
+    });
+}
+
+#[test]
+fn the_first_callers_get_one_runtime() {
+    alone("carriers::the_first_callers_get_one_runtime", || {
+        let together = Barrier::new(8);
+        let found = Mutex::new(Vec::new());
+        thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| {
+                    together.wait();
+                    let runtime = process::runtime().unwrap();
+                    found.lock().unwrap().push(std::ptr::from_ref(runtime).addr());
+                });
+            }
+        });
+        let mut found = found.into_inner().unwrap();
+        found.dedup();
+        assert_eq!(found.len(), 1);
+    });
+}
+
+/// Every wait of the runtime, under a storm of signals that interrupt it.
+#[test]
+fn signals_that_restart_nothing_end_no_wait() {
+    alone("carriers::signals_that_restart_nothing_end_no_wait", || {
+        let runtime = new_runtime();
+        let host = runtime.platform();
+        let policy = ExecutorPolicy { min_threads: 2, max_threads: 2, ..ExecutorPolicy::DEFAULT };
+        let executor = runtime.create_executor(policy).unwrap();
+        let (near, far) = UnixStream::pair().unwrap();
+        near.set_nonblocking(true).unwrap();
+        let _alarms = Alarms::begin();
+        for _ in 0..200 {
+            let task = spawn(runtime).unwrap();
+            executor.submit(task).unwrap();
+            assert!(runtime.join(task, Instant::FAR));
+            let until = host.now() + MILLISECOND / 2;
+            // Parks nobody, as this is no virtual thread: it blocks.
+            let word = drift_core::prim::AtomicU32::new(0);
+            while host.now() < until {
+                host.thread_wait(&word, 0, Some(until));
+            }
+        }
+        let other = Host::new().unwrap();
+        for token in 0..50 {
+            let until = other.now() + MILLISECOND;
+            other.carrier_sleep(CarrierId(0), Some(until), None);
+            assert!(other.now() >= until, "early on the futex");
+            let until = other.now() + MILLISECOND;
+            other.carrier_sleep(CarrierId(0), Some(until), Some(&mut Events::new()));
+            assert!(other.now() >= until, "early in the poller");
+            other.io_arm(Source(near.as_raw_fd() as u32), token, Interest::WRITE).unwrap();
+            let mut events = Events::new();
+            other.carrier_sleep(CarrierId(0), None, Some(&mut events));
+            assert_eq!(events[0].token, token);
+            assert!(other.io_poll(source(&far), Interest::WRITE).is_ok());
+        }
+        let handle = runtime.executor_handle(executor);
+        runtime.shutdown(handle, Shutdown::Drain, Instant::FAR).unwrap();
+        assert_eq!(RAN.load(Ordering::SeqCst), 200);
+    });
+}

@@ -1,0 +1,324 @@
+//! What the kernel may refuse, refused by the real one: each ends as a stated error or a retry.
+//!
+//! | refused                                     | comes to                                       |
+//! |---------------------------------------------|------------------------------------------------|
+//! | descriptors                                 | no host; later there is                        |
+//! | the new guard                               | the old one, and its limit                     |
+//! | memory for a guard just now                 | no stack just now                              |
+//! | epoll_pwait2(2), getrandom(2)               | what there was before them                     |
+//! | an epoll_ctl(2) that others overtake        | another try                                    |
+//! | a bell that is full                         | it is emptied, and rings                       |
+//! | poller or bell, closed by the program       | a panic that says so                           |
+//!
+//! # Safety
+//! Invariant of `#![allow(unsafe_code)]`: descriptors and memory of each test's own process.
+#![allow(unsafe_code)]
+
+use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::panic::{self, AssertUnwindSafe};
+use std::sync::mpsc;
+use std::time::Duration;
+use std::{fs, io, thread};
+
+use drift_core::platform::{
+    Armed, CarrierId, Events, Interest, Platform, PlatformError, StackClass,
+};
+use drift_core::time::MILLISECOND;
+use drift_pal::Host;
+use libc::{EAGAIN, EEXIST, EFAULT, EINTR, EINVAL, EMFILE, ENOENT, ENOMEM, ENOSYS, EPERM};
+
+use super::filter::{alone, answer, answers_given, every, limit, refuse, with};
+use super::{poll_now, source, take};
+
+/// `MADV_GUARD_INSTALL`, include/uapi/asm-generic/mman-common.h.
+const GUARD_INSTALL: u32 = 102;
+
+pub const fn code(errno: i32) -> PlatformError {
+    PlatformError::Code(errno as u32)
+}
+
+/// The descriptors of this process that are such a file, as /proc names it.
+fn descriptors(name: &str) -> Vec<i32> {
+    let is_one = |fd: &i32| {
+        fs::read_link(format!("/proc/self/fd/{fd}")).is_ok_and(|link| link.to_str() == Some(name))
+    };
+    super::open_descriptors().into_iter().filter(is_one).collect()
+}
+
+/// The only one.
+fn descriptor(name: &str) -> OwnedFd {
+    let all = descriptors(name);
+    assert_eq!(all.len(), 1, "{name}");
+    // SAFETY: it is open; the caller forgets this, or closes it on purpose.
+    unsafe { OwnedFd::from_raw_fd(all[0]) }
+}
+
+fn panic_of(body: impl FnOnce()) -> String {
+    let thrown = panic::catch_unwind(AssertUnwindSafe(body)).expect_err("it does not panic");
+    *thrown.downcast::<String>().expect("a panic with a text")
+}
+
+#[test]
+fn without_a_random_word_there_is_the_clock() {
+    alone("refused::without_a_random_word_there_is_the_clock", || {
+        let host = Host::new().unwrap();
+        refuse(&[every(libc::SYS_getrandom)], EAGAIN);
+        assert_ne!(host.entropy(), host.entropy());
+    });
+}
+
+fn sleep_without_the_fine_wait(errno: i32) {
+    let host = Host::new().unwrap();
+    refuse(&[every(libc::SYS_epoll_pwait2)], errno);
+    for span in [1, MILLISECOND / 2, 2 * MILLISECOND] {
+        let until = host.now() + span;
+        host.carrier_sleep(CarrierId(0), Some(until), Some(&mut Events::new()));
+        assert!(host.now() >= until, "early");
+    }
+    host.carrier_wake(CarrierId(0));
+    host.carrier_sleep(CarrierId(0), None, Some(&mut Events::new()));
+}
+
+#[test]
+fn a_kernel_without_the_fine_wait_has_the_coarse_one() {
+    alone("refused::a_kernel_without_the_fine_wait_has_the_coarse_one", || {
+        sleep_without_the_fine_wait(ENOSYS);
+    });
+}
+
+#[test]
+fn a_sandbox_without_the_fine_wait_has_the_coarse_one() {
+    alone("refused::a_sandbox_without_the_fine_wait_has_the_coarse_one", || {
+        sleep_without_the_fine_wait(EPERM);
+    });
+}
+
+/// Answers of epoll_ctl(2), in their order, and what comes of them.
+fn arm_with(answers: &[i32]) -> Result<Armed, PlatformError> {
+    let host = Host::new().unwrap();
+    let (near, _far) = UnixStream::pair().unwrap();
+    let answers: Vec<_> = answers.iter().map(|errno| -i64::from(*errno)).collect();
+    answer(every(libc::SYS_epoll_ctl), &answers);
+    let armed = host.io_arm(source(&near), 1, Interest::READ);
+    assert_eq!(answers_given(), answers.len());
+    armed
+}
+
+#[test]
+fn an_arming_that_was_overtaken_is_tried_again() {
+    alone("refused::an_arming_that_was_overtaken_is_tried_again", || {
+        assert_eq!(arm_with(&[ENOENT, EEXIST, 0]), Ok(Armed::Again));
+    });
+}
+
+#[test]
+fn an_arming_that_is_always_overtaken_says_so() {
+    alone("refused::an_arming_that_is_always_overtaken_says_so", || {
+        let answers = [[ENOENT, EEXIST]; 4].concat();
+        assert_eq!(arm_with(&answers), Err(code(EAGAIN)));
+    });
+}
+
+#[test]
+fn an_arming_without_memory_says_so() {
+    alone("refused::an_arming_without_memory_says_so", || {
+        assert_eq!(arm_with(&[ENOENT, ENOMEM]), Err(code(ENOMEM)));
+    });
+}
+
+#[test]
+fn a_look_is_repeated_after_a_signal_and_not_after_an_error() {
+    alone("refused::a_look_is_repeated_after_a_signal_and_not_after_an_error", || {
+        let host = Host::new().unwrap();
+        let (near, _far) = UnixStream::pair().unwrap();
+        answer(every(libc::SYS_ppoll), &[EINTR, EINTR, ENOMEM].map(|errno| -i64::from(errno)));
+        assert_eq!(host.io_poll(source(&near), Interest::READ), Err(code(ENOMEM)));
+        assert_eq!(answers_given(), 3);
+    });
+}
+
+#[test]
+fn a_bell_that_is_full_rings() {
+    alone("refused::a_bell_that_is_full_rings", || {
+        let host = Host::new().unwrap();
+        let bell = descriptor("anon_inode:[eventfd]");
+        let (asleep, awake) = mpsc::channel();
+        let sleeper = thread::spawn(move || {
+            for _ in 0..3 {
+                asleep.send(()).unwrap();
+                host.carrier_sleep(CarrierId(0), None, Some(&mut Events::new()));
+            }
+        });
+        for _ in 0..3 {
+            awake.recv().unwrap();
+            // It is asleep by now; if not, it does not fall asleep, and the test shows less.
+            thread::sleep(Duration::from_millis(20));
+            let full = (u64::MAX - 1).to_ne_bytes();
+            // SAFETY: eight bytes. The rest of what was rung is there, or there is room for all.
+            unsafe { libc::write(bell.as_raw_fd(), full.as_ptr().cast(), 8) };
+            host.carrier_wake(CarrierId(0));
+        }
+        sleeper.join().unwrap();
+        std::mem::forget(bell);
+    });
+}
+
+#[test]
+fn a_poller_that_the_program_closed_is_told_in_a_panic() {
+    alone("refused::a_poller_that_the_program_closed_is_told_in_a_panic", || {
+        let host = Host::new().unwrap();
+        drop(descriptor("anon_inode:[eventpoll]"));
+        let said = panic_of(|| drop(poll_now(host)));
+        assert!(said.contains("closed the runtime's poller"), "{said}");
+    });
+}
+
+#[test]
+fn a_bell_that_the_program_closed_is_told_in_a_panic() {
+    alone("refused::a_bell_that_the_program_closed_is_told_in_a_panic", || {
+        let host = Host::new().unwrap();
+        let sleeper = || host.carrier_sleep(CarrierId(0), None, Some(&mut Events::new()));
+        thread::spawn(sleeper);
+        thread::sleep(Duration::from_millis(50));
+        drop(descriptor("anon_inode:[eventfd]"));
+        let said = panic_of(|| host.carrier_wake(CarrierId(0)));
+        assert!(said.contains("closed the runtime's eventfd"), "{said}");
+    });
+}
+
+#[test]
+fn without_descriptors_there_is_no_host_and_with_them_there_is() {
+    alone("refused::without_descriptors_there_is_no_host_and_with_them_there_is", || {
+        // Poller, bell, and one for a moment while guards are probed.
+        let free = [(); 3].map(|()| fs::File::open("/dev/null").unwrap());
+        let free = free.map(|file| file.as_raw_fd() as u64);
+        let open = super::open_descriptors().len();
+        for number in free {
+            let before = limit(libc::RLIMIT_NOFILE, number);
+            let refusal = Host::new().err();
+            limit(libc::RLIMIT_NOFILE, before);
+            // A kernel without guard markers is not probed that far.
+            assert!(refusal == Some(code(EMFILE)) || number == free[2], "{number} of {free:?}");
+            assert!(super::open_descriptors().len() == open || refusal.is_none(), "left open");
+        }
+        poll_now(Host::new().unwrap());
+    });
+}
+
+/// Whether write(2) can read from it.
+fn is_readable(address: usize) -> bool {
+    let (_reader, writer) = io::pipe().unwrap();
+    // SAFETY: the kernel checks the address.
+    let count = unsafe { libc::write(writer.as_raw_fd(), address as *const _, 8) };
+    assert!(count == 8 || io::Error::last_os_error().raw_os_error() == Some(EFAULT));
+    count == 8
+}
+
+/// The limit of guards that are mappings, as the error states it.
+fn limit_of(host: &Host) -> usize {
+    loop {
+        match host.stack_reserve(StackClass::K64) {
+            Ok(()) => {}
+            Err(PlatformError::Limit { what, limit }) => {
+                assert!(what.contains("vm.max_map_count"), "{what}");
+                return limit;
+            }
+            Err(other) => panic!("{other}"),
+        }
+    }
+}
+
+#[test]
+fn a_kernel_without_guard_markers_guards_by_mappings_and_says_how_many() {
+    alone("refused::a_kernel_without_guard_markers_guards_by_mappings_and_says_how_many", || {
+        refuse(&[with(libc::SYS_madvise, 2, GUARD_INSTALL)], EINVAL);
+        let host = Host::new().unwrap();
+        for class in StackClass::ALL {
+            let stack = take(host, class);
+            assert!(is_readable(stack.limit) && !is_readable(stack.limit - 8));
+        }
+        let count = fs::read_to_string("/proc/sys/vm/max_map_count").unwrap();
+        let count: usize = count.trim().parse().unwrap();
+        assert_eq!(limit_of(host), count / 2 - 1024);
+    });
+}
+
+#[test]
+fn without_proc_the_number_of_guards_is_the_kernels_default() {
+    alone("refused::without_proc_the_number_of_guards_is_the_kernels_default", || {
+        refuse(&[with(libc::SYS_madvise, 2, GUARD_INSTALL)], EINVAL);
+        refuse(&[every(libc::SYS_openat)], ENOENT);
+        assert_eq!(limit_of(Host::new().unwrap()), 65_530 / 2 - 1024);
+    });
+}
+
+#[test]
+fn a_reserve_that_is_refused_is_not_counted() {
+    alone("refused::a_reserve_that_is_refused_is_not_counted", || {
+        refuse(&[with(libc::SYS_madvise, 2, GUARD_INSTALL)], EINVAL);
+        let host = Host::new().unwrap();
+        let before = limit(libc::RLIMIT_AS, 1 << 20);
+        for _ in 0..100 {
+            assert_eq!(host.stack_reserve(StackClass::K64), Err(code(ENOMEM)));
+        }
+        limit(libc::RLIMIT_AS, before);
+        let mut reserved = 0;
+        let limit = loop {
+            match host.stack_reserve(StackClass::K64) {
+                Ok(()) => reserved += 1,
+                Err(PlatformError::Limit { limit, .. }) => break limit,
+                Err(other) => panic!("{other}"),
+            }
+        };
+        assert_eq!(reserved, limit);
+    });
+}
+
+/// Refused once, granted in name later: the stack is the same, and whole.
+#[test]
+fn a_stack_whose_guard_is_refused_is_had_later() {
+    alone("refused::a_stack_whose_guard_is_refused_is_had_later", || {
+        let host = Host::new().unwrap();
+        host.stack_reserve(StackClass::M1).unwrap();
+        let answers = [-i64::from(ENOMEM), -i64::from(EAGAIN), 0];
+        match host.stack_alloc(StackClass::K64) {
+            Err(PlatformError::Limit { limit: 0, .. }) => {}
+            other => panic!("{other:?}"),
+        }
+        // By marker or by mapping, whichever it is here.
+        answer(with(libc::SYS_madvise, 2, GUARD_INSTALL), &answers);
+        for errno in [ENOMEM, EAGAIN] {
+            match host.stack_alloc(StackClass::M1) {
+                Err(refusal) => assert_eq!(refusal, code(errno)),
+                Ok(_) if answers_given() == 0 => return,
+                Ok(stack) => panic!("{stack:?}"),
+            }
+        }
+        let stack = host.stack_alloc(StackClass::M1).unwrap();
+        assert_eq!(stack.class, StackClass::M1);
+        assert!(host.stack_alloc(StackClass::M1).is_err(), "one was reserved");
+    });
+}
+
+#[test]
+fn a_class_has_four_million_stacks_and_says_so() {
+    alone("refused::a_class_has_four_million_stacks_and_says_so", || {
+        let host = Host::new().unwrap();
+        let mut reserved = 0;
+        let refusal = loop {
+            match host.stack_reserve(StackClass::K64) {
+                Ok(()) => reserved += 1,
+                Err(refusal) => break refusal,
+            }
+        };
+        match refusal {
+            PlatformError::Limit { what: "stacks of one size class", limit } => {
+                assert_eq!((limit, reserved), (1 << 22, 1 << 22));
+            }
+            // A kernel without guard markers, or a machine with less address space.
+            PlatformError::Limit { limit, .. } => assert_eq!(limit, reserved),
+            other => assert_eq!(other, code(ENOMEM)),
+        }
+    });
+}
