@@ -10,7 +10,7 @@
  *   Home(at)      an OS thread that wakes a task which has to run on carrier `at`
  *   Monitor       what must never be so
  *
- * Each scenario in xtask/src/models.rs says how many there are:
+ * Each scenario in scenarios.toml says how many there are:
  *
  *   N, PUSHERS    carriers; OS threads that push
  *   HOMES         OS threads that wake a task which has to run on carrier 0, 1, ...

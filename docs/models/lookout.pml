@@ -14,7 +14,7 @@
  *   Clock         the deadline comes
  *   Monitor       what must never be so
  *
- * Each scenario in xtask/src/models.rs says how many there are:
+ * Each scenario in scenarios.toml says how many there are:
  *
  *   REST      carriers that begin asleep, the first two with a role and dozing
  *   N, PUSHERS, ARMERS, EVENTS   carriers, and the others above

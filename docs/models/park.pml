@@ -17,7 +17,7 @@
  *   Canceller  asks the first life for cancellation
  *   Joiner     one for each life, who has the handle
  *
- * Each scenario in xtask/src/models.rs says:
+ * Each scenario in scenarios.toml says:
  *
  *   LIVES, WAITS                       how many, and how many in each
  *   UNPARKS, TIMERS, EVENTS, INSIDES   whether a wait may be for that

@@ -6,7 +6,7 @@ use anyhow::{Context, Result, ensure};
 
 use crate::step::{Steps, cargo, command, seconds};
 use crate::test::{EXAMPLES, TOOLS};
-use crate::{cross, header, sanitize, sim, surface, test, tidy};
+use crate::{cross, header, models, sanitize, sim, surface, test, tidy};
 
 #[derive(clap::Args)]
 pub struct CiArguments {
@@ -18,7 +18,7 @@ pub struct CiArguments {
 type Lane = fn(&mut Steps) -> Result<()>;
 
 /// Cheapest first, so that most mistakes are told within a minute.
-const LANES: [(&str, Lane); 10] = [
+const LANES: [(&str, Lane); 11] = [
     ("style", style),
     ("clippy", clippy),
     ("stubs", stubs),
@@ -27,12 +27,13 @@ const LANES: [(&str, Lane); 10] = [
     ("deny", deny),
     ("test", readme),
     ("sim", simulate),
+    ("models", models::small),
     ("sanitize", sanitize::run),
     ("aarch64", cross::run),
 ];
 
 /// Lanes that run tests; the others need no closing count.
-const TESTING: [&str; 5] = ["doc", "test", "sim", "sanitize", "aarch64"];
+const TESTING: [&str; 6] = ["doc", "test", "sim", "models", "sanitize", "aarch64"];
 
 /// Seeds of each simulated scenario.
 const SEEDS: u64 = 10_000;

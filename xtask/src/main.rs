@@ -7,6 +7,7 @@ mod cross;
 mod demo;
 mod dist;
 mod header;
+mod models;
 mod mutants;
 mod nightly;
 mod sanitize;
@@ -51,6 +52,8 @@ enum Task {
     Coverage(coverage::CoverageArguments),
     /// A folder to install: library, header, pkg-config and CMake files.
     Dist,
+    /// Explores the models of the protocols, in every interleaving.
+    Models(models::ModelsArguments),
     /// Puts bugs in, and sees that each is found.
     Mutants(mutants::MutantsArguments),
     /// Programs in simulated worlds, over many seeds.
@@ -91,6 +94,7 @@ fn main() -> ExitCode {
         Task::Coverage(arguments) => coverage::run(&arguments),
         Task::Dist => dist::run(),
         Task::Sim(arguments) => sim::run(&arguments),
+        Task::Models(arguments) => models::run(&arguments),
         Task::Mutants(arguments) => mutants::run(&arguments),
         Task::Soak(arguments) => soak::run(&arguments),
         Task::Nightly(arguments) => nightly::run(&arguments),

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 
 use crate::step::{Steps, command};
-use crate::{archive, sim, soak, test};
+use crate::{archive, models, sim, soak, test};
 
 #[derive(clap::Args)]
 pub struct NightlyArguments {
@@ -101,6 +101,9 @@ fn parts(steps: &mut Steps, arguments: &NightlyArguments) -> Result<()> {
     }
     if wanted("soak") {
         soak::minutes(steps, arguments.soak)?;
+    }
+    if wanted("models") {
+        models::all(steps)?;
     }
     if wanted("loom") {
         test::loom(steps, &arguments.preemptions.to_string())?;
