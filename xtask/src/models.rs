@@ -89,11 +89,15 @@ fn explore(steps: &mut Steps, nightly: bool, only: &str) -> Result<()> {
     let models = crate::root().join("docs/models");
     let list: List = toml::from_str(&fs::read_to_string(models.join("scenarios.toml"))?)?;
     every_mistake_is_found(&models, &list)?;
-    for scenario in list.scenario.iter().filter(|scenario| scenario.to_string().contains(only)) {
+    for scenario in &list.scenario {
         let name = scenario.to_string();
+        let has_time = nightly || !scenario.nightly;
+        if !name.contains(only) || !has_time && scenario.finds.is_empty() {
+            continue;
+        }
         let again = format!("cargo xtask models --nightly --only '{name}'");
         steps.check(&name, &again, |steps| {
-            if nightly || !scenario.nightly {
+            if has_time {
                 match scenario.explore(&models, None)? {
                     End::Explored(states) => println!("{states:.0} states, nothing wrong"),
                     End::Found => bail!("something is wrong: see {}", folder().display()),
@@ -175,11 +179,12 @@ fn verdict(said: &str) -> Result<End> {
         let line = said.lines().find(|line| line.contains(before))?;
         line.split(before).next()?.split_whitespace().last()?.parse::<f64>().ok()
     };
-    let is_whole = !said.contains("Search not completed") && !said.contains("max search depth");
-    let found = ["assertion violated", "acceptance cycle", "invalid end state"];
+    let found =
+        ["pan:1: assertion violated", "pan:1: acceptance cycle", "pan:1: invalid end state"];
     if found.iter().any(|what| said.contains(what)) {
         return Ok(End::Found);
     }
+    let is_whole = !said.contains("Search not completed") && !said.contains("max search depth");
     ensure!(is_whole && said.contains("errors: 0"), "not explored to the end:\n{said}");
     Ok(End::Explored(number(" states, stored").context("no number of states")?))
 }
