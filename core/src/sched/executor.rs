@@ -146,6 +146,14 @@ impl ExecutorRef {
         }
         // Release pairs with the acquire in `Task::executor`.
         record.executor.store(ptr::from_ref(executor).cast_mut(), Ordering::Release);
+        if limited {
+            // SeqCst, before the look: a canceller sees what is stored above and uncounts, or is
+            // seen here; pairs with the fence in `Runtime::discard`.
+            fence(Ordering::SeqCst);
+            if !record.state.will_start() {
+                executor.uncount(record);
+            }
+        }
         // SAFETY: `submit` claimed the task.
         unsafe { executor.enqueue(task) };
         Ok(())

@@ -24,6 +24,7 @@ pub(crate) mod view;
 use core::ptr::NonNull;
 
 use crate::platform::{PlatformError, StackClass};
+use crate::prim::{Ordering, fence};
 use crate::runtime::Runtime;
 use crate::sched;
 use crate::task::header::Task;
@@ -156,6 +157,8 @@ impl Runtime {
         let (discard, payload) = unsafe { &mut *entry }.discarding();
         // SAFETY: `discard` is called here only, and `run` never will be.
         unsafe { discard(payload) };
+        // SeqCst, after the cancellation; pairs with the fence in `ExecutorRef::submit`.
+        fence(Ordering::SeqCst);
         let executor = record.executor();
         if let Some(executor) = executor {
             executor.uncount(record);

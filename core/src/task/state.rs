@@ -200,7 +200,7 @@ impl State {
             .then_some(word.phase() == Phase::New)
     }
 
-    /// For the carrier that took a new task from its queue: whether it still has to run.
+    /// For who queues a new task, and takes it from its queue: whether it still has to run.
     #[inline]
     pub(crate) fn will_start(&self) -> bool {
         self.load().phase() == Phase::Active
