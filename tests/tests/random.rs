@@ -13,7 +13,7 @@
 //! | `shrink.rs`   | makes what fails smaller                                                  |
 //!
 //! `DRIFT_SIM_SEEDS` is how many programs are run, `DRIFT_SIM_SEED` the one that is;
-//! `DRIFT_RANDOM_SECONDS` is how long they run on the machine.
+//! `DRIFT_RANDOM_SECONDS` is how long they run on the machine, `DRIFT_RANDOM_FIRST` from which on.
 //!
 //! # Unsafe
 //! `act.rs`, which has the callbacks.
@@ -43,10 +43,15 @@ mod search;
 #[path = "random/shrink.rs"]
 mod shrink;
 
+use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
 /// Seeds that found something once; run first.
 const FOUND: [u64; 1] = [398_219];
+
+/// Processes that run programs on the machine at once, and what tells each its first program.
+const PROCESSES: u64 = 8;
+const FIRST: &str = "DRIFT_RANDOM_FIRST";
 
 /// Worlds in which a smaller program may fail, besides the one that the first did.
 const WORLDS: u64 = 12;
@@ -90,10 +95,32 @@ fn report(program: &program::Program, seed: u64, failure: String) -> ! {
 
 #[test]
 fn answers_are_those_of_the_reference_on_the_machine() {
+    match std::env::var(FIRST) {
+        Ok(first) => on_the_machine(first.parse().expect("the number of a program")),
+        Err(_) => in_processes(),
+    }
+}
+
+/// Programs mostly wait, and of them a process runs one at a time.
+fn in_processes() {
+    let start = |number: u64| {
+        let mut again = Command::new(std::env::current_exe().expect("the name of this program"));
+        again.args(["--exact", "answers_are_those_of_the_reference_on_the_machine", "--nocapture"]);
+        again.env(FIRST, (number << 32).to_string());
+        again.spawn().expect("a process")
+    };
+    let children: Vec<Child> = (0..PROCESSES).map(start).collect();
+    for mut child in children {
+        let status = child.wait().expect("the end of a process");
+        assert!(status.success(), "{status}");
+    }
+}
+
+fn on_the_machine(first: u64) {
     let seconds = std::env::var("DRIFT_RANDOM_SECONDS").ok();
     let seconds = seconds.map_or(1.0, |text| text.parse().expect("a number of seconds"));
     let end = Instant::now() + Duration::from_secs_f64(seconds);
-    let mut seed = 0;
+    let mut seed = first;
     while Instant::now() < end {
         let program = generate::program(seed);
         if let Err(failure) = run::real(&program) {
@@ -101,5 +128,5 @@ fn answers_are_those_of_the_reference_on_the_machine() {
         }
         seed += 1;
     }
-    println!("{seed} programs on the machine");
+    println!("{} programs on the machine, from {first} on", seed - first);
 }

@@ -118,7 +118,8 @@ fn examples(steps: &mut Steps) -> Result<()> {
 
 fn simulate(steps: &mut Steps) -> Result<()> {
     sim::itself(steps)?;
-    sim::seeds(steps, SEEDS)
+    sim::seeds(steps, SEEDS)?;
+    sim::random(steps, 10 * SEEDS)
 }
 
 fn deny(steps: &mut Steps) -> Result<()> {

@@ -56,8 +56,9 @@ struct Layer {
 }
 
 /// Cheapest first; the first that fails has found the mutant.
-const LAYERS: [Layer; 6] = [
+const LAYERS: [Layer; 7] = [
     Layer { name: "simulator", command: simulator, seconds: 240 },
+    Layer { name: "random", command: random, seconds: 240 },
     Layer { name: "unit", command: unit, seconds: 240 },
     Layer { name: "records", command: records, seconds: 240 },
     Layer { name: "loom", command: loom, seconds: 400 },
@@ -76,9 +77,18 @@ const QUICK: [&str; 6] = [
 ];
 
 fn simulator(copy: &Path, seeds: u64) -> Command {
-    let mut command = cargo(&["test", "--release", "-p", "drift-tests", "--test", "scenarios"]);
+    worlds(copy, "scenarios", "sim::", seeds)
+}
+
+/// Programs are small, and the same in each mutant: more of them.
+fn random(copy: &Path, seeds: u64) -> Command {
+    worlds(copy, "random", "in_every_world", 20 * seeds)
+}
+
+fn worlds(copy: &Path, test: &str, cases: &str, seeds: u64) -> Command {
+    let mut command = cargo(&["test", "--release", "-p", "drift-tests", "--test", test]);
     command.args(QUICK).args(["--features", "points"]).arg("--target-dir").arg(copy.join("sim"));
-    command.args(["--", "sim::"]).env("DRIFT_SIM_SEEDS", seeds.to_string());
+    command.args(["--", cases]).env("DRIFT_SIM_SEEDS", seeds.to_string());
     command
 }
 

@@ -28,6 +28,9 @@ pub struct NightlyArguments {
     /// Minutes of everything at once.
     #[arg(long, default_value_t = 60)]
     soak: u64,
+    /// Minutes of random programs on the machine.
+    #[arg(long, default_value_t = 60)]
+    random: u64,
     /// Preemptions in one execution of a model.
     #[arg(long, default_value_t = 4)]
     preemptions: u32,
@@ -98,6 +101,10 @@ fn parts(steps: &mut Steps, arguments: &NightlyArguments) -> Result<()> {
     }
     if wanted("sim") {
         sim::seeds(steps, arguments.seeds)?;
+    }
+    if wanted("random") {
+        sim::random(steps, 10 * arguments.seeds)?;
+        sim::random_on_the_machine(steps, arguments.random)?;
     }
     if wanted("soak") {
         soak::minutes(steps, arguments.soak)?;

@@ -25,7 +25,7 @@ pub struct SimArguments {
 /// When one fails.
 pub fn run(arguments: &SimArguments) -> Result<()> {
     let mut steps = Steps::default();
-    let mut command = scenarios(arguments.seeds);
+    let mut command = worlds("scenarios", arguments.seeds);
     if let Some(seed) = arguments.seed {
         command.env("DRIFT_SIM_SEED", seed.to_string());
     }
@@ -43,7 +43,27 @@ pub fn run(arguments: &SimArguments) -> Result<()> {
 /// # Errors
 /// When one fails.
 pub fn seeds(steps: &mut Steps, seeds: u64) -> Result<()> {
-    steps.run("sim", scenarios(seeds).arg("sim::"))
+    steps.run("sim", worlds("scenarios", seeds).arg("sim::"))
+}
+
+/// As many random programs, each in a world of its own.
+///
+/// # Errors
+/// When one gets an answer that the reference cannot give.
+pub fn random(steps: &mut Steps, programs: u64) -> Result<()> {
+    let mut command = worlds("random", programs);
+    steps.run("random programs", command.args(["in_every_world", "--nocapture"]))
+}
+
+/// Random programs on the real platform, several at a time.
+///
+/// # Errors
+/// As [`random`].
+pub fn random_on_the_machine(steps: &mut Steps, minutes: u64) -> Result<()> {
+    let mut command = worlds("random", 0);
+    command.env("DRIFT_RANDOM_SECONDS", (minutes * 60).to_string());
+    let command = command.args(["on_the_machine", "--nocapture"]);
+    steps.run("random programs on the machine", command)
 }
 
 /// What the simulator promises of itself, with preemption points; without, it ran with the rest.
@@ -56,8 +76,8 @@ pub fn itself(steps: &mut Steps) -> Result<()> {
 }
 
 /// Optimised, with preemption points, in a folder of their own: no other build has these.
-fn scenarios(seeds: u64) -> Command {
-    let mut command = cargo(&["test", "--release", "-p", "drift-tests", "--test", "scenarios"]);
+fn worlds(test: &str, seeds: u64) -> Command {
+    let mut command = cargo(&["test", "--release", "-p", "drift-tests", "--test", test]);
     command.args(["--features", "points", "--config", "profile.release.lto=\"off\""]);
     command.arg("--target-dir").arg(crate::target().join("sim"));
     command.env("DRIFT_SIM_SEEDS", seeds.to_string()).arg("--");

@@ -36,6 +36,7 @@ pub struct Instance {
 /// A run, and its callbacks.
 pub struct World {
     pub shared: Shared,
+    #[expect(clippy::vec_box, reason = "the runtime has their addresses")]
     instances: Mutex<Vec<Box<Instance>>>,
     /// Calls of `drift_iface_free`, less those that had to be.
     owned: AtomicUsize,
@@ -66,12 +67,16 @@ unsafe extern "C" fn drop_owned(object: *mut c_void) {
 
 unsafe extern "C" fn call_inline(object: *mut c_void) {
     // SAFETY: the first word of the object is the address of an instance.
-    unsafe { call_plain(*object.cast()) };
+    let instance = unsafe { *object.cast() };
+    // SAFETY: as called, of that instance.
+    unsafe { call_plain(instance) };
 }
 
 unsafe extern "C" fn drop_inline(object: *mut c_void) {
     // SAFETY: the same.
-    unsafe { drop_plain(*object.cast()) };
+    let instance = unsafe { *object.cast() };
+    // SAFETY: as called, of that instance.
+    unsafe { drop_plain(instance) };
 }
 
 /// As the array runtime of Drift programs defines it; for callbacks with `DRIFT_IFACE_OWNED`.
@@ -161,17 +166,13 @@ impl World {
 
     /// Forgets the callbacks, none of which will be called again.
     pub fn forget(&self) {
-        let instances = std::mem::take(&mut *self.instances());
+        let instances = std::mem::take(&mut *self.instances.lock().expect("nobody panics with it"));
         drop(instances);
     }
 
     /// Callbacks that were dropped and not freed.
     pub fn owned(&self) -> usize {
         self.owned.load(Ordering::Relaxed)
-    }
-
-    fn instances(&self) -> std::sync::MutexGuard<'_, Vec<Box<Instance>>> {
-        self.instances.lock().expect("nobody panics with it")
     }
 
     /// Makes these calls.
@@ -197,7 +198,7 @@ impl World {
         };
         let instance = Box::new(Instance { world: Arc::clone(self), number });
         let object: *const Instance = &raw const *instance;
-        self.instances().push(instance);
+        self.instances.lock().expect("nobody panics with it").push(instance);
         let mut iface = DriftIface {
             data: object.cast_mut().cast(),
             vtable: &raw const PLAIN,

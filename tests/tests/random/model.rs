@@ -1,26 +1,26 @@
 //! The reference: one virtual thread as its callers may see it, and what each call does to it.
 //!
-//! | step                | in state                       | becomes                                  |
-//! |---------------------|--------------------------------|------------------------------------------|
-//! | submit, 0           | New                            | Ready                                    |
-//! |                     | any other                      | unchanged                                |
-//! | submit, busy/timeout| New                            | unchanged                                |
-//! | submit, failed      | Over and released, or allowed  | unchanged                                |
-//! | take back           | Ready                          | New, or unchanged                        |
-//! | start               | Ready                          | Started                                  |
-//! | cancel, 0           | New, Ready                     | Dropping                                 |
-//! |                     | Started                        | cancelled                                |
-//! |                     | Dropping                       | unchanged                                |
-//! | cancel, 1           | Over                           | unchanged                                |
-//! | drop                | New                            | Dropping and released                    |
-//! |                     | any other                      | released                                 |
-//! | unpark              | New, Ready, Started            | permit                                   |
-//! | register            | New, Ready, Started            | a wake is due                            |
-//! | park                | Started, with a cause          | no permit, no wake due                   |
-//! | complete            | Dropping, Started              | Over                                     |
-//! | join; timed, 0      | Over                           | released                                 |
-//! | timed join, 1       | not Over, and the time is over | unchanged, or released                   |
-//! | is completed        | Over (1), any other (0)        | unchanged                                |
+//! | step                 | in state                       | becomes                              |
+//! |----------------------|--------------------------------|--------------------------------------|
+//! | submit, 0            | New                            | Ready                                |
+//! |                      | any other                      | unchanged                            |
+//! | submit, busy/timeout | New                            | unchanged                            |
+//! | submit, failed       | Over and released, or allowed  | unchanged                            |
+//! | take back            | Ready                          | New, or unchanged                    |
+//! | start                | Ready                          | Started                              |
+//! | cancel, 0            | New, Ready                     | Dropping                             |
+//! |                      | Started                        | cancelled                            |
+//! |                      | Dropping                       | unchanged                            |
+//! | cancel, 1            | Over                           | unchanged                            |
+//! | drop                 | New                            | Dropping and released                |
+//! |                      | any other                      | released                             |
+//! | unpark               | New, Ready, Started            | permit                               |
+//! | register             | New, Ready, Started            | a wake is due                        |
+//! | park                 | Started, with a cause          | no permit, no wake due               |
+//! | complete             | Dropping, Started              | Over                                 |
+//! | join; timed, 0       | Over                           | released                             |
+//! | timed join, 1        | not Over, and the time is over | unchanged, or released               |
+//! | is completed         | Over (1), any other (0)        | unchanged                            |
 //!
 //! Causes of a park: a permit, a cancel request, a wake whose time has come, the park's own
 //! deadline. Running and parked are one state: nobody can see the difference.
