@@ -23,6 +23,9 @@ pub struct MutantsArguments {
     /// Puts in the mutants with this in their name.
     #[arg(long)]
     only: Option<String>,
+    /// Asks this layer only; what it does not find is then no error.
+    #[arg(long, value_parser = clap::builder::PossibleValuesParser::new(LAYERS.map(|l| l.name)))]
+    layer: Option<String>,
     /// Seeds of each simulated scenario before another layer is asked.
     #[arg(long, default_value_t = 3_000)]
     seeds: u64,
@@ -178,13 +181,14 @@ fn all(steps: &mut Steps, arguments: &MutantsArguments) -> Result<()> {
     let only = arguments.only.as_deref();
     for mutant in list.mutant.iter().filter(|mutant| only.is_none_or(|o| mutant.name.contains(o))) {
         let begun = Instant::now();
-        let ending = try_out(mutant, &tree, &copy, arguments.seeds)
+        let ending = try_out(mutant, &tree, &copy, arguments)
             .with_context(|| format!("mutant `{}`", mutant.name))?;
         println!("{:4.0} s  {}: {ending}", begun.elapsed().as_secs_f64(), mutant.name);
         let number = mutant.defect.map_or_else(|| "own".to_owned(), |defect| defect.to_string());
         table.add_row([number, mutant.name.clone(), ending.to_string()]);
-        steps.count(u64::from(ending.layer.is_some()), u64::from(ending.layer.is_none()));
-        if ending.layer.is_none() {
+        let is_missed = ending.layer.is_none() && arguments.layer.is_none();
+        steps.count(u64::from(ending.layer.is_some()), u64::from(is_missed));
+        if is_missed {
             missed.push(&*mutant.name);
         }
     }
@@ -216,7 +220,12 @@ fn copy_of_the_workspace(tree: &Path) -> Result<()> {
     Ok(())
 }
 
-fn try_out(mutant: &Mutant, tree: &Path, copy: &Path, seeds: u64) -> Result<Ending> {
+fn try_out(
+    mutant: &Mutant,
+    tree: &Path,
+    copy: &Path,
+    arguments: &MutantsArguments,
+) -> Result<Ending> {
     let mut originals: Vec<(PathBuf, String)> = Vec::new();
     let mut edits = || -> Result<()> {
         for edit in &mutant.edit {
@@ -231,7 +240,7 @@ fn try_out(mutant: &Mutant, tree: &Path, copy: &Path, seeds: u64) -> Result<Endi
         Ok(())
     };
     let edited = edits();
-    let ending = edited.and_then(|()| hunt(tree, copy, seeds));
+    let ending = edited.and_then(|()| hunt(tree, copy, arguments));
     for (path, text) in originals.into_iter().rev() {
         fs::write(path, text)?;
     }
@@ -243,9 +252,10 @@ fn trimmed(text: &str) -> &str {
     text.strip_prefix('\n').unwrap_or(text)
 }
 
-fn hunt(tree: &Path, copy: &Path, seeds: u64) -> Result<Ending> {
-    for layer in &LAYERS {
-        let mut command = (layer.command)(copy, seeds);
+fn hunt(tree: &Path, copy: &Path, arguments: &MutantsArguments) -> Result<Ending> {
+    let only = arguments.layer.as_deref();
+    for layer in LAYERS.iter().filter(|layer| only.is_none_or(|only| only == layer.name)) {
+        let mut command = (layer.command)(copy, arguments.seeds);
         command.current_dir(tree);
         let found = |how: String| Ok(Ending { layer: Some(layer.name), how });
         match judge(&mut command, layer.seconds)? {

@@ -1,6 +1,8 @@
+use super::word::WAIT;
 use super::{
     Cancelled, Heeds, Hold, LAST_GENERATION, Standing, State, Submitted, Then, Unsubmitted,
 };
+use crate::prim::Ordering;
 
 fn new() -> (State, u32) {
     let state = State::free();
@@ -190,9 +192,13 @@ fn a_worn_out_record_is_retired() {
 #[test]
 fn waits_wrap_around_without_touching_the_generation() {
     let (state, generation) = running();
-    for _ in 0..(1 << 19) + 3 {
+    // The last wait that there is.
+    state.0.fetch_or(WAIT, Ordering::Relaxed);
+    let last = state.own_ticket();
+    for _ in 0..3 {
         assert_eq!(state.unpark(generation), Then::Nothing);
         assert!(state.end_wait(Heeds::Park));
+        assert_ne!(state.own_ticket(), last);
     }
     assert_eq!(state.generation(), generation);
 }
