@@ -6,7 +6,7 @@ use anyhow::{Context, Result, ensure};
 
 use crate::step::{Steps, cargo, command, seconds};
 use crate::test::{EXAMPLES, TOOLS};
-use crate::{cross, header, models, sanitize, sim, surface, test, tidy};
+use crate::{cross, header, miri, models, sanitize, sim, surface, test, tidy};
 
 #[derive(clap::Args)]
 pub struct CiArguments {
@@ -18,7 +18,7 @@ pub struct CiArguments {
 type Lane = fn(&mut Steps) -> Result<()>;
 
 /// Cheapest first, so that most mistakes are told within a minute.
-const LANES: [(&str, Lane); 11] = [
+const LANES: [(&str, Lane); 12] = [
     ("style", style),
     ("clippy", clippy),
     ("stubs", stubs),
@@ -29,11 +29,12 @@ const LANES: [(&str, Lane); 11] = [
     ("sim", simulate),
     ("models", models::small),
     ("sanitize", sanitize::run),
+    ("miri", miri::run),
     ("aarch64", cross::run),
 ];
 
 /// Lanes that run tests; the others need no closing count.
-const TESTING: [&str; 6] = ["doc", "test", "sim", "models", "sanitize", "aarch64"];
+const TESTING: [&str; 7] = ["doc", "test", "sim", "models", "sanitize", "miri", "aarch64"];
 
 /// Seeds of each simulated scenario.
 const SEEDS: u64 = 10_000;

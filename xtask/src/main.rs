@@ -7,6 +7,7 @@ mod cross;
 mod demo;
 mod dist;
 mod header;
+mod miri;
 mod models;
 mod mutants;
 mod nightly;

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 
 use crate::step::{Steps, command};
-use crate::{archive, models, sim, soak, test};
+use crate::{archive, miri, models, sim, soak, test};
 
 #[derive(clap::Args)]
 pub struct NightlyArguments {
@@ -111,6 +111,9 @@ fn parts(steps: &mut Steps, arguments: &NightlyArguments) -> Result<()> {
     }
     if wanted("models") {
         models::all(steps)?;
+    }
+    if wanted("miri") {
+        miri::nightly(steps)?;
     }
     if wanted("loom") {
         test::loom(steps, &arguments.preemptions.to_string())?;
