@@ -13,10 +13,10 @@ use core::ptr::NonNull;
 use crate::platform::{CarrierId, MAX_CARRIERS, Platform, PlatformError};
 use crate::prim::{AtomicBool, AtomicI64, AtomicU32, Ordering, SpinLock};
 use crate::reactor::Reactor;
-use crate::sched::Carrier;
 use crate::sched::executor::{Executor, ExecutorRef};
 use crate::sched::idle::Lookout;
 use crate::sched::policy::{ExecutorPolicy, PolicyError};
+use crate::sched::{self, Carrier};
 use crate::task::header::Task;
 use crate::task::slab::{self, Kind, Slab};
 
@@ -102,6 +102,11 @@ impl Runtime {
     #[inline]
     pub fn platform(&self) -> &'static dyn Platform {
         self.platform
+    }
+
+    /// Whether the calling OS thread is one of its carriers.
+    pub fn is_here(&'static self) -> bool {
+        sched::current_carrier(self).is_some()
     }
 
     /// The executor that every runtime has.

@@ -4,9 +4,10 @@
 //! |--------------|----------------------------------------------------------------------------|
 //! | `mixed.rs`   | everything at once, where every call may be refused                        |
 //! | `machine.rs` | a runtime on a platform with faults, which all threads of the test are in  |
+//! | `refusal.rs` | what a program sees of a refusal                                           |
 //!
 //! The scenarios of `scenarios/` run here as well, with the faults that each of them must bear.
-//! `DRIFT_SIM_SEEDS` says how many seeds; they decide which question is refused, not who asks it.
+//! `DRIFT_MACHINE_SEEDS` says how many seeds; they decide which question is refused, not who asks it.
 #![cfg(not(loom))]
 
 #[path = "scenarios/ends.rs"]
@@ -21,10 +22,12 @@ mod machine;
 mod mixed;
 #[path = "scenarios/program.rs"]
 mod program;
+#[path = "faulty/refusal.rs"]
+mod refusal;
 #[path = "scenarios/waits.rs"]
 mod waits;
 
-use drift_sim::{Fault, Faults};
+use drift_sim::Fault;
 
 use machine::{Machine, seeds};
 
@@ -44,19 +47,9 @@ fn programs_bear_what_a_machine_disturbs() {
 
 #[test]
 fn what_is_accepted_ends_and_what_is_refused_says_so() {
-    let faults = Faults {
-        stack_reserve: 20_000,
-        stack_alloc: 50_000,
-        table: 10_000,
-        thread_start: 300_000,
-        io_arm: 30_000,
-        spurious_wake: 50_000,
-        late_wake: 5_000,
-        clock_jump: 500,
-    };
     let mut struck = [0; Fault::ALL.len()];
     for seed in seeds(SEEDS) {
-        let of_one = Machine::run("mixed", seed, faults, move || mixed::round(seed));
+        let of_one = Machine::run("mixed", seed, mixed::FAULTS, move || mixed::round(seed));
         struck.iter_mut().zip(of_one).for_each(|(all, one)| *all += one);
     }
     println!("{:?}: {struck:?}", Fault::ALL);

@@ -3,10 +3,11 @@
 //! | file        | what                                                                       |
 //! |-------------|----------------------------------------------------------------------------|
 //! | `jobs.rs`   | what goes on: storms, cancels, timers, sockets, descriptors, executors     |
+//! | `machine.rs`| the two runtimes that it goes on in, on a platform with faults             |
 //! | `watch.rs`  | threads, descriptors, memory, virtual threads; who gets on, who is late    |
 //!
 //! `DRIFT_SOAK_SECONDS` says how long; without it, for as long as a test may take. The scenarios of
-//! `scenarios/` run here too, one after the other.
+//! `scenarios/` run here too, one after the other, and the mixed program of `faulty/`.
 #![cfg(not(loom))]
 
 #[path = "scenarios/ends.rs"]
@@ -17,8 +18,14 @@ mod executors;
 mod jobs;
 #[path = "scenarios/locks.rs"]
 mod locks;
+#[path = "soak/machine.rs"]
+mod machine;
+#[path = "faulty/mixed.rs"]
+mod mixed;
 #[path = "scenarios/program.rs"]
 mod program;
+#[path = "faulty/refusal.rs"]
+mod refusal;
 #[path = "scenarios/waits.rs"]
 mod waits;
 #[path = "soak/watch.rs"]

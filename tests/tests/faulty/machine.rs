@@ -1,16 +1,17 @@
 //! A runtime on a platform with faults, which every thread of the test finds.
 
+use std::ops::Range;
 use std::sync::{Mutex, Once, PoisonError, mpsc};
 use std::time::Duration;
-use std::{process, thread};
+use std::{env, process, thread};
 
-use drift::{ConcurrencyError, Error, Executor, ExecutorPolicy, Instant, Shutdown, spawn};
-use drift_core::platform::PlatformError;
+use drift::{Executor, ExecutorPolicy, Instant, Shutdown, spawn};
 use drift_core::runtime::Runtime;
 use drift_pal::{Host, process as pal_process};
 use drift_sim::{Fault, Faults, Faulty};
 
-pub use drift_sim::seeds;
+pub use crate::program::os_thread;
+use crate::refusal::{assert_refused, is_refusal};
 
 /// Longer than any program here takes, on a busy machine: then it hangs.
 const PATIENCE: Duration = Duration::from_secs(100);
@@ -20,6 +21,17 @@ static RUNTIME: Mutex<Option<&Runtime>> = Mutex::new(None);
 
 /// One at a time: there is one `RUNTIME`.
 static ALONE: Mutex<()> = Mutex::new(());
+
+/// So many seeds, if `DRIFT_MACHINE_SEEDS` says nothing else; or the one of `DRIFT_SIM_SEED`. Fewer
+/// than in worlds, for every runtime keeps three descriptors, and time is not simulated.
+pub fn seeds(count: u64) -> Range<u64> {
+    let one = |text: String| text.parse().expect("DRIFT_SIM_SEED is a number");
+    let many = |text: String| text.parse().expect("DRIFT_MACHINE_SEEDS is a number");
+    match env::var("DRIFT_SIM_SEED").map(one) {
+        Ok(seed) => seed..seed + 1,
+        Err(_) => 0..env::var("DRIFT_MACHINE_SEEDS").map_or(count, many),
+    }
+}
 
 pub struct Machine;
 
@@ -66,23 +78,6 @@ fn enter(runtime: &'static Runtime) {
     static FIND: Once = Once::new();
     *RUNTIME.lock().unwrap() = Some(runtime);
     FIND.call_once(|| pal_process::set_worlds(|| *RUNTIME.lock().unwrap()));
-}
-
-fn assert_refused(refusal: &PlatformError) {
-    assert!(matches!(refusal, PlatformError::Code(11 | 12)), "{refusal:?}");
-}
-
-/// A refusal of the machine's, as a program sees it.
-pub fn is_refusal(error: &ConcurrencyError) -> bool {
-    match error {
-        ConcurrencyError::Failed(Error::Platform(refusal)) => {
-            assert_refused(refusal);
-            true
-        }
-        // Three, and EAGAIN or ENOMEM.
-        ConcurrencyError::Failed(Error::ExecSubmitFailed(code)) => matches!(code, 14 | 15),
-        _ => false,
-    }
 }
 
 /// Runs `body` on a virtual thread of an executor of this policy, as soon as one is to be had.

@@ -11,11 +11,25 @@ use drift::net::UnixStream;
 use drift::sync::{Mutex, channel};
 use drift::{ConcurrencyError, Duration, Executor, ExecutorPolicy, Instant, Saturation, Shutdown};
 use drift::{VirtualThread, park_until, sleep, spawn_on, yield_now};
+use drift_sim::Faults;
 use rand_core::{RngCore, SeedableRng};
 use rand_pcg::Pcg64Mcg;
 
-use crate::machine::is_refusal;
-use crate::program::{Census, os_thread};
+use crate::machine::os_thread;
+use crate::program::Census;
+use crate::refusal::is_refusal;
+
+/// Everything is refused now and then, and nothing so often that nobody gets on.
+pub const FAULTS: Faults = Faults {
+    stack_reserve: 20_000,
+    stack_alloc: 50_000,
+    table: 10_000,
+    thread_start: 300_000,
+    io_arm: 30_000,
+    spurious_wake: 50_000,
+    late_wake: 5_000,
+    clock_jump: 500,
+};
 
 struct Choices(Pcg64Mcg);
 

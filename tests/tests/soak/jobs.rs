@@ -12,6 +12,8 @@ use drift::{park, sleep, spawn, spawn_on, yield_now};
 use rand_core::{RngCore, SeedableRng};
 use rand_pcg::Pcg64Mcg;
 
+use crate::machine;
+use crate::mixed;
 use crate::program::{Census, os_thread};
 use crate::watch::Watch;
 
@@ -19,7 +21,7 @@ use crate::watch::Watch;
 pub type Job = fn(&Watch, &mut Choices);
 
 /// Every job, by its name.
-pub const ALL: [(&str, Job); 9] = [
+pub const ALL: [(&str, Job); 10] = [
     ("storm", storm),
     ("cancels", cancels),
     ("timers", timers),
@@ -29,6 +31,7 @@ pub const ALL: [(&str, Job); 9] = [
     ("executors", executors),
     ("os threads", os_threads),
     ("scenarios", scenarios),
+    ("refusals", refusals),
 ];
 
 /// Random choices of one job.
@@ -282,4 +285,14 @@ fn scenarios(_: &Watch, choices: &mut Choices) {
     let group = all[choices.below(4) as usize];
     let (_, run, _) = group[choices.below(group.len() as u32) as usize];
     run();
+}
+
+/// Everything again, in the runtime where every call may be refused.
+fn refusals(_: &Watch, choices: &mut Choices) {
+    let seed = choices.below(u32::MAX).into();
+    let thread = machine::thread(move || mixed::round(seed));
+    while !thread.is_finished() {
+        sleep(ms(1)).unwrap();
+    }
+    thread.join().unwrap();
 }
