@@ -24,7 +24,7 @@
 #![no_std]
 #![deny(unsafe_code)]
 
-#[cfg(any(test, loom))]
+#[cfg(any(test, loom, fuzzing))]
 extern crate std;
 
 pub mod error;
@@ -38,6 +38,12 @@ pub mod sync;
 pub mod task;
 pub mod time;
 pub(crate) mod timer;
+
+/// What `fuzz` drives, and can only be reached from within.
+#[cfg(fuzzing)]
+pub mod fuzzing {
+    pub use crate::timer::wheel::model::fuzz as wheel;
+}
 
 pub use crate::reactor::MAX_SOURCES;
 pub use crate::task::slab::MAX_TASKS;

@@ -27,9 +27,10 @@ use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::ptr;
 
-use drift_asm::{Context, init, slot, switch};
+use drift_asm::{Context, init, slot};
 use drift_core::platform::{Stack, StackClass};
 use drift_core::runtime::Runtime;
+use drift_core::sched::told::{OfTask, OfThread};
 use drift_core::task::Handle;
 
 use crate::actor::{Body, On, Seat, ThreadId};
@@ -67,7 +68,14 @@ pub(crate) struct Thread {
     /// It has nothing to do until somebody else went on.
     gives_way: Cell<bool>,
     body: RefCell<Option<Body>>,
+    told: Cell<OfTask>,
     _stack: Stack,
+}
+
+impl Drop for Thread {
+    fn drop(&mut self) {
+        self.told.get().end();
+    }
 }
 
 /// Why a world stopped before it was done.
@@ -99,6 +107,8 @@ pub(crate) struct World {
     running: Cell<Option<ThreadId>>,
     last: Cell<Option<ThreadId>>,
     scheduler: Cell<Context>,
+    /// What sanitizers know of the OS thread that plays the world.
+    told: Cell<OfThread>,
     log: RefCell<Log>,
     pub steps: Cell<u64>,
     /// Stretches of the running thread in which it must not be interrupted.
@@ -154,6 +164,7 @@ impl World {
             running: Cell::new(None),
             last: Cell::new(None),
             scheduler: Cell::new(Context::NONE),
+            told: Cell::new(OfThread::NONE),
             log: RefCell::new(Log::default()),
             steps: Cell::new(0),
             calm: Cell::new(0),
@@ -166,6 +177,7 @@ impl World {
 
     /// Makes this the world of the calling OS thread.
     pub(crate) fn enter(&'static self) -> Entered {
+        self.told.set(OfThread::here());
         Entered(CURRENT.replace(self))
     }
 
@@ -208,6 +220,7 @@ impl World {
             slot: Cell::new(ptr::null_mut()),
             gives_way: Cell::new(false),
             body: RefCell::new(Some(body)),
+            told: Cell::new(OfTask::begin(&stack)),
             _stack: Stack { limit: stack.limit, top: stack.top, id: stack.id, class: stack.class },
         });
         let argument = ptr::from_mut(&mut *thread).cast();
@@ -342,9 +355,19 @@ impl World {
         let calm = self.calm.replace(0);
         thread.slot.set(slot::get());
         slot::set(ptr::null_mut());
+        let (here, own) = (self.told.as_ptr(), thread.told.as_ptr());
+        let ends = matches!(status, Status::Over);
         // SAFETY: the scheduler saved its context when it entered this thread, which alone runs.
-        unsafe { switch(thread.context.as_ptr(), self.scheduler.get()) };
+        unsafe { OfThread::leave(here, own, ends, thread.context.as_ptr(), self.scheduler.get()) };
+        self.entered(thread);
         self.calm.set(calm);
+    }
+
+    /// `thread` runs on the stack that is its own.
+    fn entered(&self, thread: &Thread) {
+        let mut told = self.told.get();
+        told.entered(&thread.told.get());
+        self.told.set(told);
     }
 
     /// Lets threads go on until `done`, which is asked between steps.
@@ -370,8 +393,10 @@ impl World {
         }
         let thread = self.running_thread();
         slot::set(thread.slot.get());
+        let (here, there) = (self.told.as_ptr(), thread.told.get());
         // SAFETY: the thread is suspended in `leave`, or new; its stack is alive.
-        unsafe { switch(self.scheduler.as_ptr(), thread.context.get()) };
+        unsafe { OfThread::enter(here, &there, self.scheduler.as_ptr(), thread.context.get()) };
+        self.told.get().back();
         self.running.set(None);
     }
 
@@ -456,8 +481,9 @@ unsafe extern "C" fn begin(argument: *mut u8) -> ! {
     let thread: *const Thread = argument.cast_const().cast();
     // SAFETY: `World::start` gave a thread, which lives as long as its world.
     let thread = unsafe { &*thread };
-    let body = thread.body.take().expect("a thread begins once");
     let world = current().expect("threads run in their world only");
+    world.entered(thread);
+    let body = thread.body.take().expect("a thread begins once");
     let ended = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| body.run(world)));
     if let Err(panic) = ended {
         *world.broken.borrow_mut() = Some(Stop::Panic(thread.who, panic));

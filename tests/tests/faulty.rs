@@ -7,7 +7,8 @@
 //! | `refusal.rs` | what a program sees of a refusal                                           |
 //!
 //! The scenarios of `scenarios/` run here as well, with the faults that each of them must bear.
-//! `DRIFT_MACHINE_SEEDS` says how many seeds; they decide which question is refused, not who asks it.
+//! `DRIFT_MACHINE_SEEDS` says how many seeds; they decide which question is refused, not who asks
+//! it.
 #![cfg(not(loom))]
 
 #[path = "scenarios/ends.rs"]

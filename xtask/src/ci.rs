@@ -6,7 +6,7 @@ use anyhow::{Context, Result, ensure};
 
 use crate::step::{Steps, cargo, command, seconds};
 use crate::test::{EXAMPLES, TOOLS};
-use crate::{cross, header, miri, models, sanitize, sim, surface, test, tidy};
+use crate::{cross, fuzz, header, miri, models, sanitize, sim, surface, test, tidy};
 
 #[derive(clap::Args)]
 pub struct CiArguments {
@@ -18,7 +18,7 @@ pub struct CiArguments {
 type Lane = fn(&mut Steps) -> Result<()>;
 
 /// Cheapest first, so that most mistakes are told within a minute.
-const LANES: [(&str, Lane); 12] = [
+const LANES: [(&str, Lane); 13] = [
     ("style", style),
     ("clippy", clippy),
     ("stubs", stubs),
@@ -30,14 +30,18 @@ const LANES: [(&str, Lane); 12] = [
     ("models", models::small),
     ("sanitize", sanitize::run),
     ("miri", miri::run),
+    ("fuzz", fuzz),
     ("aarch64", cross::run),
 ];
 
 /// Lanes that run tests; the others need no closing count.
-const TESTING: [&str; 7] = ["doc", "test", "sim", "models", "sanitize", "miri", "aarch64"];
+const TESTING: [&str; 8] = ["doc", "test", "sim", "models", "sanitize", "miri", "fuzz", "aarch64"];
 
 /// Seeds of each simulated scenario.
 const SEEDS: u64 = 10_000;
+
+/// Seconds of fuzzing, of each surface.
+const FUZZ: u64 = 15;
 
 /// Runs the lanes; the first failure ends it.
 ///
@@ -72,6 +76,7 @@ fn style(steps: &mut Steps) -> Result<()> {
     steps.run("fmt", &mut cargo(&["fmt", "--all", "--check"]))?;
     steps.run("fmt tools", cargo(&["fmt", "--check"]).args(TOOLS))?;
     steps.run("fmt examples", cargo(&["fmt", "--check"]).args(EXAMPLES))?;
+    steps.run("fmt fuzz", cargo(&["fmt", "--check"]).args(fuzz::WORKSPACE))?;
     steps.check("tidy", "cargo xtask tidy", |_| tidy::run())?;
     steps.check("header", "cargo xtask header --check", |_| header::check())?;
     steps.check("surface", "cargo xtask surface", |_| surface::check())
@@ -123,11 +128,18 @@ fn simulate(steps: &mut Steps) -> Result<()> {
     sim::random(steps, 10 * SEEDS)
 }
 
+fn fuzz(steps: &mut Steps) -> Result<()> {
+    fuzz::all(steps, FUZZ)
+}
+
 fn deny(steps: &mut Steps) -> Result<()> {
     let what = ["check", "--hide-inclusion-graph", "licenses", "bans", "sources"];
-    for (name, options) in
-        [("deny", &[][..]), ("deny tools", &TOOLS[..]), ("deny examples", &EXAMPLES)]
-    {
+    for (name, options) in [
+        ("deny", &[][..]),
+        ("deny tools", &TOOLS[..]),
+        ("deny examples", &EXAMPLES),
+        ("deny fuzz", &fuzz::WORKSPACE),
+    ] {
         let mut deny = cargo(&["deny", "--config", "deny.toml"]);
         steps.run(name, deny.args(options).args(what))?;
     }

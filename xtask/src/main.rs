@@ -6,6 +6,7 @@ mod coverage;
 mod cross;
 mod demo;
 mod dist;
+mod fuzz;
 mod header;
 mod miri;
 mod models;
@@ -61,6 +62,8 @@ enum Task {
     Sim(sim::SimArguments),
     /// Everything at once on the real platform, for as long as you like.
     Soak(soak::SoakArguments),
+    /// Inputs that grow towards what none has reached yet: handles, policies, the timing wheel.
+    Fuzz(fuzz::FuzzArguments),
     /// The long forms of the tests: hours.
     Nightly(nightly::NightlyArguments),
 }
@@ -97,6 +100,7 @@ fn main() -> ExitCode {
         Task::Sim(arguments) => sim::run(&arguments),
         Task::Models(arguments) => models::run(&arguments),
         Task::Mutants(arguments) => mutants::run(&arguments),
+        Task::Fuzz(arguments) => fuzz::run(&arguments),
         Task::Soak(arguments) => soak::run(&arguments),
         Task::Nightly(arguments) => nightly::run(&arguments),
     };

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 
 use crate::step::{Steps, command};
-use crate::{archive, miri, models, sim, soak, test};
+use crate::{archive, fuzz, miri, models, sim, soak, test};
 
 #[derive(clap::Args)]
 pub struct NightlyArguments {
@@ -31,6 +31,9 @@ pub struct NightlyArguments {
     /// Minutes of random programs on the machine.
     #[arg(long, default_value_t = 60)]
     random: u64,
+    /// Minutes of fuzzing, of each surface.
+    #[arg(long, default_value_t = 20)]
+    fuzz: u64,
     /// Preemptions in one execution of a model.
     #[arg(long, default_value_t = 4)]
     preemptions: u32,
@@ -108,6 +111,9 @@ fn parts(steps: &mut Steps, arguments: &NightlyArguments) -> Result<()> {
     }
     if wanted("soak") {
         soak::minutes(steps, arguments.soak)?;
+    }
+    if wanted("fuzz") {
+        fuzz::all(steps, 60 * arguments.fuzz)?;
     }
     if wanted("models") {
         models::all(steps)?;

@@ -13,6 +13,9 @@ use crate::step::{Steps, cargo, command};
 
 const TARGET: &str = "x86_64-unknown-linux-gnu";
 
+/// Seeds of each simulated scenario.
+const SEEDS: &str = "100";
+
 /// A sanitizer, and how it is run.
 struct Tool {
     name: &'static str,
@@ -20,6 +23,8 @@ struct Tool {
     /// What cargo needs besides.
     cargo: &'static [&'static str],
     options: (&'static str, &'static str),
+    /// Whether it sees anything where one OS thread plays all.
+    simulates: bool,
     /// Planted bugs, and what the report of each has in it.
     planted: &'static [(&'static str, &'static str)],
 }
@@ -31,6 +36,7 @@ const TOOLS: [Tool; 2] = [
         cargo: &[],
         // Stacks that are suspended for ever are not looked through for what they own.
         options: ("ASAN_OPTIONS", "detect_leaks=0:detect_stack_use_after_return=1"),
+        simulates: true,
         planted: &[("stack", "stack-buffer-overflow"), ("freed", "heap-use-after-free")],
     },
     Tool {
@@ -39,6 +45,7 @@ const TOOLS: [Tool; 2] = [
         cargo: &["-Zbuild-std"],
         // Carriers are never joined: the process may end at any moment.
         options: ("TSAN_OPTIONS", "report_thread_leaks=0:halt_on_error=1"),
+        simulates: false,
         planted: &[("race", "ThreadSanitizer: data race")],
     },
 ];
@@ -58,7 +65,8 @@ const C: [(&str, &[&str]); 4] = [
 pub fn run(steps: &mut Steps) -> Result<()> {
     for tool in &TOOLS {
         tests(steps, tool, "drift", &["--test", "suite", "--test", "contract"], &[])?;
-        tests(steps, tool, "drift-tests", &["--test", "scenarios"], &["host::"])?;
+        let worlds = if tool.simulates { "sim::" } else { "host::" };
+        tests(steps, tool, "drift-tests", &["--test", "scenarios"], &["host::", worlds])?;
         for (bug, report) in tool.planted {
             planted(steps, tool, bug, report)?;
         }
@@ -89,7 +97,7 @@ fn tests(
     arguments: &[&str],
 ) -> Result<()> {
     let mut command = tool.cargo("test", package);
-    command.args(which).arg("--").args(arguments);
+    command.args(which).arg("--").args(arguments).env("DRIFT_SIM_SEEDS", SEEDS);
     steps.run(&format!("{} {package}", tool.name), &mut command)
 }
 

@@ -39,7 +39,7 @@ mod search;
 pub mod shutdown;
 mod sleep;
 pub(crate) mod stage;
-pub(crate) mod told;
+pub mod told;
 mod words;
 
 use core::ptr::{self, NonNull};

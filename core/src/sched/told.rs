@@ -11,15 +11,18 @@
 //!
 //! Without the feature all of this is a switch and nothing else.
 //!
+//! A platform that plays carriers on stacks of its own, as the simulator does, tells of those in
+//! the same way: its OS thread is then what a carrier's is here, and a carrier what a task is.
+//!
 //! # Unsafe
-//! Invariant of `#![allow(unsafe_code)]`: who calls is the carrier or the task that it says.
+//! Invariant of `#![allow(unsafe_code)]`: who calls is the thread or the task that it says.
 #![allow(unsafe_code)]
 
 #[cfg(feature = "sanitize")]
-pub(crate) use real::{OfTask, OfThread};
+pub use real::{OfTask, OfThread};
 
 #[cfg(not(feature = "sanitize"))]
-pub(crate) use empty::{OfTask, OfThread};
+pub use empty::{OfTask, OfThread};
 
 #[cfg(feature = "sanitize")]
 mod real {
@@ -30,9 +33,9 @@ mod real {
 
     use crate::platform::Stack;
 
-    /// What tools know of a virtual thread.
+    /// What tools know of a stack that can be left: a virtual thread's.
     #[derive(Clone, Copy, Debug)]
-    pub(crate) struct OfTask {
+    pub struct OfTask {
         context: Opaque,
         fake: Opaque,
         number: usize,
@@ -42,7 +45,8 @@ mod real {
     }
 
     impl OfTask {
-        pub(crate) const NONE: Self = Self {
+        /// Nothing.
+        pub const NONE: Self = Self {
             context: ptr::null_mut(),
             fake: ptr::null_mut(),
             number: 0,
@@ -52,7 +56,7 @@ mod real {
         };
 
         /// A virtual thread gets `stack`.
-        pub(crate) fn begin(stack: &Stack) -> Self {
+        pub fn begin(stack: &Stack) -> Self {
             let (bottom, size) = (stack.limit, stack.top - stack.limit);
             sanitize::unpoison(bottom, size);
             Self {
@@ -66,16 +70,16 @@ mod real {
         }
 
         /// It has ended, and does not run.
-        pub(crate) fn end(self) {
+        pub fn end(self) {
             // SAFETY: made in `begin`, and this is the end.
             unsafe { sanitize::end_context(self.context) };
             sanitize::deregister_stack(self.number);
         }
     }
 
-    /// What tools know of a carrier's OS thread.
+    /// What tools know of an OS thread, which is entered from and left to: a carrier's.
     #[derive(Clone, Copy, Debug)]
-    pub(crate) struct OfThread {
+    pub struct OfThread {
         context: Opaque,
         fake: Opaque,
         bottom: usize,
@@ -84,7 +88,8 @@ mod real {
     }
 
     impl OfThread {
-        pub(crate) const NONE: Self = Self {
+        /// Nothing.
+        pub const NONE: Self = Self {
             context: ptr::null_mut(),
             fake: ptr::null_mut(),
             bottom: 0,
@@ -93,7 +98,7 @@ mod real {
         };
 
         /// The one that calls, on its own stack.
-        pub(crate) fn here() -> Self {
+        pub fn here() -> Self {
             Self { context: sanitize::this_context(), ..Self::NONE }
         }
 
@@ -102,12 +107,7 @@ mod real {
         /// # Safety
         /// As for `switch`; `thread` is the carrier's own, and `task` the one that `to` is of.
         #[inline]
-        pub(crate) unsafe fn enter(
-            thread: *mut Self,
-            task: &OfTask,
-            from: *mut Context,
-            to: Context,
-        ) {
+        pub unsafe fn enter(thread: *mut Self, task: &OfTask, from: *mut Context, to: Context) {
             // SAFETY: the caller's.
             let save = unsafe { &raw mut (*thread).fake };
             let way = Departure::new(save, task.bottom, task.size, task.context);
@@ -119,14 +119,16 @@ mod real {
             unsafe { Departure::go(place, from, to) };
         }
 
+        /// Is here again, after `enter`.
         #[inline]
-        pub(crate) fn back(&mut self) {
+        pub fn back(&mut self) {
             // SAFETY: saved when this thread entered the one that it left now.
             unsafe { sanitize::finish_switch(self.fake) };
         }
 
+        /// `task` runs, for the first time or again, on this thread.
         #[inline]
-        pub(crate) fn entered(&mut self, task: &OfTask) {
+        pub fn entered(&mut self, task: &OfTask) {
             // SAFETY: saved when this task left its stack last; null at first.
             (self.bottom, self.size) = unsafe { sanitize::finish_switch(task.fake) };
         }
@@ -136,7 +138,7 @@ mod real {
         /// # Safety
         /// As for `enter`.
         #[inline]
-        pub(crate) unsafe fn leave(
+        pub unsafe fn leave(
             thread: *const Self,
             task: *mut OfTask,
             ends: bool,
@@ -164,43 +166,60 @@ mod empty {
 
     use crate::platform::Stack;
 
+    /// What tools know of a stack that can be left: nothing.
     #[derive(Clone, Copy, Debug)]
-    pub(crate) struct OfTask;
+    pub struct OfTask;
 
+    /// What tools know of an OS thread: nothing.
     #[derive(Clone, Copy, Debug)]
-    pub(crate) struct OfThread;
+    pub struct OfThread;
 
     impl OfTask {
-        pub(crate) const NONE: Self = Self;
+        /// Nothing.
+        pub const NONE: Self = Self;
 
-        pub(crate) fn begin(_: &Stack) -> Self {
+        /// A virtual thread gets a stack.
+        pub fn begin(_: &Stack) -> Self {
             Self
         }
 
-        pub(crate) fn end(self) {}
+        /// It has ended.
+        pub fn end(self) {}
     }
 
     impl OfThread {
-        pub(crate) const NONE: Self = Self;
+        /// Nothing.
+        pub const NONE: Self = Self;
 
-        pub(crate) fn here() -> Self {
+        /// The one that calls.
+        pub fn here() -> Self {
             Self
         }
 
+        /// A switch.
+        ///
+        /// # Safety
+        /// As for `switch`.
         #[inline(always)]
-        pub(crate) unsafe fn enter(_: *mut Self, _: &OfTask, from: *mut Context, to: Context) {
+        pub unsafe fn enter(_: *mut Self, _: &OfTask, from: *mut Context, to: Context) {
             // SAFETY: the caller's.
             unsafe { switch(from, to) };
         }
 
+        /// Is here again.
         #[inline(always)]
-        pub(crate) fn back(&mut self) {}
+        pub fn back(&mut self) {}
 
+        /// A task runs.
         #[inline(always)]
-        pub(crate) fn entered(&mut self, _: &OfTask) {}
+        pub fn entered(&mut self, _: &OfTask) {}
 
+        /// A switch.
+        ///
+        /// # Safety
+        /// As for `switch`.
         #[inline(always)]
-        pub(crate) unsafe fn leave(
+        pub unsafe fn leave(
             _: *const Self,
             _: *mut OfTask,
             _: bool,

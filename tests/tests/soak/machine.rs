@@ -1,9 +1,9 @@
 //! The real platform with faults, twice: one that disturbs, and one that refuses as well.
 //!
-//! | runtime     | who is in it                           | faults                                     |
-//! |-------------|----------------------------------------|--------------------------------------------|
-//! | `disturbed` | everybody else                         | those that no program need notice          |
-//! | `refusing`  | its carriers, and threads started here | every call may be refused, the clock jumps |
+//! | runtime     | who is in it                           | faults                            |
+//! |-------------|----------------------------------------|-----------------------------------|
+//! | `disturbed` | everybody else                         | those that no program need notice |
+//! | `refusing`  | its carriers, and threads started here | refusals, and a clock that jumps  |
 //!
 //! Nobody wakes late in the first on purpose: there, who is late has missed a deadline.
 

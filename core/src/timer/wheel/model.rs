@@ -1,0 +1,180 @@
+//! A sorted list, which does what the wheel should.
+
+use std::boxed::Box;
+use std::vec::Vec;
+
+use proptest::prelude::*;
+
+use super::*;
+
+/// Nanoseconds in a day.
+pub(super) const DAY: u64 = 86_400_000_000_000;
+
+pub(super) fn nodes(count: usize) -> Box<[TimerNode]> {
+    (0..count).map(|_| TimerNode::new(Kind::Task)).collect()
+}
+
+pub(super) fn insert(wheel: &mut Wheel, node: &TimerNode, deadline: u64) {
+    // SAFETY: nodes of these tests outlive the wheel, and are inserted only while in none.
+    unsafe { wheel.insert(NonNull::from(node), Instant(deadline)) }
+}
+
+#[derive(Clone, Debug)]
+pub(super) enum Step {
+    /// Insert the node, if it is in no wheel, so long from now or ago.
+    Insert(usize, u64, bool),
+    /// The same, for the deadline of another node.
+    InsertLike(usize, usize),
+    InsertFar(usize),
+    Remove(usize),
+    /// Let time pass and take out all that expires, or so many at most.
+    Advance(u64, usize),
+    /// Let time pass to where the wheel wants to be asked, or a nanosecond before.
+    AdvanceToNext(bool),
+}
+
+const NODES: usize = 24;
+
+/// From a nanosecond to thirteen days, every magnitude as likely.
+fn span() -> impl Strategy<Value = u64> {
+    (0..=50_u32, any::<u64>()).prop_map(|(bits, random)| random & ((1 << bits) - 1))
+}
+
+/// What is done to a wheel, from when on.
+pub(super) fn program() -> impl Strategy<Value = (u64, Vec<Step>)> {
+    let start = prop_oneof![Just(0), 0..u64::MAX / 2, Just(u64::MAX - 30 * DAY)];
+    (start, steps())
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let step = prop_oneof![
+        6 => (0..NODES, span(), prop::bool::weighted(0.9))
+            .prop_map(|(node, span, ahead)| Step::Insert(node, span, ahead)),
+        2 => (0..NODES, 0..NODES).prop_map(|(node, other)| Step::InsertLike(node, other)),
+        1 => (0..NODES).prop_map(Step::InsertFar),
+        3 => (0..NODES).prop_map(Step::Remove),
+        3 => (span(), prop_oneof![Just(usize::MAX), 0..4_usize])
+            .prop_map(|(span, most)| Step::Advance(span, most)),
+        2 => any::<bool>().prop_map(Step::AdvanceToNext),
+    ];
+    proptest::collection::vec(step, 0..if cfg!(miri) { 30 } else { 300 })
+}
+
+/// The wheel and what it should do: `armed` has tick, order of insertion, and number of node.
+struct Pair<'a> {
+    nodes: &'a [TimerNode],
+    wheel: Wheel,
+    armed: Vec<(u64, usize, usize)>,
+    elapsed: u64,
+    inserted: usize,
+    now: u64,
+}
+
+impl Pair<'_> {
+    fn insert(&mut self, node: usize, deadline: u64) {
+        if self.armed.iter().all(|&(_, _, other)| other != node) {
+            insert(&mut self.wheel, &self.nodes[node], deadline);
+            let tick = deadline.div_ceil(TICK).max(self.elapsed);
+            self.armed.push((tick, self.inserted, node));
+            self.armed.sort_unstable();
+            self.inserted += 1;
+        }
+    }
+
+    fn remove(&mut self, node: usize) {
+        if let Some(at) = self.armed.iter().position(|&(_, _, other)| other == node) {
+            self.armed.remove(at);
+            // SAFETY: the model says that it is in the wheel.
+            unsafe { self.wheel.remove(NonNull::from(&self.nodes[node])) };
+        }
+    }
+
+    fn advance(&mut self, to: u64, most: usize) -> Result<(), TestCaseError> {
+        self.now = to;
+        for _ in 0..most {
+            let due = self.armed.first().copied().filter(|&(tick, ..)| tick <= self.now / TICK);
+            let expected = due.map(|(.., node)| NonNull::from(&self.nodes[node]));
+            prop_assert_eq!(self.wheel.expire(Instant(self.now)), expected);
+            let Some((tick, _, node)) = due else {
+                self.elapsed = self.now / TICK;
+                let next = self.wheel.next_expiry();
+                prop_assert!(next.is_none_or(|next| next.0 > self.now), "or it would spin");
+                return Ok(());
+            };
+            let deadline = self.nodes[node].deadline().0;
+            prop_assert!(deadline <= self.now, "early");
+            self.elapsed = tick;
+            self.armed.remove(0);
+        }
+        Ok(())
+    }
+
+    fn check(&self) -> Result<(), TestCaseError> {
+        prop_assert_eq!(self.wheel.is_empty(), self.armed.is_empty());
+        let next = self.wheel.next_expiry().map(|next| next.0);
+        let first = self.armed.first().map(|&(tick, ..)| tick.saturating_mul(TICK));
+        prop_assert_eq!(next.is_some(), first.is_some());
+        if next != first {
+            prop_assert!(next < first, "too late");
+            prop_assert!(next.unwrap().is_multiple_of(64 * TICK), "early without a cascade");
+        }
+        Ok(())
+    }
+}
+
+/// Does the same to both.
+pub(super) fn compare((start, steps): (u64, Vec<Step>)) -> Result<(), TestCaseError> {
+    let nodes = nodes(NODES);
+    let wheel = Wheel::new();
+    let mut pair =
+        Pair { nodes: &nodes, wheel, armed: Vec::new(), elapsed: 0, inserted: 0, now: 0 };
+    pair.advance(start, usize::MAX)?;
+    for step in steps {
+        match step {
+            Step::Insert(node, span, true) => pair.insert(node, pair.now.saturating_add(span)),
+            Step::Insert(node, span, false) => pair.insert(node, pair.now.saturating_sub(span)),
+            Step::InsertLike(node, other) => pair.insert(node, nodes[other].deadline().0),
+            Step::InsertFar(node) => pair.insert(node, u64::MAX - node as u64 % 2),
+            Step::Remove(node) => pair.remove(node),
+            Step::Advance(span, most) => {
+                // The last instant is a test of its own.
+                let to = pair.now.saturating_add(span).min(u64::MAX - 1);
+                pair.advance(to, most)?;
+            }
+            Step::AdvanceToNext(short) => {
+                if let Some(next) = pair.wheel.next_expiry() {
+                    let to = (next.0 - u64::from(short && next.0 > 0)).min(u64::MAX - 1);
+                    pair.advance(to.max(pair.now), usize::MAX)?;
+                }
+            }
+        }
+        pair.check()?;
+    }
+    Ok(())
+}
+
+/// For the fuzzer: eight bytes say when it begins, and nine each what is done then.
+#[cfg(fuzzing)]
+pub fn fuzz(bytes: &[u8]) {
+    let Some((start, bytes)) = bytes.split_first_chunk() else { return };
+    let steps = bytes.as_chunks().0.iter().map(decode).collect();
+    let start = u64::from_le_bytes(*start).min(u64::MAX - 1);
+    compare((start, steps)).expect("the wheel does what the list does");
+}
+
+/// The node, and a number whose highest bits say what to do, the next ones how large a span is.
+#[cfg(fuzzing)]
+fn decode(&[node, ref number @ ..]: &[u8; 9]) -> Step {
+    let number = u64::from_le_bytes(*number);
+    let (what, bits) = (number >> 61, (number >> 55) % 51);
+    let (node, span) = (usize::from(node) % NODES, number & ((1 << bits) - 1));
+    match what {
+        0 | 1 => Step::Insert(node, span, true),
+        2 => Step::Insert(node, span, false),
+        3 => Step::InsertLike(node, span as usize % NODES),
+        4 => Step::Remove(node),
+        5 => Step::Advance(span, if node < 4 { node } else { usize::MAX }),
+        6 => Step::AdvanceToNext(node % 2 == 0),
+        _ => Step::InsertFar(node),
+    }
+}

@@ -1,0 +1,197 @@
+//! Handles of any bits, next to some that are good: nobody else is touched, and every answer is
+//! the one that a plain table of the living gives.
+#![no_main]
+
+use std::cell::Cell;
+use std::collections::BTreeMap;
+use std::ffi::c_void;
+use std::rc::Rc;
+
+use drift_abi::exec::{drift_exec_default_get, drift_exec_submit};
+use drift_abi::thread::{
+    DriftIface, drift_thread_cancel, drift_thread_current, drift_thread_drop,
+    drift_thread_is_completed, drift_thread_join, drift_thread_join_timeout, drift_thread_spawn,
+    drift_thread_unpark, drift_thread_yield, drift_vtable,
+};
+use drift_sim::Sim;
+use libfuzzer_sys::arbitrary::{self, Arbitrary};
+use libfuzzer_sys::fuzz_target;
+
+/// Which bits.
+#[derive(Arbitrary, Clone, Copy, Debug)]
+enum Name {
+    Any(i64),
+    /// Of one that was spawned, alive or not.
+    Spawned(u8),
+    /// The same with one bit wrong.
+    Near(u8, u8),
+}
+
+#[derive(Arbitrary, Debug)]
+enum Call {
+    Spawn,
+    Submit(Option<Name>, Name),
+    Unpark(Name),
+    Cancel(Name),
+    IsCompleted(Name),
+    Join(Name),
+    TimedJoin(Name, i64),
+    Drop(Name),
+    Yield,
+}
+
+/// Of one that its handle still names. `Dropped` is `Ready` for whom nobody can join any more: it
+/// is gone when it has run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Life {
+    New,
+    Ready,
+    Dropped,
+    Over,
+}
+
+struct Table {
+    living: BTreeMap<i64, Life>,
+    spawned: Vec<i64>,
+    dropped: Rc<Cell<usize>>,
+}
+
+static VTABLE: drift_vtable = drift_vtable { drop: Some(drop_counter), call: Some(call) };
+
+unsafe extern "C" fn call(_: *mut c_void) {}
+
+unsafe extern "C" fn drop_counter(object: *mut c_void) {
+    // SAFETY: `spawn` made it of such a pointer, for one drop.
+    let counter = unsafe { Rc::from_raw(object.cast_const().cast::<Cell<usize>>()) };
+    counter.set(counter.get() + 1);
+}
+
+fuzz_target!(|calls: Vec<Call>| {
+    Sim::new(0).carriers(1).run(move || {
+        let mut table =
+            Table { living: BTreeMap::new(), spawned: Vec::new(), dropped: Rc::default() };
+        calls.iter().for_each(|call| table.call(call));
+        table.end();
+    });
+});
+
+impl Table {
+    fn bits(&self, name: Name) -> i64 {
+        let spawned = |number: u8| match self.spawned.len() {
+            0 => 0,
+            len => self.spawned[usize::from(number) % len],
+        };
+        let bits = match name {
+            Name::Any(bits) => bits,
+            Name::Spawned(number) => spawned(number),
+            Name::Near(number, bit) => spawned(number) ^ 1 << (bit % 64),
+        };
+        // Who makes the calls has a handle as well, and is not in the table.
+        if bits == drift_thread_current() { 0 } else { bits }
+    }
+
+    fn life(&self, handle: i64) -> Option<Life> {
+        self.living.get(&handle).copied()
+    }
+
+    fn spawn(&mut self) {
+        let object = Rc::into_raw(Rc::clone(&self.dropped)).cast::<c_void>();
+        let iface = DriftIface {
+            data: object.cast_mut(),
+            vtable: &raw const VTABLE,
+            inline_storage: [0; 4],
+            flags: 0,
+        };
+        // SAFETY: an object that its table may drop once, on this thread, which is the only one.
+        let handle = unsafe { drift_thread_spawn(&raw const iface, 0) };
+        assert!(handle > 0, "nothing is refused here");
+        assert_eq!(self.living.insert(handle, Life::New), None, "given out twice");
+        self.spawned.push(handle);
+    }
+
+    /// All that are ready have run.
+    fn have_run(&mut self) {
+        self.living.retain(|_, life| *life != Life::Dropped);
+        self.living.values_mut().filter(|life| **life == Life::Ready).for_each(|life| {
+            *life = Life::Over;
+        });
+    }
+
+    fn call(&mut self, call: &Call) {
+        match *call {
+            Call::Spawn => self.spawn(),
+            Call::Submit(exec, name) => {
+                let (exec, handle) = (exec.map(|name| self.bits(name)), self.bits(name));
+                let answer = drift_exec_submit(exec.unwrap_or(0), handle);
+                let is_exec = exec.is_none_or(|exec| [0, drift_exec_default_get()].contains(&exec));
+                match self.life(handle) {
+                    Some(life) if is_exec => {
+                        assert_eq!(answer, 0, "{call:?} {handle:#x}");
+                        if life == Life::New {
+                            self.living.insert(handle, Life::Ready);
+                        }
+                    }
+                    // Given up, but a queue still has it: nothing happens, which is no mistake.
+                    None if answer == 0 && is_exec && self.spawned.contains(&handle) => {}
+                    _ => assert!(answer >= 3, "{call:?} {handle:#x}: {answer}"),
+                }
+            }
+            Call::Unpark(name) => drift_thread_unpark(self.bits(name)),
+            Call::Cancel(name) => {
+                let handle = self.bits(name);
+                let before = self.dropped.get();
+                let is_over = self.life(handle).is_none_or(|life| life == Life::Over);
+                assert_eq!(drift_thread_cancel(handle) == 1, is_over, "{handle:#x}");
+                assert_eq!(self.dropped.get() - before, usize::from(!is_over));
+                match self.life(handle) {
+                    Some(Life::New | Life::Ready) => drop(self.living.insert(handle, Life::Over)),
+                    Some(Life::Dropped) => drop(self.living.remove(&handle)),
+                    Some(Life::Over) | None => {}
+                }
+            }
+            Call::IsCompleted(name) => {
+                let handle = self.bits(name);
+                let is_over = self.life(handle).is_none_or(|life| life == Life::Over);
+                let answer = drift_thread_is_completed(handle) == 1;
+                assert_eq!(answer, is_over && handle != 0, "{handle:#x}");
+            }
+            Call::Join(name) => {
+                let handle = self.bits(name);
+                // Of one that nobody submits, it would last.
+                if self.life(handle) != Some(Life::New) {
+                    drift_thread_join(handle);
+                    if let Some(Life::Ready | Life::Dropped) = self.living.remove(&handle) {
+                        self.have_run();
+                    }
+                }
+            }
+            Call::TimedJoin(name, ms) => {
+                let handle = self.bits(name);
+                let is_over = self.life(handle).is_none_or(|life| life == Life::Over);
+                let answer = drift_thread_join_timeout(handle, ms.min(0));
+                assert_eq!(answer, i64::from(handle != 0), "{handle:#x}, over: {is_over}");
+            }
+            Call::Drop(name) => {
+                let handle = self.bits(name);
+                drift_thread_drop(handle);
+                match self.life(handle) {
+                    Some(Life::Ready) => drop(self.living.insert(handle, Life::Dropped)),
+                    Some(Life::New | Life::Over) => drop(self.living.remove(&handle)),
+                    Some(Life::Dropped) | None => {}
+                }
+            }
+            Call::Yield => {
+                drift_thread_yield();
+                self.have_run();
+            }
+        }
+    }
+
+    fn end(mut self) {
+        for handle in std::mem::take(&mut self.living).into_keys() {
+            drift_thread_drop(handle);
+        }
+        drift_thread_yield();
+        assert_eq!(self.dropped.get(), self.spawned.len(), "each is dropped once");
+    }
+}
