@@ -3,6 +3,7 @@
 //! The list is `tests/mutants.toml`. Everything happens in a copy of the workspace, in the folder
 //! that cargo builds in; the workspace itself is not touched.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::fs;
 use std::io::Read;
@@ -174,6 +175,9 @@ fn all(steps: &mut Steps, arguments: &MutantsArguments) -> Result<()> {
     let copy = crate::target().join("mutants");
     let tree = copy.join("tree");
     copy_of_the_workspace(&tree)?;
+    for mutant in &list.mutant {
+        edited(mutant, &tree).with_context(|| format!("mutant `{}`", mutant.name))?;
+    }
     let mut table = Table::new();
     table.load_preset(comfy_table::presets::ASCII_MARKDOWN);
     table.set_header(["defect", "mutant", "found by"]);
@@ -226,25 +230,33 @@ fn try_out(
     copy: &Path,
     arguments: &MutantsArguments,
 ) -> Result<Ending> {
-    let mut originals: Vec<(PathBuf, String)> = Vec::new();
-    let mut edits = || -> Result<()> {
-        for edit in &mutant.edit {
-            let path = tree.join(&edit.file);
-            let text = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
-            let (find, replace) = (trimmed(&edit.find), trimmed(&edit.replace));
-            let places = text.matches(find).count();
-            ensure!(places == 1, "{places} places in {} match:\n{find}", edit.file.display());
-            fs::write(&path, text.replacen(find, replace, 1))?;
-            originals.push((path, text));
-        }
-        Ok(())
-    };
-    let edited = edits();
-    let ending = edited.and_then(|()| hunt(tree, copy, arguments));
-    for (path, text) in originals.into_iter().rev() {
+    let files = edited(mutant, tree)?;
+    let originals = files.keys().map(fs::read).collect::<Result<Vec<_>, _>>()?;
+    for (path, text) in &files {
+        fs::write(path, text)?;
+    }
+    let ending = hunt(tree, copy, arguments);
+    for ((path, _), text) in files.iter().zip(originals) {
         fs::write(path, text)?;
     }
     ending
+}
+
+/// The files that it changes, as it makes them. Each edit must fit in one place.
+fn edited(mutant: &Mutant, tree: &Path) -> Result<BTreeMap<PathBuf, String>> {
+    let mut files = BTreeMap::new();
+    for edit in &mutant.edit {
+        let path = tree.join(&edit.file);
+        let text = match files.remove(&path) {
+            Some(text) => text,
+            None => fs::read_to_string(&path).with_context(|| path.display().to_string())?,
+        };
+        let (find, replace) = (trimmed(&edit.find), trimmed(&edit.replace));
+        let places = text.matches(find).count();
+        ensure!(places == 1, "{places} places in {} match:\n{find}", edit.file.display());
+        files.insert(path, text.replacen(find, replace, 1));
+    }
+    Ok(files)
 }
 
 /// TOML's multi-line strings are written with a line break first.

@@ -14,7 +14,7 @@ use rand_pcg::Pcg64Mcg;
 
 use crate::machine;
 use crate::mixed;
-use crate::program::{Census, os_thread};
+use crate::program::{Census, Scenario, os_thread};
 use crate::watch::Watch;
 
 /// One round of a job.
@@ -279,11 +279,12 @@ fn os_threads(_: &Watch, _: &mut Choices) {
     assert_eq!(count.load(Ordering::SeqCst), 60);
 }
 
-/// One of the simulator's programs.
+/// One of the simulator's programs, of those that bear a stack that comes later.
 fn scenarios(_: &Watch, choices: &mut Choices) {
     let all = [crate::waits::ALL, crate::ends::ALL, crate::locks::ALL, crate::executors::ALL];
-    let group = all[choices.below(4) as usize];
-    let (_, run, _) = group[choices.below(group.len() as u32) as usize];
+    let bear = |(_, _, faults): &&Scenario| faults.stack_alloc > 0;
+    let all: Vec<_> = all.into_iter().flatten().filter(bear).collect();
+    let (_, run, _) = all[choices.below(all.len() as u32) as usize];
     run();
 }
 
