@@ -91,10 +91,7 @@ impl Runtime {
         unsafe { place.write(runtime) };
         // SAFETY: just written, and never moved.
         let runtime: &'static Self = unsafe { place.as_ref() };
-        runtime.make_executor(&ExecutorPolicy::DEFAULT).map_err(|error| match error {
-            ExecutorError::Platform(error) => error,
-            ExecutorError::Policy(_) => unreachable!("the default policy is good"),
-        })?;
+        runtime.make_executor(&ExecutorPolicy::DEFAULT)?;
         Ok(runtime)
     }
 
@@ -104,7 +101,7 @@ impl Runtime {
         self.platform
     }
 
-    /// Whether the calling OS thread is one of its carriers.
+    /// Whether the calling OS thread is one of its carriers, also between virtual threads.
     pub fn is_here(&'static self) -> bool {
         sched::current_carrier(self).is_some()
     }
@@ -146,19 +143,18 @@ impl Runtime {
         });
         match renewed {
             Some(executor) => Ok(executor),
-            None => self.make_executor(&policy),
+            None => self.make_executor(&policy).map_err(ExecutorError::Platform),
         }
     }
 
     /// An executor in a place of its own.
-    fn make_executor(&'static self, policy: &ExecutorPolicy) -> Result<ExecutorRef, ExecutorError> {
+    fn make_executor(&'static self, policy: &ExecutorPolicy) -> Result<ExecutorRef, PlatformError> {
         let (index, first) = {
             let mut taken = self.taken.lock();
             let (index, first) = (taken.executors, taken.carriers);
             let what = "carriers of all executors together (MAX_CARRIERS)";
             if first + policy.max_threads as usize > MAX_CARRIERS {
-                let full = PlatformError::Limit { what, limit: MAX_CARRIERS };
-                return Err(ExecutorError::Platform(full));
+                return Err(PlatformError::Limit { what, limit: MAX_CARRIERS });
             }
             taken.executors += 1;
             taken.carriers += policy.max_threads as usize;

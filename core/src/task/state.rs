@@ -228,10 +228,8 @@ impl State {
         if !self.load().has(heeds.ends()) {
             return false;
         }
-        self.transition(|word| match word.has(heeds.ends()) {
-            true => (Some(heeds.end(word)), true),
-            false => (None, false),
-        })
+        // Others only add causes.
+        self.transition(|word| (Some(heeds.end(word)), true))
     }
 
     /// Ends a park. Runs on the carrier's own stack, after the switch.
