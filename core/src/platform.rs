@@ -293,3 +293,6 @@ impl ThreadWords {
     /// A thread without such words.
     pub const NONE: Self = Self { errno: core::ptr::null_mut(), unwind: core::ptr::null_mut() };
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests;

@@ -54,3 +54,6 @@ impl Arena {
         self.used = 0;
     }
 }
+
+#[cfg(test)]
+mod tests;

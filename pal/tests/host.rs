@@ -110,6 +110,11 @@ fn take(host: &Host, class: StackClass) -> Stack {
 }
 
 #[test]
+fn a_host_shows_its_poller() {
+    assert!(format!("{:?}", Host::new().unwrap()).starts_with("Host { poller: "));
+}
+
+#[test]
 fn a_regular_file_is_always_ready_and_said_to_be() {
     let host = Host::new().unwrap();
     let file = File::open("/proc/self/exe").unwrap();

@@ -167,3 +167,69 @@ fn who_waits_for_a_descriptor_of_the_past_is_woken() {
         present.join().unwrap_or_default();
     });
 }
+
+/// A raw wait on one that is owned: what is ready now is looked at, because no edge need come.
+#[test]
+fn a_raw_wait_on_an_owned_descriptor_is_woken() {
+    in_worlds(|| {
+        let (reader, mut writer) = pipe();
+        let source = Source(reader.as_raw_fd().cast_unsigned());
+        let runtime = Runtime::here().expect("the program is a virtual thread");
+        while runtime.register(source).is_err() {}
+        let watch = move || {
+            let own = runtime.current().expect("a virtual thread watches");
+            runtime.unpark_ready(own, source, platform::Interest::READ, CoreInstant::FAR);
+            runtime.park(CoreInstant::FAR);
+        };
+        let early = spawn(watch);
+        yield_now();
+        writer.write_all(b"x").unwrap();
+        let late = spawn(watch);
+        early.join().unwrap();
+        late.join().unwrap();
+        runtime.deregister(source);
+        let gone = runtime.wait_ready(source, platform::Interest::READ, &Wait::new(runtime));
+        assert_eq!(gone, Err(drift_core::error::ConcurrencyError::Closed));
+    });
+}
+
+/// Armed by one while another takes it over: neither sleeps for ever.
+#[test]
+fn who_arms_and_who_takes_over_are_both_served() {
+    in_worlds(|| {
+        let (reader, mut writer) = pipe();
+        let source = Source(reader.as_raw_fd().cast_unsigned());
+        let raw = spawn(move || {
+            let runtime = Runtime::here().expect("a virtual thread watches");
+            let own = runtime.current().expect("the same");
+            runtime.unpark_ready(own, source, platform::Interest::READ, CoreInstant::FAR);
+            runtime.park(CoreInstant::FAR);
+        });
+        let owner = spawn(move || read_owned(&reader));
+        yield_now();
+        writer.write_all(b"hello").unwrap();
+        drop(writer);
+        assert_eq!(owner.join(), Ok(5));
+        raw.join().unwrap();
+    });
+}
+
+/// The first direction was ready before the second was asked for, in the same wait.
+#[test]
+fn a_wait_for_a_second_direction_of_one_that_was_ready_is_a_new_one() {
+    in_worlds(|| {
+        let (reader, mut writer) = pipe();
+        writer.write_all(b"x").unwrap();
+        let source = Source(reader.as_raw_fd().cast_unsigned());
+        let runtime = Runtime::here().expect("the program is a virtual thread");
+        let own = runtime.current().expect("the same");
+        for interest in [platform::Interest::READ, platform::Interest::BOTH] {
+            runtime.unpark_ready(own, source, interest, CoreInstant::FAR);
+            for _ in 0..5 {
+                yield_now();
+            }
+        }
+        runtime.park(CoreInstant::FAR);
+        assert_eq!(reader.try_read(&mut [0; 8]), Some(1));
+    });
+}

@@ -3,7 +3,7 @@
 
 use drift_core::platform::StackClass;
 use drift_core::runtime::Runtime;
-use drift_core::task::{Entry, Handle, Payload};
+use drift_core::task::{Entry, Handle, Payload, Standing};
 use drift_core::time::{Instant, MILLISECOND};
 use drift_sim::{Faults, Sim, seeds};
 
@@ -77,5 +77,18 @@ fn a_failed_timed_join_keeps_the_handle() {
             assert!(runtime.join(one, Instant::FAR));
         }
         wait_until_alone(runtime);
+    });
+}
+
+/// One that nobody has submitted is seen as well, and as what it is.
+#[test]
+fn one_that_is_new_is_seen() {
+    in_worlds(|runtime| {
+        let entry = Entry { run: sleeps_on, discard: nothing, payload: [0; 7] };
+        let one = runtime.spawn(entry, StackClass::K64).unwrap();
+        let view = runtime.virtual_threads().find(|view| view.handle == one).unwrap();
+        assert_eq!(view.standing, Standing::New);
+        runtime.abandon(one);
+        assert_eq!(records(runtime), 1);
     });
 }

@@ -3,10 +3,13 @@
 //! | file          | what                                                                      |
 //! |---------------|---------------------------------------------------------------------------|
 //! | `world.rs`    | a runtime of a test's own; closures as virtual threads; counting carriers |
+//! | `limits.rs`   | more carriers than there are                                              |
 //! | `shutdown.rs` | drain, cancel, deadline; who waits, who submits; threads and places       |
 //! | `stay.rs`     | virtual threads that do not migrate                                       |
 #![cfg(not(loom))]
 
+#[path = "executors/limits.rs"]
+mod limits;
 #[path = "executors/shutdown.rs"]
 mod shutdown;
 #[path = "executors/stay.rs"]

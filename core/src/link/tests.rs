@@ -4,6 +4,7 @@ use core::mem::offset_of;
 use core::ptr::NonNull;
 use std::boxed::Box;
 use std::collections::VecDeque;
+use std::format;
 use std::vec::Vec;
 
 use proptest::prelude::*;
@@ -177,4 +178,14 @@ proptest! {
             prop_assert_eq!(drain(list), Vec::from_iter(queue.iter().copied()));
         }
     }
+}
+
+#[test]
+fn a_list_shows_that_it_is_one() {
+    let nodes = nodes(1);
+    let mut list = List::<InTest, Node>::new();
+    push(&mut list, &nodes[0]);
+    assert!(format!("{list:?}").starts_with("List { front: Some("));
+    assert_eq!(format!("{:?}", nodes[0].link), "Link");
+    let _ = list.pop_front();
 }

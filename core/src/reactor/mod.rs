@@ -276,3 +276,6 @@ fn schedule_all(mut claimed: Claimed) {
         unsafe { sched::schedule(task) };
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests;

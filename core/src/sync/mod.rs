@@ -32,6 +32,6 @@ pub use crate::sync::wait_queue::Wait;
 #[cfg(all(test, loom))]
 mod loom;
 #[cfg(test)]
-mod stage;
+pub(crate) mod stage;
 #[cfg(all(test, not(loom)))]
 mod tests;

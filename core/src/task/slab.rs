@@ -194,3 +194,6 @@ impl Slab {
 
 #[cfg(all(test, loom))]
 mod loom;
+
+#[cfg(all(test, not(loom)))]
+mod tests;

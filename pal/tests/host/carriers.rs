@@ -29,7 +29,7 @@ use drift_core::time::{Instant, MILLISECOND};
 use drift_pal::{Host, process};
 use libc::{EAGAIN, ENOMEM, ESRCH};
 
-use super::filter::{Alarms, alone, answer, answers_given, every, limit, refuse, with};
+use super::filter::{Alarms, Call, alone, answer, answers_given, every, limit, refuse, with};
 use super::refused::code;
 use super::{source, take};
 
@@ -91,15 +91,14 @@ fn a_spawn_without_address_space_is_refused_and_leaves_nothing() {
 }
 
 /// No carrier can be started: a submit says why, and the virtual thread is as it was.
-fn submit_without_carriers(refusal: i32) {
+fn submit_without_carriers(refused: &[Call], refusal: i32) {
     let runtime = new_runtime();
     let others = runtime.create_executor(ExecutorPolicy::DEFAULT).unwrap();
     let task = spawn(runtime).unwrap();
     let answer = thread::scope(|scope| {
         // The filter is this thread's, and stays there.
         let submit = scope.spawn(|| {
-            refuse(&[every(libc::SYS_clone), every(libc::SYS_clone3)], EAGAIN);
-            refuse(&[with(libc::SYS_mprotect, 2, libc::PROT_NONE as u32)], refusal);
+            refuse(refused, refusal);
             [runtime.default_executor(), others, others].map(|on| on.submit(task))
         });
         submit.join().unwrap()
@@ -117,14 +116,15 @@ fn submit_without_carriers(refusal: i32) {
 #[test]
 fn a_submit_without_a_thread_is_refused_and_changes_nothing() {
     alone("carriers::a_submit_without_a_thread_is_refused_and_changes_nothing", || {
-        submit_without_carriers(EAGAIN);
+        submit_without_carriers(&[every(libc::SYS_clone), every(libc::SYS_clone3)], EAGAIN);
     });
 }
 
 #[test]
 fn a_submit_without_a_signal_stack_is_refused_and_changes_nothing() {
     alone("carriers::a_submit_without_a_signal_stack_is_refused_and_changes_nothing", || {
-        submit_without_carriers(ENOMEM);
+        let guards = with(libc::SYS_mprotect, 2, libc::PROT_NONE as u32);
+        submit_without_carriers(&[guards], ENOMEM);
     });
 }
 

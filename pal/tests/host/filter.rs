@@ -56,6 +56,14 @@ pub fn with(number: libc::c_long, index: usize, value: u32) -> Call {
     Call { number, argument: Some((index, value)) }
 }
 
+/// open(2) by whichever name the instruction set has.
+pub fn opens() -> Vec<Call> {
+    let mut opens = vec![every(libc::SYS_openat)];
+    #[cfg(target_arch = "x86_64")]
+    opens.push(every(libc::SYS_open));
+    opens
+}
+
 /// The calling thread, and those that it starts, get `errno` from all these calls.
 pub fn refuse(calls: &[Call], errno: i32) {
     calls.iter().for_each(|call| install(*call, libc::SECCOMP_RET_ERRNO | errno as u32));

@@ -3,6 +3,7 @@
 use core::mem::offset_of;
 use std::boxed::Box;
 use std::collections::VecDeque;
+use std::format;
 use std::sync::atomic::{AtomicU32 as Counter, AtomicUsize as Count, Ordering::SeqCst};
 use std::thread;
 use std::vec::Vec;
@@ -143,4 +144,12 @@ fn with_threads_every_node_is_taken_exactly_once() {
     });
     assert!(taken.iter().all(|times| times.load(SeqCst) == 1));
     assert!(injector.is_empty());
+}
+
+#[test]
+fn an_injector_shows_how_many_wait() {
+    let (nodes, injector) = (nodes(2), Injector::new());
+    nodes.iter().for_each(|node| push(&injector, node));
+    assert_eq!(format!("{injector:?}"), "Injector { len: 2, .. }");
+    while injector.pop().is_some() {}
 }

@@ -1,6 +1,7 @@
 //! The run queue against a plain one, and with threads.
 
 use std::collections::VecDeque;
+use std::format;
 use std::sync::atomic::{AtomicU32 as Counter, AtomicUsize as Count, Ordering::SeqCst};
 use std::thread;
 use std::vec::Vec;
@@ -200,4 +201,11 @@ fn with_thieves_every_task_is_taken_exactly_once() {
         }
     });
     assert!(taken.iter().all(|times| times.load(SeqCst) == 1));
+}
+
+#[test]
+fn a_run_queue_shows_how_many_wait() {
+    let queue = queue_at(0, false);
+    assert!(push(&queue, &1));
+    assert_eq!(format!("{queue:?}"), "RunQueue { len: 1, .. }");
 }

@@ -1,4 +1,5 @@
-use super::{Lives, Stage};
+use super::{LAST, Lives, Stage, word};
+use crate::prim::AtomicU64;
 
 fn ended() -> Lives {
     let life = Lives::new();
@@ -41,4 +42,11 @@ fn a_handle_of_an_earlier_life_changes_nothing() {
     assert!(!life.is_open(1));
     assert!(!life.close(1) && !life.end(1) && !life.claim(1));
     assert!(life.is_open(2));
+}
+
+#[test]
+fn a_place_whose_numbers_are_used_up_is_not_given_out_again() {
+    let worn = Lives(AtomicU64::new(word(LAST, Stage::Free)));
+    assert_eq!(worn.take(), None);
+    assert!(worn.is(LAST, Stage::Free));
 }

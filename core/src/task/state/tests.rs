@@ -243,3 +243,21 @@ fn a_cancel_that_came_meanwhile_owns_the_task() {
     assert!(!state.complete());
     assert_eq!(state.submitted(), None);
 }
+
+#[test]
+fn what_comes_after_the_end_does_nothing() {
+    let (state, generation) = running();
+    let ticket = state.ticket(generation).expect("alive");
+    assert!(!state.complete());
+    assert_eq!(state.wake(ticket), Then::Nothing);
+    assert_eq!(state.unpark(generation), Then::Nothing);
+}
+
+#[test]
+fn a_ticket_of_an_earlier_wait_wakes_nobody_inside() {
+    let (state, generation) = parked(Heeds::Park);
+    let ticket = state.ticket(generation).expect("alive");
+    assert_eq!(state.unpark(generation), Then::Enqueue);
+    assert_eq!(state.wake_inside(ticket), Then::Nothing);
+    assert_eq!(state.commit_park(Heeds::Inside), Then::Nothing, "the next wait is whole");
+}

@@ -1,0 +1,17 @@
+//! Records at their limit.
+
+use super::*;
+use crate::sync::stage::EMPTY;
+
+#[test]
+fn a_record_more_than_there_are_is_refused_with_the_limit() {
+    let slab = Slab::new(&EMPTY, 0).unwrap();
+    slab.used.store(MAX_TASKS as u32, Ordering::Relaxed);
+    match slab.extend() {
+        Err(PlatformError::Limit { what, limit: MAX_TASKS }) => {
+            assert!(what.contains("MAX_TASKS"), "{what}");
+        }
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(slab.used.load(Ordering::Relaxed), MAX_TASKS as u32);
+}
