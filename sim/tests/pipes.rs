@@ -233,3 +233,23 @@ fn a_wait_for_a_second_direction_of_one_that_was_ready_is_a_new_one() {
         assert_eq!(reader.try_read(&mut [0; 8]), Some(1));
     });
 }
+
+/// The one edge may come before the watcher has linked itself: then it sees the level.
+#[test]
+fn an_edge_before_the_link_is_not_lost() {
+    in_worlds(|| {
+        let (reader, mut writer) = pipe();
+        let fd = reader.as_raw_fd();
+        let source = Source(fd.cast_unsigned());
+        let runtime = Runtime::here().expect("the program is a virtual thread");
+        while runtime.register(source).is_err() {}
+        let watcher = spawn(move || block_on_io(&fd, Interest::READABLE, None));
+        let sender = spawn(move || {
+            writer.write_all(b"x").unwrap();
+            writer
+        });
+        assert!(watcher.join().unwrap().unwrap().is_readable());
+        drop(sender.join().unwrap());
+        runtime.deregister(source);
+    });
+}
