@@ -82,6 +82,19 @@ pub fn all(steps: &mut Steps) -> Result<()> {
     explore(steps, true, "")
 }
 
+/// Whether the scenario that has to find a mistake does.
+///
+/// # Errors
+/// When there is none, or no Spin.
+pub fn finds(model: &str, mistake: u32) -> Result<bool> {
+    let models = crate::root().join("docs/models");
+    let list: List = toml::from_str(&fs::read_to_string(models.join("scenarios.toml"))?)?;
+    let mut scenarios = list.scenario.iter();
+    let responsible = scenarios.find(|one| one.model == model && one.finds.contains(&mistake));
+    let responsible = responsible.with_context(|| format!("nothing finds {mistake} of {model}"))?;
+    Ok(matches!(responsible.explore(&models, Some(mistake))?, End::Found))
+}
+
 fn explore(steps: &mut Steps, nightly: bool, only: &str) -> Result<()> {
     // Spin has no `--version`.
     let exists = command("spin", &["-V"]).output().is_ok();

@@ -17,6 +17,7 @@ use anyhow::{Context, Result, bail, ensure};
 use comfy_table::Table;
 use serde::Deserialize;
 
+use crate::models;
 use crate::step::{Steps, cargo, command};
 
 #[derive(clap::Args)]
@@ -41,7 +42,16 @@ struct List {
 struct Mutant {
     name: String,
     defect: Option<u32>,
+    /// The same mistake in a model, for what only makes the code late: the lookout finds what
+    /// was not told, and no run of a program ends otherwise.
+    mistake: Option<Mistake>,
     edit: Vec<Edit>,
+}
+
+#[derive(Deserialize)]
+struct Mistake {
+    model: String,
+    number: u32,
 }
 
 #[derive(Deserialize)]
@@ -235,9 +245,15 @@ fn try_out(
     for (path, text) in &files {
         fs::write(path, text)?;
     }
-    let ending = hunt(tree, copy, arguments);
+    let mut ending = hunt(tree, copy, arguments);
     for ((path, _), text) in files.iter().zip(originals) {
         fs::write(path, text)?;
+    }
+    if let (Ok(Ending { layer: None, .. }), Some(Mistake { model, number })) =
+        (&ending, &mutant.mistake)
+        && models::finds(model, *number)?
+    {
+        ending = Ok(Ending { layer: Some("models"), how: format!("{model}.pml, BREAK_{number}") });
     }
     ending
 }
