@@ -1,4 +1,5 @@
-//! The C programs of `ffi/tests`, compiled with the machine's compilers and run case by case.
+//! The C and C++ programs of `ffi/tests`, compiled with the machine's compilers and run case by
+//! case.
 //!
 //! Each case is a test named `<compiler>::<program>::<case>`, so `cargo test --test abi -- defects`
 //! runs what its filter says. A case that ends with exit code 2 lost a race that no contract
@@ -9,6 +10,7 @@
 //! | `DRIFT_RT_LIB`     | the archive, instead of `target/archive/libdrift_rt.a`; a relative    |
 //! |                    | path begins at the workspace                                          |
 //! | `DRIFT_CC`         | a C compiler, named `cross`, instead of those found                   |
+//! | `DRIFT_CXX`        | a C++ compiler, named `cross_cxx`, beside that one; else it is C only |
 //! | `DRIFT_RUNNER`     | what runs the programs: a command that they are arguments of          |
 //! | `DRIFT_TEST_SECS`  | longest time of a case, then it is a hang (60)                        |
 //! | `DRIFT_SUITE_RUNS` | repeat the programs of the suite that often and print a table instead |
@@ -36,7 +38,7 @@ use run::{Case, Outcome};
 const ATTEMPTS: u32 = 20;
 
 /// Programs whose cases are listed by themselves and need no arguments.
-const PROGRAMS: [&str; 14] = [
+const PROGRAMS: [&str; 16] = [
     "smoke",
     "callbacks",
     "defects",
@@ -49,9 +51,14 @@ const PROGRAMS: [&str; 14] = [
     "registrations",
     "sync",
     "sync_waits",
+    "thread_locals",
+    "thread_locals_tight",
     "waits",
     "overflow",
 ];
+
+/// The same, and written in C++: no C compiler takes them.
+const CXX_PROGRAMS: [&str; 1] = ["exceptions"];
 
 /// The suite of the toolchain, by group.
 const SUITE: [&str; 7] = [
@@ -87,9 +94,13 @@ const WITH_ARGUMENTS: [(&str, &str, &str, i32); 19] = [
     ("stress", "exit_busy_with_7", "exit_busy 7 50 2", 7),
 ];
 
-/// Also compiled and run as C++.
-fn runs_as_cxx(program: &str) -> bool {
-    program == "smoke" || program == "stress" || program.starts_with("suite/")
+/// A C program runs as C, and some as C++ too; a C++ program as that.
+fn is_for(compiler: Compiler, program: &str) -> bool {
+    let both = program == "smoke" || program == "stress" || program.starts_with("suite/");
+    match CXX_PROGRAMS.contains(&program) {
+        true => compiler.cxx,
+        false => both || !compiler.cxx,
+    }
 }
 
 fn main() -> ExitCode {
@@ -129,10 +140,10 @@ fn workspace() -> PathBuf {
 }
 
 fn programs_for(compiler: Compiler) -> Vec<&'static str> {
-    let mut all = [&PROGRAMS[..], &SUITE[..]].concat();
+    let mut all = [&PROGRAMS[..], &CXX_PROGRAMS, &SUITE].concat();
     all.extend(WITH_ARGUMENTS.iter().map(|(program, ..)| *program));
     all.dedup();
-    all.retain(|program| !compiler.cxx || runs_as_cxx(program));
+    all.retain(|program| is_for(compiler, program));
     all
 }
 

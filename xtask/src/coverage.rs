@@ -3,7 +3,7 @@
 //! | layer    | what runs, instrumented                                                        |
 //! |----------|--------------------------------------------------------------------------------|
 //! | rust     | the unit tests of every crate, the Rust suites, executors, simulated worlds     |
-//! | c        | the C programs over an instrumented archive, as a part of the same run          |
+//! | c        | C programs over an instrumented archive, and C++ ones with g++; in the same run |
 //! | points   | simulated worlds again, whose carriers are interrupted inside the protocols too |
 //!
 //! Counters are mapped into their files (`%c`), so a process that dies by a signal, leaves with
@@ -23,7 +23,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail, ensure};
 
-use crate::step::{Steps, cargo, command};
+use crate::step::{Steps, cargo, command, exists};
 use lines::{Lines, Source};
 use list::List;
 use tools::Tools;
@@ -42,6 +42,10 @@ pub struct CoverageArguments {
 const ROOMS: [(&str, Option<f64>); 3] =
     [("core/src/", Some(95.0)), ("pal/src/sys/linux/", Some(95.0)), ("pal/src/", None)];
 
+/// What runs in worlds.
+const WORLDS: [&str; 7] =
+    ["worlds", "faults", "pipes", "records", "handed_on", "scenarios", "random"];
+
 /// Counters that are mapped need to be found there; and they are atomic, because some counts are
 /// differences of others: one that is lost would make a line that never ran look as if it had.
 const FLAGS: &str = "-C instrument-coverage -C llvm-args=-runtime-counter-relocation \
@@ -49,7 +53,7 @@ const FLAGS: &str = "-C instrument-coverage -C llvm-args=-runtime-counter-reloca
 
 /// What links the archive. The runtime of the profiles is in it, but no symbol asks for it; and
 /// without optimisation over all crates, tables that nobody reads ask for an unwinder.
-const CC: &str = "gcc -Wl,-u,__llvm_profile_runtime -Wl,--defsym=rust_eh_personality=0";
+const LINK: &str = "-Wl,-u,__llvm_profile_runtime -Wl,--defsym=rust_eh_personality=0";
 
 /// A program with functions of the C library's names, to see that nobody calls them; but the
 /// runtime of the profiles does.
@@ -122,14 +126,19 @@ impl Place {
         let mut archive = self.cargo(&["build", "--profile", "archive", "-p", "drift-ffi"]);
         steps.run("archive", archive.args(["--config", "profile.archive.lto=\"off\""]))?;
         let rust = ["test", "--workspace", "--exclude", "drift-ffi", "--tests"];
-        let points = ["test", "-p", "drift-sim", "-p", "drift-tests", "--features"];
-        let points = [&points[..], &["drift-sim/points", "--test", "worlds"]].concat();
-        let points = [&points[..], &["--test", "faults", "--test", "scenarios"]].concat();
+        let mut points = vec!["test", "-p", "drift-sim", "-p", "drift-tests", "--features"];
+        points.push("drift-sim/points");
+        points.extend(WORLDS.iter().flat_map(|test| ["--test", *test]));
         let mut objects = BTreeSet::new();
-        for (name, arguments) in [("rust", &rust[..]), ("points", &points)] {
+        // Races are between two interruptions: without any there are none to look for.
+        let layers = [("rust", &rust[..], seeds), ("points", &points, 10 * seeds)];
+        for (name, arguments, seeds) in layers {
             let tests = |more: &[&str]| {
                 let mut cargo = self.cargo(arguments);
-                cargo.args(PROFILE).args(more).env("DRIFT_CC", CC);
+                cargo.args(PROFILE).args(more).env("DRIFT_CC", format!("gcc {LINK}"));
+                if exists("g++") {
+                    cargo.env("DRIFT_CXX", format!("g++ {LINK}"));
+                }
                 cargo.env("DRIFT_RT_LIB", self.archive()).env("DRIFT_TEST_SECS", "180");
                 cargo.env("DRIFT_SIM_SEEDS", seeds.to_string());
                 cargo

@@ -150,6 +150,8 @@ enum Verdict {
     /// With the fewest seeds that a scenario needed, if the layer has seeds.
     Found(Option<u64>),
     Hangs,
+    /// By a signal, and so without a word of its own.
+    Dies(String),
     /// It does not build: no mutant at all.
     Broken(String),
 }
@@ -290,6 +292,7 @@ fn hunt(tree: &Path, copy: &Path, arguments: &MutantsArguments) -> Result<Ending
             Verdict::Passed => {}
             Verdict::Found(Some(seeds)) => return found(format!("{seeds} seeds")),
             Verdict::Found(None) => return found("fails".to_owned()),
+            Verdict::Dies(signal) => return found(format!("dies, {signal}")),
             Verdict::Hangs => return found("does not end".to_owned()),
             Verdict::Broken(what) => bail!("it does not build:\n{what}"),
         }
@@ -328,8 +331,17 @@ fn judge(command: &mut Command, seconds: u64) -> Result<Verdict> {
         None => Verdict::Hangs,
         Some(status) if status.success() => Verdict::Passed,
         Some(_) if text.contains("error: could not compile") => Verdict::Broken(text),
-        Some(_) => Verdict::Found(fewest_seeds(&text)),
+        Some(_) => match (fewest_seeds(&text), signal(&text)) {
+            (None, Some(signal)) => Verdict::Dies(signal.to_owned()),
+            (seeds, _) => Verdict::Found(seeds),
+        },
     })
+}
+
+/// The name of the signal that ended a test, as cargo tells it.
+fn signal(text: &str) -> Option<&str> {
+    let (_, told) = text.split_once("(signal: ")?;
+    told.split([',', ':', ')']).nth(1).map(str::trim)
 }
 
 /// Of the scenarios that failed, the one that needed the fewest seeds.

@@ -86,7 +86,7 @@ pub fn run() -> Result<()> {
 
 fn sources() -> Result<Vec<Source>> {
     let root = crate::root();
-    let endings = ["rs", "c", "h", "md", "toml", "yml", "S", "ld"];
+    let endings = ["rs", "c", "cpp", "h", "md", "toml", "yml", "S", "ld"];
     let mut sources = Vec::new();
     let walk = WalkDir::new(&root).sort_by_file_name().into_iter();
     for entry in
@@ -104,7 +104,7 @@ fn sources() -> Result<Vec<Source>> {
 }
 
 fn check(source: &Source, complaints: &mut Complaints) -> Result<()> {
-    if [".rs", ".c", ".h"].iter().any(|ending| source.is(ending)) {
+    if [".rs", ".c", ".cpp", ".h"].iter().any(|ending| source.is(ending)) {
         size::lines(source, complaints);
     }
     if source.is(".rs") {
@@ -113,7 +113,7 @@ fn check(source: &Source, complaints: &mut Complaints) -> Result<()> {
         size::functions(source, &file, complaints);
         rooms::check(source, &tokens, complaints);
         words::leftovers(source, &tokens, complaints);
-    } else if source.is(".c") || source.is(".h") {
+    } else if [".c", ".cpp", ".h"].iter().any(|ending| source.is(ending)) {
         size::c_functions(source, complaints);
     } else if source.is("Cargo.toml") {
         rooms::manifest(source, complaints);

@@ -29,7 +29,9 @@ use drift_core::time::{Instant, MILLISECOND};
 use drift_pal::{Host, process};
 use libc::{EAGAIN, ENOMEM, ESRCH};
 
-use super::filter::{Alarms, Call, alone, answer, answers_given, every, limit, refuse, with};
+use super::filter::{
+    Alarms, Call, alone, alone_with, answer, answers_given, every, limit, refuse, with,
+};
 use super::refused::code;
 use super::{source, take};
 
@@ -125,6 +127,19 @@ fn a_submit_without_a_signal_stack_is_refused_and_changes_nothing() {
     alone("carriers::a_submit_without_a_signal_stack_is_refused_and_changes_nothing", || {
         let guards = with(libc::SYS_mprotect, 2, libc::PROT_NONE as u32);
         submit_without_carriers(&[guards], ENOMEM);
+    });
+}
+
+/// What glibc keeps for libraries that are opened later comes out of a thread's stack too.
+#[test]
+fn a_stack_that_the_c_library_finds_too_small_is_larger() {
+    let tunables = [("GLIBC_TUNABLES", "glibc.rtld.optional_static_tls=1000000")];
+    let name = "carriers::a_stack_that_the_c_library_finds_too_small_is_larger";
+    alone_with(&tunables, name, || {
+        let runtime = new_runtime();
+        let task = spawn(runtime).unwrap();
+        runtime.default_executor().submit(task).unwrap();
+        assert!(runtime.join(task, Instant::FAR));
     });
 }
 

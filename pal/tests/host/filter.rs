@@ -28,11 +28,16 @@ const ALONE: &str = "DRIFT_PAL_ALONE";
 
 /// Runs `body` in a process of its own: this program again, with the test `name` only.
 pub fn alone(name: &str, body: impl FnOnce()) {
+    alone_with(&[], name, body);
+}
+
+/// The same, with these variables in its environment.
+pub fn alone_with(variables: &[(&str, &str)], name: &str, body: impl FnOnce()) {
     if env::var_os(ALONE).is_some() {
         return body();
     }
     let mut again = Command::new(env::current_exe().unwrap());
-    again.args(["--exact", name, "--nocapture"]).env(ALONE, "1");
+    again.args(["--exact", name, "--nocapture"]).env(ALONE, "1").envs(variables.iter().copied());
     let output = again.output().unwrap();
     let said = String::from_utf8_lossy(&output.stdout);
     let complained = String::from_utf8_lossy(&output.stderr);

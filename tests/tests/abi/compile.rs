@@ -1,4 +1,5 @@
-//! The machine's compilers, or the one of `DRIFT_CC`, and what they make of the programs.
+//! The machine's compilers, or those of `DRIFT_CC` and `DRIFT_CXX`, and what they make of the
+//! programs.
 //!
 //! A program links as a Drift user links it: `cc program.c libdrift_rt.a -pthread`, nothing else.
 
@@ -27,14 +28,18 @@ pub struct Built {
 
 const WARNINGS: [&str; 4] = ["-Wall", "-Wextra", "-Wpedantic", "-Werror"];
 
-/// One command instead of all that are known.
+/// One command instead of all that are known, and one for C++ beside it.
 static CROSS: LazyLock<Option<String>> = LazyLock::new(|| env::var("DRIFT_CC").ok());
+static CROSS_CXX: LazyLock<Option<String>> = LazyLock::new(|| env::var("DRIFT_CXX").ok());
 
 impl Compiler {
     /// Those that can be run here.
     pub fn present() -> Vec<Self> {
         if let Some(command) = &*CROSS {
-            return vec![Self { name: "cross", command, cxx: false }];
+            let cxx = CROSS_CXX.as_deref();
+            let cxx = cxx.map(|command| Self { name: "cross_cxx", command, cxx: true });
+            let c = Self { name: "cross", command, cxx: false };
+            return [c].into_iter().chain(cxx).collect();
         }
         let known = [
             Self { name: "c11_gcc", command: "gcc", cxx: false },
@@ -104,7 +109,8 @@ fn one(
     let name = format!("{}-{}", compiler.name, program.replace('/', "_"));
     let output = crate::scratch().join(name);
     let mut command = compiler.command(&workspace.join("ffi/include"));
-    command.arg(workspace.join("ffi/tests").join(program).with_extension("c"));
+    let ending = if crate::CXX_PROGRAMS.contains(&program) { "cpp" } else { "c" };
+    command.arg(workspace.join("ffi/tests").join(program).with_extension(ending));
     command.args(["-x", "none"]).arg(archive).arg("-pthread").arg("-o").arg(&output);
     finish(command)?;
     Ok(output)

@@ -11,11 +11,11 @@
 //! names is a thread that nobody has joined.
 #![allow(unsafe_code)]
 
-use core::ffi::c_void;
+use core::ffi::{c_int, c_void};
 use core::fmt::Write as _;
 use core::mem::MaybeUninit;
 use core::num::NonZeroU64;
-use core::ptr;
+use core::{ptr, slice};
 
 use drift_core::platform::{PlatformError, ThreadWords, UnwindGlobals};
 use drift_core::prim::{AtomicPtr, AtomicU32, AtomicUsize, Ordering};
@@ -25,11 +25,12 @@ use rustix::thread::{sched_yield, set_current_timer_slack, set_name};
 
 use super::errno::raw;
 use super::fault::{self, SignalStack};
+use super::stack::page_bytes;
 use super::{clock, park};
 
-/// A carrier's own stack. Virtual threads never run on it, so the scheduler, one poll's events
-/// and a signal handler of the program's without SA_ONSTACK must fit; glibc takes the program's
-/// thread-locals out of it as well.
+/// A carrier's own stack, the program's thread-locals aside. Virtual threads never run on it, so
+/// the scheduler, one poll's events and a signal handler of the program's without SA_ONSTACK must
+/// fit.
 const STACK_BYTES: usize = 256 << 10;
 
 /// Where growing a carrier's stack for a program with large thread-locals ends.
@@ -114,14 +115,14 @@ pub(crate) fn start(carrier: &'static Carrier, seat: &'static Seat) -> Result<()
     // SAFETY: the bottom of a signal stack is ours until the thread has it, page-aligned, and
     // large enough, as asserted.
     unsafe { start.write(Start { carrier, signals, seat, before }) };
-    let mut bytes = STACK_BYTES;
+    let mut bytes = (STACK_BYTES + thread_locals()).next_multiple_of(page_bytes());
     loop {
         match create(start.cast(), bytes) {
             Ok(thread) => {
                 seat.thread.store(thread, Ordering::Relaxed);
                 return Ok(());
             }
-            // The thread-locals do not fit: see pthread_create(3) on glibc, allocate_stack.
+            // What else the C library keeps there does not fit.
             Err(libc::EINVAL) if bytes < STACK_BYTES_MAX => bytes *= 2,
             Err(errno) => {
                 // SAFETY: there is no thread, so what was written comes back to us alone.
@@ -131,6 +132,35 @@ pub(crate) fn start(carrier: &'static Carrier, seat: &'static Seat) -> Result<()
             }
         }
     }
+}
+
+/// Bytes of all thread-locals that the program has, at most. glibc takes them out of a thread's
+/// stack, and accepts one that leaves hardly more: see pthread_create(3) there, allocate_stack.
+fn thread_locals() -> usize {
+    let mut bytes = 0_usize;
+    // SAFETY: `add` gets the counter, and each object's record for as long as it is called.
+    unsafe { libc::dl_iterate_phdr(Some(add_thread_locals), (&raw mut bytes).cast()) };
+    bytes.min(STACK_BYTES_MAX)
+}
+
+/// For dl_iterate_phdr(3): adds what one object has, as elf(5) says it in PT_TLS.
+unsafe extern "C" fn add_thread_locals(
+    object: *mut libc::dl_phdr_info,
+    _: usize,
+    bytes: *mut c_void,
+) -> c_int {
+    // SAFETY: the loader's record of an object that is loaded, for the time of this call.
+    let object = unsafe { &*object };
+    // SAFETY: the record says where its headers are, and how many.
+    let headers = unsafe { slice::from_raw_parts(object.dlpi_phdr, object.dlpi_phnum.into()) };
+    for header in headers {
+        if header.p_type == libc::PT_TLS {
+            let wanted = header.p_memsz.saturating_add(header.p_align);
+            // SAFETY: `thread_locals` gave its counter.
+            unsafe { *bytes.cast::<usize>() += (wanted as usize).min(STACK_BYTES_MAX) };
+        }
+    }
+    0
 }
 
 /// Waits until the thread that `seat` names is gone, and with it all before it.
