@@ -137,12 +137,12 @@ fn a_deadlock_is_told_with_what_each_waits_for() {
                 let locks = Arc::new((Mutex::new(()), Mutex::new(())));
                 let (to, from) = channel::bounded::<u8>(1);
                 let theirs = locks.clone();
+                let _first = locks.0.lock().unwrap();
                 let other = spawn(move || {
                     let _second = theirs.1.lock().unwrap();
                     to.send(1).unwrap();
                     let _first = theirs.0.lock().unwrap();
                 });
-                let _first = locks.0.lock().unwrap();
                 from.recv().unwrap();
                 let third = locks.clone();
                 spawn(move || drop(third.1.lock().unwrap())).join().unwrap();
