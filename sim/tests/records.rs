@@ -65,6 +65,25 @@ fn a_failed_timed_join_of_a_cancelled_one_keeps_no_record() {
     });
 }
 
+/// The end and the end of the time at once.
+#[test]
+fn a_timed_join_that_fails_as_a_cancelled_one_ends_keeps_no_record() {
+    for seed in seeds(3_000) {
+        Sim::new(seed).carriers(2).run(|| {
+            let runtime = Runtime::here().expect("the program is a virtual thread");
+            let begun = runtime.platform().now();
+            let one = spawn(runtime);
+            runtime.park(begun + MILLISECOND);
+            runtime.cancel(one);
+            // It sleeps for 20 ms from when it began, which was a little later.
+            if !runtime.join(one, begun + 20 * MILLISECOND + seed % 400 * 1_000) {
+                runtime.abandon_if_cancelled(one);
+            }
+            wait_until_alone(runtime);
+        });
+    }
+}
+
 /// The same without a cancel: it may be joined, and is there until it is.
 #[test]
 fn a_failed_timed_join_keeps_the_handle() {

@@ -403,3 +403,8 @@ fn selects_on_both_ends_of_two_channels_exchange_every_value() {
     });
     assert_eq!((first.0, first.1), (second.1, second.0));
 }
+
+#[test]
+fn a_channel_shows_that_it_is_one() {
+    assert_eq!(std::format!("{:?}", Channel::new(Bounded::<u8>::new(1))), "Channel");
+}

@@ -1,0 +1,171 @@
+//! What ends while somebody is about to use it: executors, channels, records, meetings.
+//!
+//! # Safety
+//! Invariant of `#![allow(unsafe_code)]`: entries have nothing in their payload.
+#![allow(missing_docs, unsafe_code)]
+
+use std::cell::Cell;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use drift::sync::{Barrier, channel};
+use drift::{ConcurrencyError, spawn, yield_now};
+use drift_core::error::ConcurrencyError as CoreError;
+use drift_core::platform::StackClass;
+use drift_core::runtime::Runtime;
+use drift_core::sched::policy::{ExecutorPolicy, Saturation};
+use drift_core::sched::shutdown::Shutdown;
+use drift_core::task::{Entry, Handle, Payload, Run};
+use drift_core::time::{Instant, MILLISECOND};
+use drift_pal::process;
+use drift_sim::{Sim, seeds, thread};
+
+thread_local! {
+    /// Of the world that this OS thread plays: how often the one in question ran, or was dropped.
+    static ENDED: Cell<u32> = const { Cell::new(0) };
+}
+
+unsafe fn counts(_: *mut Payload) {
+    ENDED.set(ENDED.get() + 1);
+}
+
+unsafe fn nothing(_: *mut Payload) {}
+
+unsafe fn parks(_: *mut Payload) {
+    let runtime = runtime();
+    while !runtime.is_cancelled() {
+        runtime.park(Instant::FAR);
+    }
+}
+
+fn runtime() -> &'static Runtime {
+    process::runtime().unwrap()
+}
+
+fn new(run: Run, discard: Run) -> Handle {
+    runtime().spawn(Entry { run, discard, payload: [0; 7] }, StackClass::K64).unwrap()
+}
+
+/// A carrier lets go of what has ended a little later.
+fn wait_until_alone() {
+    let runtime = runtime();
+    for _ in 0..1_000 {
+        if runtime.virtual_threads().count() == 1 {
+            return;
+        }
+        runtime.park(runtime.platform().now() + MILLISECOND);
+    }
+    panic!("records are kept: {:?}", runtime.virtual_threads().collect::<Vec<_>>());
+}
+
+/// A submit, perhaps one that waits for a place, beside a shutdown, and beside somebody who
+/// cancels the virtual thread or gives it up: it runs once or is dropped once, and its record is
+/// free.
+fn submit_beside_a_shutdown(seed: u64) {
+    let policy = ExecutorPolicy {
+        queue_limit: (seed / 3 % 2) as u32,
+        saturation: Saturation::Block,
+        ..ExecutorPolicy::DEFAULT
+    };
+    let executor = runtime().create_executor(policy).unwrap();
+    let holder = new(parks, nothing);
+    executor.submit(holder).unwrap();
+    let one = new(counts, counts);
+    ENDED.set(0);
+    let answer = Rc::new(Cell::new(None));
+    let place = Rc::clone(&answer);
+    let submits = thread::spawn(move || place.set(Some(executor.submit(one))));
+    let shuts = thread::spawn(move || {
+        let handle = runtime().executor_handle(executor);
+        runtime().shutdown(handle, Shutdown::Cancel, Instant::FAR).unwrap();
+    });
+    let meddles = thread::spawn(move || match seed % 3 {
+        0 => drop(runtime().cancel(one)),
+        1 => runtime().abandon(one),
+        _ => {}
+    });
+    submits.join();
+    shuts.join();
+    meddles.join();
+    let answer = answer.take().expect("it was submitted");
+    assert!(matches!(answer, Ok(()) | Err(CoreError::Closed)), "{answer:?}");
+    if answer.is_ok() && seed % 3 != 1 {
+        assert!(runtime().join(one, Instant::FAR));
+    } else {
+        runtime().abandon(one);
+    }
+    assert!(runtime().join(holder, Instant::FAR));
+    wait_until_alone();
+    assert_eq!(ENDED.get(), 1, "ran or dropped");
+}
+
+#[test]
+fn a_submit_beside_a_shutdown_is_accepted_or_refused_whole() {
+    for seed in seeds(4_000) {
+        Sim::new(seed).carriers(1 + (seed / 6 % 3) as u32).run(|| submit_beside_a_shutdown(seed));
+    }
+}
+
+/// A send that finds no room, and then nobody who would make any.
+#[test]
+fn a_send_beside_the_last_receiver_ends() {
+    for seed in seeds(2_000) {
+        Sim::new(seed).carriers(3).run(|| {
+            let (to, from) = channel::bounded::<u8>(1);
+            to.send(0).unwrap();
+            let senders = [1, 2].map(|value| {
+                let to = to.clone();
+                spawn(move || to.send(value).is_err())
+            });
+            yield_now();
+            let received = from.recv().is_ok();
+            drop(from);
+            let refused = senders.map(|sender| sender.join().unwrap());
+            assert!(received && refused.contains(&true), "one fits, two do not");
+        });
+    }
+}
+
+/// Several who find an unbounded channel full at once, and each make it larger.
+#[test]
+fn sends_beside_each_other_lose_nothing_when_the_channel_grows() {
+    for seed in seeds(1_000) {
+        Sim::new(seed).carriers(3).run(|| {
+            let (to, from) = channel::unbounded::<usize>();
+            let senders = [0, 1, 2].map(|number| {
+                let to = to.clone();
+                spawn(move || (0..40).for_each(|value| to.send(3 * value + number).unwrap()))
+            });
+            for sender in senders {
+                sender.join().unwrap();
+            }
+            drop(to);
+            let mut all: Vec<_> = std::iter::from_fn(|| from.recv().ok()).collect();
+            all.sort_unstable();
+            assert_eq!(all, (0..120).collect::<Vec<_>>());
+        });
+    }
+}
+
+/// Cancelled just when the last one comes: it has met, or it has not, but all agree.
+#[test]
+fn a_cancel_beside_a_meeting_is_before_it_or_after() {
+    for seed in seeds(2_000) {
+        Sim::new(seed).carriers(3).run(|| {
+            let barrier = Arc::new(Barrier::new(2));
+            let waits = barrier.clone();
+            let first = spawn(move || waits.wait());
+            yield_now();
+            let comes = spawn(move || barrier.wait());
+            first.cancel();
+            match first.join() {
+                Ok(Ok(_)) => assert!(comes.join().unwrap().is_ok()),
+                Ok(Err(error)) | Err(error) => {
+                    assert_eq!(error, ConcurrencyError::Cancelled);
+                    comes.cancel();
+                    drop(comes.join());
+                }
+            }
+        });
+    }
+}
