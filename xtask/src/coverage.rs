@@ -31,7 +31,7 @@ use tools::Tools;
 #[derive(clap::Args)]
 pub struct CoverageArguments {
     /// Seeds of each simulated scenario.
-    #[arg(long, default_value_t = 300)]
+    #[arg(long, default_value_t = SEEDS)]
     seeds: u64,
     /// Looks at what the last run has left, and runs nothing.
     #[arg(long)]
@@ -41,6 +41,9 @@ pub struct CoverageArguments {
 /// What is measured, and the least that must be reached of it, in percent.
 const ROOMS: [(&str, Option<f64>); 3] =
     [("core/src/", Some(95.0)), ("pal/src/sys/linux/", Some(95.0)), ("pal/src/", None)];
+
+/// Seeds of each simulated scenario; ten times as many with interruptions.
+const SEEDS: u64 = 300;
 
 /// What runs in worlds.
 const WORLDS: [&str; 8] =
@@ -70,14 +73,25 @@ const PROFILE: [&str; 4] =
 pub fn run(arguments: &CoverageArguments) -> Result<()> {
     let tools = Tools::find()?;
     let place = Place::new()?;
-    let mut steps = Steps::default();
     if arguments.report {
         return report(&place, &tools);
     }
-    let result = place.run(&mut steps, arguments.seeds).and_then(|()| {
-        steps.check("report", "cargo xtask coverage --report", |_| report(&place, &tools))
-    });
+    let mut steps = Steps::default();
+    let result = measure(&mut steps, &place, &tools, arguments.seeds);
     steps.close(result)
+}
+
+/// The same as a part of something larger.
+///
+/// # Errors
+/// As [`run`].
+pub fn all(steps: &mut Steps) -> Result<()> {
+    measure(steps, &Place::new()?, &Tools::find()?, SEEDS)
+}
+
+fn measure(steps: &mut Steps, place: &Place, tools: &Tools, seeds: u64) -> Result<()> {
+    place.run(steps, seeds)?;
+    steps.check("report", "cargo xtask coverage --report", |_| report(place, tools))
 }
 
 /// Where everything of this lies: a target folder of its own.

@@ -29,9 +29,11 @@ pub struct MutantsArguments {
     #[arg(long, value_parser = clap::builder::PossibleValuesParser::new(LAYERS.map(|l| l.name)))]
     layer: Option<String>,
     /// Seeds of each simulated scenario before another layer is asked.
-    #[arg(long, default_value_t = 3_000)]
+    #[arg(long, default_value_t = SEEDS)]
     seeds: u64,
 }
+
+const SEEDS: u64 = 3_000;
 
 #[derive(Deserialize)]
 struct List {
@@ -177,11 +179,20 @@ impl fmt::Display for Ending {
 /// When one is found by nobody, or cannot be put in.
 pub fn run(arguments: &MutantsArguments) -> Result<()> {
     let mut steps = Steps::default();
-    let result = steps.check("mutants", "cargo xtask mutants", |steps| all(steps, arguments));
+    let result = steps.check("mutants", "cargo xtask mutants", |steps| put_in(steps, arguments));
     steps.close(result)
 }
 
-fn all(steps: &mut Steps, arguments: &MutantsArguments) -> Result<()> {
+/// The same as a part of something larger.
+///
+/// # Errors
+/// As [`run`].
+pub fn all(steps: &mut Steps) -> Result<()> {
+    let arguments = MutantsArguments { only: None, layer: None, seeds: SEEDS };
+    steps.check("mutants", "cargo xtask mutants", |steps| put_in(steps, &arguments))
+}
+
+fn put_in(steps: &mut Steps, arguments: &MutantsArguments) -> Result<()> {
     let list = fs::read_to_string(crate::root().join("tests/mutants.toml"))?;
     let list: List = toml::from_str(&list).context("tests/mutants.toml")?;
     let copy = crate::target().join("mutants");

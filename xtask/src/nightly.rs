@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 
 use crate::step::{Steps, command};
-use crate::{archive, fuzz, miri, models, sim, soak, test};
+use crate::{archive, coverage, fuzz, miri, models, mutants, sim, soak, test};
 
 #[derive(clap::Args)]
 pub struct NightlyArguments {
@@ -120,6 +120,12 @@ fn parts(steps: &mut Steps, arguments: &NightlyArguments) -> Result<()> {
     }
     if wanted("miri") {
         miri::nightly(steps)?;
+    }
+    if wanted("coverage") {
+        coverage::all(steps)?;
+    }
+    if wanted("mutants") {
+        mutants::all(steps)?;
     }
     if wanted("loom") {
         test::loom(steps, &arguments.preemptions.to_string())?;
