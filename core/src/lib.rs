@@ -18,13 +18,13 @@
 //! `platform`, `prim/native`, `prim/points`, `reactor`, `reactor/poll_many`, `reactor/slot`,
 //! `runtime`, `sched`,
 //! `sched/cache`, `sched/carrier`, `sched/executor`, `sched/home`, `sched/injector`, `sched/park`,
-//! `sched/run_queue`, `sched/search`, `sched/words`, `sync/channel`, `sync/select`,
+//! `sched/run_queue`, `sched/search`, `sched/told`, `sched/words`, `sync/channel`, `sync/select`,
 //! `sync/stage`, `sync/wait_queue`, `task`, `task/header`, `task/join`, `task/slab`, `timer`,
 //! `timer/alarm`, `timer/level`, `timer/wheel`.
 #![no_std]
 #![deny(unsafe_code)]
 
-#[cfg(any(test, loom, fuzzing))]
+#[cfg(any(test, loom, feature = "fuzzing"))]
 extern crate std;
 
 pub mod error;
@@ -40,7 +40,7 @@ pub mod time;
 pub(crate) mod timer;
 
 /// What `fuzz` drives, and can only be reached from within.
-#[cfg(fuzzing)]
+#[cfg(feature = "fuzzing")]
 pub mod fuzzing {
     pub use crate::timer::wheel::model::fuzz as wheel;
 }

@@ -74,7 +74,8 @@ pub(crate) struct Thread {
 
 impl Drop for Thread {
     fn drop(&mut self) {
-        self.told.get().end();
+        // SAFETY: it began with its stack, and a world that is over runs no thread any more.
+        unsafe { self.told.get().end() };
     }
 }
 
@@ -220,7 +221,8 @@ impl World {
             slot: Cell::new(ptr::null_mut()),
             gives_way: Cell::new(false),
             body: RefCell::new(Some(body)),
-            told: Cell::new(OfTask::begin(&stack)),
+            // SAFETY: the stack was taken for this thread, and nothing has run on it.
+            told: Cell::new(unsafe { OfTask::begin(&stack) }),
             _stack: Stack { limit: stack.limit, top: stack.top, id: stack.id, class: stack.class },
         });
         let argument = ptr::from_mut(&mut *thread).cast();
@@ -366,7 +368,8 @@ impl World {
     /// `thread` runs on the stack that is its own.
     fn entered(&self, thread: &Thread) {
         let mut told = self.told.get();
-        told.entered(&thread.told.get());
+        // SAFETY: called just after the switch to it, on its stack.
+        unsafe { told.entered(&thread.told.get()) };
         self.told.set(told);
     }
 
@@ -396,7 +399,8 @@ impl World {
         let (here, there) = (self.told.as_ptr(), thread.told.get());
         // SAFETY: the thread is suspended in `leave`, or new; its stack is alive.
         unsafe { OfThread::enter(here, &there, self.scheduler.as_ptr(), thread.context.get()) };
-        self.told.get().back();
+        // SAFETY: after the switch above, on the same stack.
+        unsafe { self.told.get().back() };
         self.running.set(None);
     }
 

@@ -162,8 +162,9 @@ fn a_cancel_beside_a_meeting_is_before_it_or_after() {
                 Ok(Ok(_)) => assert!(comes.join().unwrap().is_ok()),
                 Ok(Err(error)) | Err(error) => {
                     assert_eq!(error, ConcurrencyError::Cancelled);
+                    // Nobody else comes.
                     comes.cancel();
-                    drop(comes.join());
+                    assert!(!matches!(comes.join(), Ok(Ok(_))), "a meeting of one");
                 }
             }
         });

@@ -214,26 +214,6 @@ fn who_arms_and_who_takes_over_are_both_served() {
     });
 }
 
-/// The first direction was ready before the second was asked for, in the same wait.
-#[test]
-fn a_wait_for_a_second_direction_of_one_that_was_ready_is_a_new_one() {
-    in_worlds(|| {
-        let (reader, mut writer) = pipe();
-        writer.write_all(b"x").unwrap();
-        let source = Source(reader.as_raw_fd().cast_unsigned());
-        let runtime = Runtime::here().expect("the program is a virtual thread");
-        let own = runtime.current().expect("the same");
-        for interest in [platform::Interest::READ, platform::Interest::BOTH] {
-            runtime.unpark_ready(own, source, interest, CoreInstant::FAR);
-            for _ in 0..5 {
-                yield_now();
-            }
-        }
-        runtime.park(CoreInstant::FAR);
-        assert_eq!(reader.try_read(&mut [0; 8]), Some(1));
-    });
-}
-
 /// The one edge may come before the watcher has linked itself: then it sees the level.
 #[test]
 fn an_edge_before_the_link_is_not_lost() {

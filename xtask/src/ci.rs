@@ -90,6 +90,9 @@ fn clippy(steps: &mut Steps) -> Result<()> {
     steps.run("clippy archive", &mut cargo(&archive))?;
     let mut tools = test::tools("clippy");
     steps.run("clippy tools", tools.args(["--all-targets", "--", "-Dwarnings"]))?;
+    let mut fuzz = cargo(&["clippy"]);
+    fuzz.args(fuzz::WORKSPACE).arg("--target-dir").arg(crate::target());
+    steps.run("clippy fuzz", fuzz.args(["--", "-Dwarnings"]))?;
     // The same crates as models see them, which is not all of them: the rest of `pal` is left out.
     let mut models = cargo(&["clippy", "-p", "drift-core", "-p", "drift-pal", "--all-targets"]);
     models.arg("--target-dir").arg(crate::target().join("loom"));

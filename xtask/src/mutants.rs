@@ -201,6 +201,12 @@ fn put_in(steps: &mut Steps, arguments: &MutantsArguments) -> Result<()> {
     for mutant in &list.mutant {
         edited(mutant, &tree).with_context(|| format!("mutant `{}`", mutant.name))?;
     }
+    // A layer that fails by itself would find everything.
+    for layer in wanted(arguments) {
+        let mut command = (layer.command)(&copy, arguments.seeds);
+        let verdict = judge(command.current_dir(&tree), 3 * layer.seconds)?;
+        ensure!(matches!(verdict, Verdict::Passed), "layer `{}` fails without any", layer.name);
+    }
     let mut table = Table::new();
     table.load_preset(comfy_table::presets::ASCII_MARKDOWN);
     table.set_header(["defect", "mutant", "found by"]);
@@ -264,6 +270,7 @@ fn try_out(
     }
     if let (Ok(Ending { layer: None, .. }), Some(Mistake { model, number })) =
         (&ending, &mutant.mistake)
+        && arguments.layer.is_none()
         && models::finds(model, *number)?
     {
         ending = Ok(Ending { layer: Some("models"), how: format!("{model}.pml, BREAK_{number}") });
@@ -293,9 +300,13 @@ fn trimmed(text: &str) -> &str {
     text.strip_prefix('\n').unwrap_or(text)
 }
 
-fn hunt(tree: &Path, copy: &Path, arguments: &MutantsArguments) -> Result<Ending> {
+fn wanted(arguments: &MutantsArguments) -> impl Iterator<Item = &'static Layer> {
     let only = arguments.layer.as_deref();
-    for layer in LAYERS.iter().filter(|layer| only.is_none_or(|only| only == layer.name)) {
+    LAYERS.iter().filter(move |layer| only.is_none_or(|only| only == layer.name))
+}
+
+fn hunt(tree: &Path, copy: &Path, arguments: &MutantsArguments) -> Result<Ending> {
+    for layer in wanted(arguments) {
         let mut command = (layer.command)(copy, arguments.seeds);
         command.current_dir(tree);
         let found = |how: String| Ok(Ending { layer: Some(layer.name), how });

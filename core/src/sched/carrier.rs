@@ -327,7 +327,8 @@ impl Carrier {
                 let argument = task.as_ptr().cast();
                 // SAFETY: the stack is this task's alone, and its top is aligned.
                 mounted.context = unsafe { init(stack.top as *mut u8, begin, argument) };
-                mounted.told = OfTask::begin(&stack);
+                // SAFETY: the stack was just taken for this task.
+                mounted.told = unsafe { OfTask::begin(&stack) };
                 mounted.stack = Some(stack);
                 mounted.saved = Saved::CLEAR;
             });
@@ -354,7 +355,8 @@ impl Carrier {
         let thread = self.own(|own| &raw mut own.told);
         // SAFETY: the context was made by `init` or saved when the task left; the task is ours.
         unsafe { OfThread::enter(thread, &told, from, to) };
-        self.own(|own| own.told.back());
+        // SAFETY: after the switch above, on the same stack.
+        self.own(|own| unsafe { own.told.back() });
         self.own(|own| own.current = None);
         // SAFETY: the words are this OS thread's.
         let saved = unsafe { words::save(words) };
@@ -377,7 +379,9 @@ impl Carrier {
                 // SAFETY: an ended task is its carrier's, and nothing is suspended on its stack.
                 let stack = unsafe { (*mounted).stack.take() };
                 // SAFETY: the same.
-                unsafe { (*mounted).told }.end();
+                let told = unsafe { (*mounted).told };
+                // SAFETY: it began with the task's stack, which it leaves here.
+                unsafe { told.end() };
                 self.put_stack(stack.expect("a task that ran has a stack"));
                 self.unsettle();
                 self.executor.uncount(record);
@@ -470,6 +474,7 @@ fn entered(task: NonNull<Task>) {
         let carrier = super::here().expect("a task runs on a carrier");
         // SAFETY: it runs here.
         let told = unsafe { task.as_ref() }.mounted.with(|mounted| unsafe { (*mounted).told });
-        carrier.own(|own| own.told.entered(&told));
+        // SAFETY: it was just switched to, and this is its stack.
+        carrier.own(|own| unsafe { own.told.entered(&told) });
     }
 }

@@ -56,7 +56,10 @@ mod real {
         };
 
         /// A virtual thread gets `stack`.
-        pub fn begin(stack: &Stack) -> Self {
+        ///
+        /// # Safety
+        /// Nobody else has the stack, and nothing is suspended on it.
+        pub unsafe fn begin(stack: &Stack) -> Self {
             let (bottom, size) = (stack.limit, stack.top - stack.limit);
             sanitize::unpoison(bottom, size);
             Self {
@@ -70,8 +73,11 @@ mod real {
         }
 
         /// It has ended, and does not run.
-        pub fn end(self) {
-            // SAFETY: made in `begin`, and this is the end.
+        ///
+        /// # Safety
+        /// `begin` made it, and it ends once.
+        pub unsafe fn end(self) {
+            // SAFETY: the caller's.
             unsafe { sanitize::end_context(self.context) };
             sanitize::deregister_stack(self.number);
         }
@@ -119,16 +125,22 @@ mod real {
             unsafe { Departure::go(place, from, to) };
         }
 
-        /// Is here again, after `enter`.
+        /// Is here again.
+        ///
+        /// # Safety
+        /// Once after each `enter`, on the stack that it was called on.
         #[inline]
-        pub fn back(&mut self) {
+        pub unsafe fn back(&mut self) {
             // SAFETY: saved when this thread entered the one that it left now.
             unsafe { sanitize::finish_switch(self.fake) };
         }
 
         /// `task` runs, for the first time or again, on this thread.
+        ///
+        /// # Safety
+        /// Once after each `enter` of it, on its stack.
         #[inline]
-        pub fn entered(&mut self, task: &OfTask) {
+        pub unsafe fn entered(&mut self, task: &OfTask) {
             // SAFETY: saved when this task left its stack last; null at first.
             (self.bottom, self.size) = unsafe { sanitize::finish_switch(task.fake) };
         }
@@ -179,12 +191,18 @@ mod empty {
         pub const NONE: Self = Self;
 
         /// A virtual thread gets a stack.
-        pub fn begin(_: &Stack) -> Self {
+        ///
+        /// # Safety
+        /// None, here.
+        pub unsafe fn begin(_: &Stack) -> Self {
             Self
         }
 
         /// It has ended.
-        pub fn end(self) {}
+        ///
+        /// # Safety
+        /// None, here.
+        pub unsafe fn end(self) {}
     }
 
     impl OfThread {
@@ -207,12 +225,18 @@ mod empty {
         }
 
         /// Is here again.
+        ///
+        /// # Safety
+        /// None, here.
         #[inline(always)]
-        pub fn back(&mut self) {}
+        pub unsafe fn back(&mut self) {}
 
         /// A task runs.
+        ///
+        /// # Safety
+        /// None, here.
         #[inline(always)]
-        pub fn entered(&mut self, _: &OfTask) {}
+        pub unsafe fn entered(&mut self, _: &OfTask) {}
 
         /// A switch.
         ///

@@ -41,7 +41,7 @@
 //! of `insert` promised, and where the paragraphs above say.
 #![allow(unsafe_code)]
 
-#[cfg(all(any(test, fuzzing), not(loom)))]
+#[cfg(all(any(test, feature = "fuzzing"), not(loom)))]
 pub(crate) mod model;
 #[cfg(all(test, not(loom)))]
 mod tests;

@@ -29,10 +29,15 @@ impl Fixture {
     }
 
     fn watch(&mut self, interest: Interest) -> NonNull<Task> {
+        // SAFETY: watches of these tests are leaked.
+        unsafe { self.new_watch(interest).as_ref() }.task
+    }
+
+    fn new_watch(&mut self, interest: Interest) -> NonNull<Watch> {
         let (task, ticket) = parked();
         let watch = NonNull::from(Box::leak(Box::new(Watch::new(task))));
         self.slot.add(watch, 3, ticket, interest);
-        task
+        watch
     }
 
     fn claimed(&mut self) -> Vec<NonNull<Task>> {
@@ -79,6 +84,23 @@ fn an_event_wakes_who_wants_it_and_asks_for_the_rest() {
     assert!(fixture.slot.ready(2, Interest::BOTH, &mut fixture.claimed));
     assert_eq!(fixture.slot.rest(), Ask::Nothing);
     assert_eq!(fixture.claimed(), [writer]);
+}
+
+#[test]
+fn a_watch_that_an_event_has_unlinked_is_asked_for_anew() {
+    let mut fixture = Fixture::new();
+    let watch = fixture.new_watch(Interest::READ);
+    assert_eq!(fixture.slot.ask(), Ask::Arm(Interest::READ, 1));
+    assert_eq!(fixture.slot.armed(true, &mut fixture.claimed), Ask::Nothing);
+    assert!(fixture.slot.ready(1, Interest::READ, &mut fixture.claimed));
+    assert_eq!(fixture.claimed().len(), 1);
+    assert_eq!(fixture.slot.rest(), Ask::Nothing);
+    fixture.slot.widen(watch, Interest::WRITE);
+    assert_eq!(fixture.slot.ask(), Ask::Arm(Interest::WRITE, 2), "and not for what was ready");
+    fixture.slot.widen(watch, Interest::READ);
+    assert_eq!(fixture.slot.ask(), Ask::Nothing, "somebody asks already");
+    let again = fixture.slot.armed(false, &mut fixture.claimed);
+    assert_eq!(again, Ask::Arm(Interest::BOTH, 3), "a linked one wants both");
 }
 
 #[test]

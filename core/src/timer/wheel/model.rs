@@ -7,9 +7,6 @@ use proptest::prelude::*;
 
 use super::*;
 
-/// Nanoseconds in a day.
-pub(super) const DAY: u64 = 86_400_000_000_000;
-
 pub(super) fn nodes(count: usize) -> Box<[TimerNode]> {
     (0..count).map(|_| TimerNode::new(Kind::Task)).collect()
 }
@@ -33,32 +30,7 @@ pub(super) enum Step {
     AdvanceToNext(bool),
 }
 
-const NODES: usize = 24;
-
-/// From a nanosecond to thirteen days, every magnitude as likely.
-fn span() -> impl Strategy<Value = u64> {
-    (0..=50_u32, any::<u64>()).prop_map(|(bits, random)| random & ((1 << bits) - 1))
-}
-
-/// What is done to a wheel, from when on.
-pub(super) fn program() -> impl Strategy<Value = (u64, Vec<Step>)> {
-    let start = prop_oneof![Just(0), 0..u64::MAX / 2, Just(u64::MAX - 30 * DAY)];
-    (start, steps())
-}
-
-fn steps() -> impl Strategy<Value = Vec<Step>> {
-    let step = prop_oneof![
-        6 => (0..NODES, span(), prop::bool::weighted(0.9))
-            .prop_map(|(node, span, ahead)| Step::Insert(node, span, ahead)),
-        2 => (0..NODES, 0..NODES).prop_map(|(node, other)| Step::InsertLike(node, other)),
-        1 => (0..NODES).prop_map(Step::InsertFar),
-        3 => (0..NODES).prop_map(Step::Remove),
-        3 => (span(), prop_oneof![Just(usize::MAX), 0..4_usize])
-            .prop_map(|(span, most)| Step::Advance(span, most)),
-        2 => any::<bool>().prop_map(Step::AdvanceToNext),
-    ];
-    proptest::collection::vec(step, 0..if cfg!(miri) { 30 } else { 300 })
-}
+pub(super) const NODES: usize = 24;
 
 /// The wheel and what it should do: `armed` has tick, order of insertion, and number of node.
 struct Pair<'a> {
@@ -154,7 +126,7 @@ pub(super) fn compare((start, steps): (u64, Vec<Step>)) -> Result<(), TestCaseEr
 }
 
 /// For the fuzzer: eight bytes say when it begins, and nine each what is done then.
-#[cfg(fuzzing)]
+#[cfg(feature = "fuzzing")]
 pub fn fuzz(bytes: &[u8]) {
     let Some((start, bytes)) = bytes.split_first_chunk() else { return };
     let steps = bytes.as_chunks().0.iter().map(decode).collect();
@@ -163,7 +135,7 @@ pub fn fuzz(bytes: &[u8]) {
 }
 
 /// The node, and a number whose highest bits say what to do, the next ones how large a span is.
-#[cfg(fuzzing)]
+#[cfg(feature = "fuzzing")]
 fn decode(&[node, ref number @ ..]: &[u8; 9]) -> Step {
     let number = u64::from_le_bytes(*number);
     let (what, bits) = (number >> 61, (number >> 55) % 51);

@@ -122,7 +122,8 @@ pub(crate) fn start(carrier: &'static Carrier, seat: &'static Seat) -> Result<()
                 seat.thread.store(thread, Ordering::Relaxed);
                 return Ok(());
             }
-            // What else the C library keeps there does not fit.
+            // What else the C library keeps there, such as room for libraries that are opened
+            // later, does not fit.
             Err(libc::EINVAL) if bytes < STACK_BYTES_MAX => bytes *= 2,
             Err(errno) => {
                 // SAFETY: there is no thread, so what was written comes back to us alone.
@@ -134,13 +135,22 @@ pub(crate) fn start(carrier: &'static Carrier, seat: &'static Seat) -> Result<()
     }
 }
 
-/// Bytes of all thread-locals that the program has, at most. glibc takes them out of a thread's
-/// stack, and accepts one that leaves hardly more: see pthread_create(3) there, allocate_stack.
+/// Bytes of the thread-locals that the program began with, at most. glibc takes them out of a
+/// thread's stack, and accepts one that leaves hardly more: see pthread_create(3) there,
+/// allocate_stack.
+///
+/// Asked for once: the loader's lock may be held for ever in the child of a fork(2).
 fn thread_locals() -> usize {
+    /// The number plus one; 0 as long as nobody has asked. Whoever asks finds the same.
+    static BYTES: AtomicUsize = AtomicUsize::new(0);
+    if let Some(bytes) = BYTES.load(Ordering::Relaxed).checked_sub(1) {
+        return bytes;
+    }
     let mut bytes = 0_usize;
     // SAFETY: `add` gets the counter, and each object's record for as long as it is called.
     unsafe { libc::dl_iterate_phdr(Some(add_thread_locals), (&raw mut bytes).cast()) };
-    bytes.min(STACK_BYTES_MAX)
+    BYTES.store(bytes + 1, Ordering::Relaxed);
+    bytes
 }
 
 /// For dl_iterate_phdr(3): adds what one object has, as elf(5) says it in PT_TLS.
@@ -157,7 +167,7 @@ unsafe extern "C" fn add_thread_locals(
         if header.p_type == libc::PT_TLS {
             let wanted = header.p_memsz.saturating_add(header.p_align);
             // SAFETY: `thread_locals` gave its counter.
-            unsafe { *bytes.cast::<usize>() += (wanted as usize).min(STACK_BYTES_MAX) };
+            unsafe { *bytes.cast::<usize>() += wanted as usize };
         }
     }
     0
