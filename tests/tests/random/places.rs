@@ -50,9 +50,7 @@ fn end_of(call: &Call) -> u64 {
 fn may_be_full(record: &Record, call: &Call, number: u8, policy: &Policy) -> bool {
     let may_count = |other: &&Call| {
         let is_before = other.begin.place < end_of(call) && other.begin.place != call.begin.place;
-        // One that is under way has a place until it answers, whatever has become of its target.
-        let is_under_way = end_of(other) > call.begin.place;
-        is_before && (is_under_way || !has_surely_ended(record, other.target, call.begin.place))
+        is_before && !has_surely_ended(record, other.target, call.begin.place)
     };
     let counted = submits(record, number).filter(may_count).count();
     policy.limit > 0 && counted as i64 >= policy.limit
