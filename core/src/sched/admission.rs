@@ -1,32 +1,65 @@
 //! How many virtual threads an executor with a limit has: exact, in one word.
 //!
-//! `count` are ready or running, or have been handed a place; `waiting` are linked in the queue.
+//! ```text
+//!  63     40 39       24 23     0
+//! +---------+-----------+--------+
+//! | waiting | under way | count  |
+//! +---------+-----------+--------+
+//! ```
 //!
-//! | event   | count, waiting              | becomes      | then                        |
-//! |---------|-----------------------------|--------------|-----------------------------|
-//! | enter   | count < limit, nobody waits | count + 1    | admitted                    |
-//! | enter   | else                        | unchanged    | Busy, or wait               |
-//! | wait    | (locked) as above           | count + 1    | admitted                    |
-//! | wait    | (locked) else               | waiting + 1  | linked                      |
-//! | leave   | nobody waits, or over limit | count - 1    | nothing                     |
-//! | leave   | (locked) somebody waits     | waiting - 1  | the place goes to the first |
-//! | give up | (locked) has no place       | waiting - 1  | Timeout                     |
-//! | resume  | any                         | count + 1    | a woken task is not checked |
-//! | close   | (locked) somebody waits     | waiting - 1, | the first has a place, and  |
-//! |         |                             | count + 1    | will find the executor shut |
+//! `count` are ready or running, or have been handed a place; `waiting` are linked in the queue;
+//! `under way` are those of `count` whose submit has not come to its end, where nobody may wait.
+//!
+//! | event   | count, waiting              | becomes         | then                        |
+//! |---------|-----------------------------|-----------------|-----------------------------|
+//! | reserve | count < limit               | count + 1,      | admitted, and must `settle` |
+//! |         |                             | under way + 1   |                             |
+//! | reserve | count - under way >= limit  | unchanged       | Busy                        |
+//! | reserve | else                        | unchanged       | look again                  |
+//! | settle  | any                         | under way - 1   | nothing                     |
+//! | enter   | count < limit, nobody waits | count + 1       | admitted                    |
+//! | enter   | else                        | unchanged       | wait                        |
+//! | wait    | (locked) as above           | count + 1       | admitted                    |
+//! | wait    | (locked) else               | waiting + 1     | linked                      |
+//! | leave   | nobody waits, or over limit | count - 1       | nothing                     |
+//! | leave   | (locked) somebody waits     | waiting - 1     | the place goes to the first |
+//! | give up | (locked) has no place       | waiting - 1     | Timeout                     |
+//! | resume  | any                         | count + 1       | a woken task is not checked |
+//! | close   | (locked) somebody waits     | waiting - 1,    | the first has a place, and  |
+//! |         |                             | count + 1       | will find the executor shut |
 //!
 //! `waiting` changes only under the queue's lock, so that it counts what is linked.
+//!
+//! **Busy is exact.** A submit takes its place before it claims the virtual thread. If that was
+//! cancelled meanwhile, nobody has the place, and only the submit knows. So a place of one under
+//! way is no reason for Busy: it settles when it has given the place back, or a canceller can, and
+//! until then waits for nothing and runs no foreign code. Who may wait needs none of this: the
+//! place comes round.
+
+use static_assertions::const_assert;
 
 use crate::error::ConcurrencyError;
 use crate::prim::{AtomicU32, AtomicU64, Ordering};
 use crate::sync::wait_queue::{self, Queue, Wait, WaitQueue, Waiters};
 use crate::task::WaitsFor;
+use crate::task::slab::MAX_TASKS;
 
 const ONE: u64 = 1;
-const WAITING: u64 = 1 << 32;
+const UNDER_WAY: u64 = 1 << 24;
+const WAITING: u64 = 1 << 40;
+
+/// The most that fit; `reserve` lets no more in. An OS thread has one at most.
+const MOST_UNDER_WAY: u64 = WAITING / UNDER_WAY - 1;
+
+// The other two have room for all virtual threads, and three times as many OS threads.
+const_assert!(MAX_TASKS as u64 * 4 <= UNDER_WAY && UNDER_WAY <= u64::MAX / WAITING + 1);
 
 const fn count(word: u64) -> u64 {
-    word & (WAITING - 1)
+    word & (UNDER_WAY - 1)
+}
+
+const fn under_way(word: u64) -> u64 {
+    word % WAITING / UNDER_WAY
 }
 
 /// The word alone, without the queue: what the models explore.
@@ -36,6 +69,18 @@ pub(crate) struct Places {
     /// 0 for none: then nobody enters or leaves. Changes between two lives of the executor only;
     /// the word does not, so that whoever comes late leaves as they entered.
     limit: AtomicU32,
+}
+
+/// What `reserve` found.
+#[must_use]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reserved {
+    /// The place is the caller's, who must `settle`.
+    Held,
+    /// All places are taken.
+    Full,
+    /// All are, but somebody's may come back at once: look again.
+    Unsettled,
 }
 
 /// What `leave` found.
@@ -56,6 +101,26 @@ impl Places {
     #[inline]
     fn limit(&self) -> u64 {
         u64::from(self.limit.load(Ordering::Relaxed))
+    }
+
+    /// Takes a place if there is one, for a submit that must `settle`.
+    pub(crate) fn reserve(&self) -> Reserved {
+        let mut found = Reserved::Held;
+        self.change(|word| {
+            let (taken, under_way, limit) = (count(word), under_way(word), self.limit());
+            found = match taken < limit {
+                true if under_way < MOST_UNDER_WAY => Reserved::Held,
+                false if taken - under_way >= limit => Reserved::Full,
+                _ => Reserved::Unsettled,
+            };
+            (found == Reserved::Held).then_some(word + ONE + UNDER_WAY)
+        });
+        found
+    }
+
+    /// The place of one under way is a virtual thread's, or was given back.
+    pub(crate) fn settle(&self) {
+        self.change(|word| Some(word - UNDER_WAY));
     }
 
     /// Takes a place if there is one and nobody was before.
@@ -118,6 +183,16 @@ impl Places {
     }
 }
 
+/// A submit under way: settles at its end.
+#[derive(Debug)]
+pub(crate) struct UnderWay<'a>(&'a Places);
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        self.0.settle();
+    }
+}
+
 /// The places of one executor, and who waits for one.
 #[derive(Debug)]
 pub(crate) struct Admission {
@@ -130,9 +205,15 @@ impl Admission {
         Self { places: Places::new(limit), queue: WaitQueue::new(Waiters::new()) }
     }
 
-    /// Takes a place or says `Busy`.
-    pub(crate) fn enter(&self) -> Result<(), ConcurrencyError> {
-        if self.places.enter() { Ok(()) } else { Err(ConcurrencyError::Busy) }
+    /// Takes a place or says `Busy`; `pause`s while that is not certain.
+    pub(crate) fn reserve(&self, pause: impl Fn()) -> Result<UnderWay<'_>, ConcurrencyError> {
+        loop {
+            match self.places.reserve() {
+                Reserved::Held => return Ok(UnderWay(&self.places)),
+                Reserved::Full => return Err(ConcurrencyError::Busy),
+                Reserved::Unsettled => pause(),
+            }
+        }
     }
 
     /// Takes a place, waiting for it in first-come order as `wait` says. Whoever waits, or would,
@@ -205,3 +286,5 @@ impl Admission {
 
 #[cfg(all(test, loom))]
 mod loom;
+#[cfg(all(test, not(loom)))]
+mod tests;

@@ -21,7 +21,7 @@ use crate::link::list::List;
 use crate::platform::PlatformError;
 use crate::prim::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering, fence};
 use crate::runtime::Runtime;
-use crate::sched::admission::Admission;
+use crate::sched::admission::{Admission, UnderWay};
 use crate::sched::idle::{Idle, TICK};
 use crate::sched::injector::Injector;
 use crate::sched::policy::{ExecutorPolicy, Saturation, Terms};
@@ -121,9 +121,14 @@ impl ExecutorRef {
         }
         executor.ensure_carrier()?;
         let limited = executor.admission.limit() != 0;
-        if limited {
-            self.enter(wait)?;
-        }
+        let under_way = match limited.then(|| self.enter(wait)).transpose() {
+            Ok(under_way) => under_way.flatten(),
+            Err(error) => {
+                // Somebody else's submit may have taken the place that was missed.
+                let is_new = record.state.is_new(generation).ok_or(ConcurrencyError::Closed)?;
+                return if is_new { Err(error) } else { Ok(()) };
+            }
+        };
         let submitted = record.state.submit(generation);
         if submitted != Submitted::Enqueue {
             if limited {
@@ -137,6 +142,8 @@ impl ExecutorRef {
             if limited {
                 executor.admission.leave();
             }
+            // Before foreign code runs.
+            drop(under_way);
             return take_back(runtime, task, generation);
         }
         if limited {
@@ -154,6 +161,7 @@ impl ExecutorRef {
                 executor.uncount(record);
             }
         }
+        drop(under_way);
         // SAFETY: `submit` claimed the task.
         unsafe { executor.enqueue(task) };
         Ok(())
@@ -163,10 +171,12 @@ impl ExecutorRef {
     fn enter(
         self,
         wait: impl FnOnce() -> Result<Wait, ConcurrencyError>,
-    ) -> Result<(), ConcurrencyError> {
+    ) -> Result<Option<UnderWay<'static>>, ConcurrencyError> {
         let Executor { runtime, admission, terms, .. } = self.executor;
         match terms.saturation() {
-            Saturation::ReturnBusy => admission.enter(),
+            Saturation::ReturnBusy => {
+                admission.reserve(|| runtime.platform().thread_yield()).map(Some)
+            }
             Saturation::Block => {
                 let until = match terms.timeout() {
                     0 => Instant::FAR,
@@ -178,7 +188,7 @@ impl ExecutorRef {
                     admission.leave();
                     return Err(ConcurrencyError::Closed);
                 }
-                Ok(())
+                Ok(None)
             }
         }
     }

@@ -3,7 +3,9 @@
 use loom::sync::{Arc, Mutex};
 use loom::thread;
 
-use super::{Left, Places};
+use super::{Left, Places, Reserved};
+use crate::prim::{AtomicBool, Ordering, fence};
+use crate::task::state::{Cancelled, State, Submitted};
 
 /// As `Admission`, with a list of numbers for the wait queue.
 struct Model {
@@ -47,6 +49,95 @@ fn the_limit_is_exact() {
         let theirs = thread::spawn(move || other.places.enter());
         let ours = model.places.enter();
         assert!(ours != theirs.join().unwrap(), "one place, one admitted");
+    });
+}
+
+#[test]
+fn of_two_that_reserve_one_is_told_busy() {
+    loom::model(|| {
+        let model = Model::new(1);
+        let other = model.clone();
+        let admitted = |places: &Places| {
+            let reserved = reserve(places);
+            if reserved {
+                places.settle();
+            }
+            reserved
+        };
+        let theirs = thread::spawn(move || admitted(&other.places));
+        let ours = admitted(&model.places);
+        assert!(ours != theirs.join().unwrap(), "one place, one admitted");
+    });
+}
+
+/// As `Admission::reserve`.
+fn reserve(places: &Places) -> bool {
+    loop {
+        match places.reserve() {
+            Reserved::Held => return true,
+            Reserved::Full => return false,
+            Reserved::Unsettled => thread::yield_now(),
+        }
+    }
+}
+
+/// A task's words in `ExecutorRef::submit_as` and `Runtime::discard`, step by step.
+struct Submit {
+    places: Places,
+    state: State,
+    generation: u32,
+    counted: AtomicBool,
+    /// That the task's executor is written down.
+    has_executor: AtomicBool,
+}
+
+impl Submit {
+    fn submit(&self) {
+        if !reserve(&self.places) {
+            return;
+        }
+        if self.state.submit(self.generation) == Submitted::Enqueue {
+            self.counted.store(true, Ordering::Release);
+            self.has_executor.store(true, Ordering::Release);
+            fence(Ordering::SeqCst);
+            if !self.state.will_start() {
+                self.uncount();
+            }
+        } else {
+            assert_eq!(self.places.leave(), Left::Done);
+        }
+        self.places.settle();
+    }
+
+    fn cancel(&self) {
+        assert_eq!(self.state.cancel(self.generation), Cancelled::Discard);
+        fence(Ordering::SeqCst);
+        if self.has_executor.load(Ordering::Acquire) {
+            self.uncount();
+        }
+    }
+
+    fn uncount(&self) {
+        if self.counted.swap(false, Ordering::AcqRel) {
+            assert_eq!(self.places.leave(), Left::Done);
+        }
+    }
+}
+
+#[test]
+fn a_place_of_a_cancelled_one_makes_nobody_busy() {
+    loom::model(|| {
+        let state = State::free();
+        let generation = state.open();
+        let [counted, has_executor] = [false, false].map(AtomicBool::new);
+        let places = Places::new(1);
+        let model = Arc::new(Submit { places, state, generation, counted, has_executor });
+        let other = model.clone();
+        let submits = thread::spawn(move || other.submit());
+        model.cancel();
+        assert!(reserve(&model.places), "nobody has the place");
+        model.places.settle();
+        submits.join().unwrap();
     });
 }
 
