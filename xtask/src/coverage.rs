@@ -46,8 +46,17 @@ const ROOMS: [(&str, Option<f64>); 3] =
 const SEEDS: u64 = 300;
 
 /// What runs in worlds.
-const WORLDS: [&str; 8] =
-    ["worlds", "faults", "pipes", "records", "closing", "handed_on", "scenarios", "random"];
+const WORLDS: [&str; 9] = [
+    "worlds",
+    "faults",
+    "pipes",
+    "records",
+    "closing",
+    "handed_on",
+    "places",
+    "scenarios",
+    "random",
+];
 
 /// Counters that are mapped need to be found there; and they are atomic, because some counts are
 /// differences of others: one that is lost would make a line that never ran look as if it had.
