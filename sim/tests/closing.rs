@@ -170,3 +170,37 @@ fn a_cancel_beside_a_meeting_is_before_it_or_after() {
         });
     }
 }
+
+/// Two submits of the same beside a shutdown: if one is told that it was accepted, it ends.
+#[test]
+fn of_two_submits_beside_a_shutdown_no_accepted_one_is_lost() {
+    for seed in seeds(6_000) {
+        Sim::new(seed).carriers(2).run(|| {
+            let executor = runtime().create_executor(ExecutorPolicy::DEFAULT).unwrap();
+            let one = new(nothing, nothing);
+            let accepted = Rc::new(Cell::new(false));
+            let submits = [0, 1].map(|_| {
+                let accepted = Rc::clone(&accepted);
+                thread::spawn(move || {
+                    if executor.submit(one).is_ok() {
+                        accepted.set(true);
+                    }
+                })
+            });
+            let shuts = thread::spawn(move || {
+                let handle = runtime().executor_handle(executor);
+                runtime().shutdown(handle, Shutdown::Cancel, Instant::FAR).unwrap();
+            });
+            for submit in submits {
+                submit.join();
+            }
+            shuts.join();
+            if accepted.get() {
+                assert!(runtime().join(one, Instant::FAR));
+            } else {
+                runtime().abandon(one);
+            }
+            wait_until_alone();
+        });
+    }
+}

@@ -30,7 +30,7 @@ use crate::sched::{self, Carrier};
 use crate::sync::wait_queue::Wait;
 use crate::task::Handle;
 use crate::task::header::{InQueue, Task};
-use crate::task::state::{Hold, Submitted, Unsubmitted};
+use crate::task::state::{Hold, Phase, Submitted, Unsubmitted};
 use crate::time::Instant;
 
 /// How long no carrier may finish a turn before a standby joins in, in nanoseconds.
@@ -75,6 +75,24 @@ pub struct ExecutorRef {
     pub(crate) generation: u32,
 }
 
+/// What a submit has until its task is queued.
+#[derive(Debug)]
+struct Admitted {
+    /// Whether it was counted: the limit may be another one in the executor's next life.
+    limited: bool,
+    /// Settles after everything else.
+    under_way: Option<UnderWay<'static>>,
+}
+
+impl Admitted {
+    fn give_back(self, executor: &'static Executor) {
+        if self.limited {
+            executor.admission.leave();
+        }
+        drop(self.under_way);
+    }
+}
+
 /// The answer of a standby's look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Look {
@@ -106,54 +124,80 @@ impl ExecutorRef {
     pub fn submit_as(
         self,
         handle: Handle,
-        wait: impl FnOnce() -> Result<Wait, ConcurrencyError>,
+        wait: impl Fn() -> Result<Wait, ConcurrencyError>,
     ) -> Result<(), ConcurrencyError> {
         let executor = self.executor;
-        let runtime = executor.runtime;
-        let (task, generation) = runtime.tasks.find(handle).ok_or(ConcurrencyError::Closed)?;
+        let (task, generation) =
+            executor.runtime.tasks.find(handle).ok_or(ConcurrencyError::Closed)?;
         // SAFETY: records are never unmapped.
         let record = unsafe { task.as_ref() };
-        if !record.state.is_new(generation).ok_or(ConcurrencyError::Closed)? {
-            return Ok(());
+        // Somebody else's submit may come first, and that one may be taken back.
+        while self.is_new(record, generation)? {
+            let admitted = match self.admit(&wait) {
+                Ok(admitted) => admitted,
+                Err(error) if self.is_new(record, generation)? => return Err(error),
+                Err(_) => return Ok(()),
+            };
+            if record.state.submit(generation) == Submitted::Enqueue {
+                return self.hand_over(task, generation, admitted);
+            }
+            admitted.give_back(executor);
         }
+        Ok(())
+    }
+
+    /// Whether it has to be submitted; `Closed` if it is gone. Looks again while somebody else
+    /// submits it, who may find the executor closed.
+    fn is_new(self, record: &Task, generation: u32) -> Result<bool, ConcurrencyError> {
+        loop {
+            match record.state.phase(generation).ok_or(ConcurrencyError::Closed)? {
+                Phase::New => return Ok(true),
+                Phase::Active if record.executor().is_none() => {
+                    self.executor.runtime.platform().thread_yield();
+                }
+                _ => return Ok(false),
+            }
+        }
+    }
+
+    /// Makes sure of a carrier, and of a place if there is a limit.
+    fn admit(
+        self,
+        wait: impl FnOnce() -> Result<Wait, ConcurrencyError>,
+    ) -> Result<Admitted, ConcurrencyError> {
         if !self.is_open() {
             return Err(ConcurrencyError::Closed);
         }
-        executor.ensure_carrier()?;
-        let limited = executor.admission.limit() != 0;
-        let under_way = match limited.then(|| self.enter(wait)).transpose() {
-            Ok(under_way) => under_way.flatten(),
-            Err(error) => {
-                // Somebody else's submit may have taken the place that was missed.
-                let is_new = record.state.is_new(generation).ok_or(ConcurrencyError::Closed)?;
-                return if is_new { Err(error) } else { Ok(()) };
-            }
-        };
-        let submitted = record.state.submit(generation);
-        if submitted != Submitted::Enqueue {
-            if limited {
-                executor.admission.leave();
-            }
-            let gone = submitted == Submitted::Gone;
-            return if gone { Err(ConcurrencyError::Closed) } else { Ok(()) };
-        }
+        self.executor.ensure_carrier()?;
+        let limited = self.executor.admission.limit() != 0;
+        let under_way = if limited { self.enter(wait)? } else { None };
+        Ok(Admitted { limited, under_way })
+    }
+
+    /// Queues a task that was claimed by `submit`.
+    fn hand_over(
+        self,
+        task: NonNull<Task>,
+        generation: u32,
+        admitted: Admitted,
+    ) -> Result<(), ConcurrencyError> {
+        let executor = self.executor;
+        // SAFETY: records are never unmapped.
+        let record = unsafe { task.as_ref() };
         // SeqCst within, after the transition; pairs with the close (`stage.rs`).
         if !self.is_open() {
-            if limited {
-                executor.admission.leave();
-            }
             // Before foreign code runs.
-            drop(under_way);
-            return take_back(runtime, task, generation);
+            admitted.give_back(executor);
+            return take_back(executor.runtime, task, generation);
         }
-        if limited {
+        if admitted.limited {
             // Release pairs with the acquire in `uncount`; before `executor`, whose reader may
             // be a canceller that uncounts.
             record.counted.store(true, Ordering::Release);
         }
         // Release pairs with the acquire in `Task::executor`.
         record.executor.store(ptr::from_ref(executor).cast_mut(), Ordering::Release);
-        if limited {
+        if admitted.limited {
             // SeqCst, before the look: a canceller sees what is stored above and uncounts, or is
             // seen here; pairs with the fence in `Runtime::discard`.
             fence(Ordering::SeqCst);
@@ -161,7 +205,7 @@ impl ExecutorRef {
                 executor.uncount(record);
             }
         }
-        drop(under_way);
+        drop(admitted);
         // SAFETY: `submit` claimed the task.
         unsafe { executor.enqueue(task) };
         Ok(())

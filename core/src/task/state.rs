@@ -193,11 +193,11 @@ impl State {
         })
     }
 
-    /// Whether a submit would do something, without doing it.
-    pub(crate) fn is_new(&self, generation: u32) -> Option<bool> {
+    /// How far the life `generation` has come; none if it is over and let go of.
+    pub(crate) fn phase(&self, generation: u32) -> Option<Phase> {
         let word = self.load();
-        (word.generation() == generation && word.phase() != Phase::Free)
-            .then_some(word.phase() == Phase::New)
+        let is_there = word.generation() == generation && word.phase() != Phase::Free;
+        is_there.then_some(word.phase())
     }
 
     /// For who queues a new task, and takes it from its queue: whether it still has to run.

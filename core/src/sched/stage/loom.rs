@@ -5,7 +5,7 @@ use loom::thread;
 
 use super::Lives;
 use crate::prim::{AtomicBool, AtomicU8, Ordering};
-use crate::task::state::{State, Submitted, Unsubmitted};
+use crate::task::state::{Phase, State, Submitted, Unsubmitted};
 
 /// As `ExecutorRef::submit` and `Executor::survey` treat them.
 struct Model {
@@ -77,7 +77,7 @@ fn a_shutdown_finds_the_task_or_the_submit_is_taken_back() {
         let found = model.close_and_look();
         let submitted = submitter.join().unwrap();
         assert_eq!(found, submitted);
-        assert_eq!(model.state.is_new(model.generation), Some(!submitted));
+        assert_eq!(model.state.phase(model.generation) == Some(Phase::New), !submitted);
     });
 }
 

@@ -1,6 +1,6 @@
 use super::word::WAIT;
 use super::{
-    Cancelled, Heeds, Hold, LAST_GENERATION, Standing, State, Submitted, Then, Unsubmitted,
+    Cancelled, Heeds, Hold, LAST_GENERATION, Phase, Standing, State, Submitted, Then, Unsubmitted,
 };
 use crate::prim::Ordering;
 
@@ -26,10 +26,10 @@ fn parked(heeds: Heeds) -> (State, u32) {
 #[test]
 fn a_submit_enqueues_once() {
     let (state, generation) = new();
-    assert_eq!(state.is_new(generation), Some(true));
+    assert_eq!(state.phase(generation), Some(Phase::New));
     assert_eq!(state.submit(generation), Submitted::Enqueue);
     assert_eq!(state.submit(generation), Submitted::Before);
-    assert_eq!(state.is_new(generation), Some(false));
+    assert_eq!(state.phase(generation), Some(Phase::Active));
 }
 
 #[test]
@@ -177,7 +177,7 @@ fn a_stale_handle_is_answered_in_the_next_life() {
     assert_eq!(state.wake(ticket), Then::Nothing);
     assert!(!state.release(Hold::Handle, old));
     assert!(!state.expect_joiner(old));
-    assert_eq!(state.is_new(generation), Some(true), "the new life is untouched");
+    assert_eq!(state.phase(generation), Some(Phase::New), "the new life is untouched");
     assert_eq!(state.submit(generation), Submitted::Enqueue);
     assert!(state.start());
     assert!(!state.end_wait(Heeds::Park));
@@ -217,7 +217,7 @@ fn a_submit_that_is_taken_back_never_was() {
     let (state, generation) = submitted();
     assert_eq!(state.unpark(generation), Then::Nothing);
     assert_eq!(state.unsubmit(generation), Unsubmitted::New);
-    assert_eq!((state.is_new(generation), state.submitted()), (Some(true), None));
+    assert_eq!((state.phase(generation), state.submitted()), (Some(Phase::New), None));
     assert_eq!(state.submit(generation), Submitted::Enqueue);
     assert!(state.start() && state.end_wait(Heeds::Park), "the unpark is still there");
 }
