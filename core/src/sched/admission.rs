@@ -193,6 +193,15 @@ impl Drop for UnderWay<'_> {
     }
 }
 
+/// What a submit has until its task is queued.
+#[derive(Debug)]
+pub(crate) struct Admitted {
+    /// Whether it was counted: the limit may be another one in the executor's next life.
+    pub limited: bool,
+    /// Settles after everything else.
+    pub under_way: Option<UnderWay<'static>>,
+}
+
 /// The places of one executor, and who waits for one.
 #[derive(Debug)]
 pub(crate) struct Admission {
@@ -251,6 +260,14 @@ impl Admission {
         if let Some(popped) = popped {
             popped.resume();
         }
+    }
+
+    /// The submit came to nothing.
+    pub(crate) fn give_back(&self, admitted: Admitted) {
+        if admitted.limited {
+            self.leave();
+        }
+        drop(admitted);
     }
 
     /// A task that was admitted once goes on.

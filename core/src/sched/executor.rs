@@ -21,7 +21,7 @@ use crate::link::list::List;
 use crate::platform::PlatformError;
 use crate::prim::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering, fence};
 use crate::runtime::Runtime;
-use crate::sched::admission::{Admission, UnderWay};
+use crate::sched::admission::{Admission, Admitted, UnderWay};
 use crate::sched::idle::{Idle, TICK};
 use crate::sched::injector::Injector;
 use crate::sched::policy::{ExecutorPolicy, Saturation, Terms};
@@ -75,24 +75,6 @@ pub struct ExecutorRef {
     pub(crate) generation: u32,
 }
 
-/// What a submit has until its task is queued.
-#[derive(Debug)]
-struct Admitted {
-    /// Whether it was counted: the limit may be another one in the executor's next life.
-    limited: bool,
-    /// Settles after everything else.
-    under_way: Option<UnderWay<'static>>,
-}
-
-impl Admitted {
-    fn give_back(self, executor: &'static Executor) {
-        if self.limited {
-            executor.admission.leave();
-        }
-        drop(self.under_way);
-    }
-}
-
 /// The answer of a standby's look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Look {
@@ -141,7 +123,7 @@ impl ExecutorRef {
             if record.state.submit(generation) == Submitted::Enqueue {
                 return self.hand_over(task, generation, admitted);
             }
-            admitted.give_back(executor);
+            executor.admission.give_back(admitted);
         }
         Ok(())
     }
@@ -187,7 +169,7 @@ impl ExecutorRef {
         // SeqCst within, after the transition; pairs with the close (`stage.rs`).
         if !self.is_open() {
             // Before foreign code runs.
-            admitted.give_back(executor);
+            executor.admission.give_back(admitted);
             return take_back(executor.runtime, task, generation);
         }
         if admitted.limited {
