@@ -267,7 +267,7 @@ impl Admission {
         if admitted.limited {
             self.leave();
         }
-        drop(admitted);
+        drop(admitted.under_way);
     }
 
     /// A task that was admitted once goes on.
