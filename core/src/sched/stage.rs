@@ -22,7 +22,8 @@
 //! task's state word and then loads this one; a shutdown closes this one and then loads the state
 //! words of all records. All four are SeqCst: either the submitter sees Closed and takes the
 //! submit back, or the shutdown sees the task. One whose executor is not yet written down may be
-//! anybody's; the shutdown looks again.
+//! anybody's; the shutdown looks again. So does another submit of it, which would else be told that
+//! it was accepted, and see it taken back.
 //!
 //! **No carrier starts late.** Who starts one claims the carrier's `life` and then loads this
 //! word; who ends the executor changes this word and then loads every `life`. SeqCst as well.
