@@ -7,7 +7,7 @@ use super::Lives;
 use crate::prim::{AtomicBool, AtomicU8, Ordering};
 use crate::task::state::{Phase, State, Submitted, Unsubmitted};
 
-/// As `ExecutorRef::submit` and `Executor::survey` treat them.
+/// As `ExecutorRef::submit_as` and `Executor::survey` treat them.
 struct Model {
     life: Lives,
     state: State,
@@ -33,7 +33,30 @@ impl Model {
 
     /// True if it is the executor's now.
     fn submit(&self) -> bool {
-        assert_eq!(self.state.submit(self.generation), Submitted::Enqueue);
+        while self.is_new() {
+            if !self.life.is_open(1) {
+                return false;
+            }
+            if self.state.submit(self.generation) == Submitted::Enqueue {
+                return self.hand_over();
+            }
+        }
+        true
+    }
+
+    fn is_new(&self) -> bool {
+        loop {
+            match self.state.phase(self.generation) {
+                Some(Phase::New) => return true,
+                Some(Phase::Active) if !self.written.load(Ordering::Acquire) => {
+                    thread::yield_now();
+                }
+                _ => return false,
+            }
+        }
+    }
+
+    fn hand_over(&self) -> bool {
         if self.life.is_open(1) {
             self.written.store(true, Ordering::Release);
             return true;
@@ -77,6 +100,21 @@ fn a_shutdown_finds_the_task_or_the_submit_is_taken_back() {
         let found = model.close_and_look();
         let submitted = submitter.join().unwrap();
         assert_eq!(found, submitted);
+        assert_eq!(model.state.phase(model.generation) == Some(Phase::New), !submitted);
+    });
+}
+
+#[test]
+fn of_two_submits_beside_a_close_none_is_told_of_a_task_that_is_taken_back() {
+    loom::model(|| {
+        let model = Model::new();
+        let others = [(); 2].map(|()| {
+            let other = model.clone();
+            thread::spawn(move || other.submit())
+        });
+        assert!(model.life.close(1));
+        let submitted = others.map(|other| other.join().unwrap()).contains(&true);
+        assert_eq!(model.close_and_look(), submitted);
         assert_eq!(model.state.phase(model.generation) == Some(Phase::New), !submitted);
     });
 }
