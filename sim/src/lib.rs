@@ -18,6 +18,7 @@
 //! | [`Faulty`]                               | the same on the real platform                  |
 //! | [`thread`]                               | threads of the world that run no virtual ones  |
 //! | [`pipe`]                                 | pipes of a world, to be waited for             |
+//! | [`net`]                                  | sockets of a world, in place of `drift::net`'s |
 //! | [`note`]                                 | a line of the program's own in the log         |
 //!
 //! One OS thread plays all carriers, so a program under the simulator must not wait for anything
@@ -36,7 +37,7 @@ mod dice;
 mod faults;
 mod faulty;
 mod log;
-mod net;
+pub mod net;
 mod platform;
 mod pool;
 mod run;

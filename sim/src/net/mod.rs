@@ -1,4 +1,7 @@
-//! What can be waited for in a world: sources, and how their states become events.
+//! Pipes and sockets of a world, in memory: `TcpListener` and `TcpStream` in place of those of
+//! `drift::net`, which are the machine's and have no part in a world.
+//!
+//! Under them, what can be waited for in a world: sources, and how their states become events.
 //!
 //! As epoll(7) has it. A source has a level (what is so now) and tells edges (what became so).
 //!
@@ -7,13 +10,28 @@
 //! | `arm`          | when it is ready for what was asked, at once if it is      | disarmed   |
 //! | `register`     | one at once if it is ready, and one for each edge          | stays      |
 
+mod bytes;
+mod connection;
+mod listener;
 mod pipe;
+mod stream;
 
+pub use listener::{TcpIncoming, TcpListener};
 pub use pipe::{PipeReader, PipeWriter, pipe};
+pub use stream::TcpStream;
 
 use std::collections::VecDeque;
+use std::io;
+use std::sync::{Mutex, MutexGuard};
 
+use drift_core::error::ConcurrencyError;
 use drift_core::platform::{Armed, EVENTS, Event, Events, Interest, Source};
+use drift_core::reactor::Poll;
+use drift_core::sync::Wait;
+use drift_core::time::Instant;
+
+use crate::net::listener::Ports;
+use crate::world::current;
 
 /// The lowest number that a source gets, as after the three streams of a process.
 const FIRST: usize = 3;
@@ -42,6 +60,29 @@ enum Asked {
 pub(crate) struct Net {
     sources: Vec<Option<State>>,
     events: VecDeque<(Source, Event)>,
+    ports: Ports,
+}
+
+/// Never waits: the thread that has the lock is not interrupted.
+fn locked<T>(what: &Mutex<T>) -> MutexGuard<'_, T> {
+    what.try_lock().expect("one thread at a time, and calm")
+}
+
+/// Waits for one end, as poll(2) of one descriptor.
+fn wait(source: Source, interest: Interest, until: Instant) -> io::Result<()> {
+    let runtime = current().and_then(|world| world.runtime.get()).expect("in the end's world");
+    let mut one = [Poll::new(source, interest)];
+    let waited = runtime.poll_many(&mut one, &Wait::new(runtime).until(until));
+    waited.map(drop).map_err(|error| match error {
+        ConcurrencyError::Timeout => io::ErrorKind::TimedOut.into(),
+        error => io::Error::other(format!("{error:?}")),
+    })
+}
+
+/// When so many nanoseconds from now are over.
+fn after(nanoseconds: u64) -> Instant {
+    let world = current().expect("a socket belongs to a world");
+    Instant(world.now.get()) + nanoseconds
 }
 
 impl Net {

@@ -3,23 +3,20 @@
 //! Both ends are non-blocking, as a descriptor is that a virtual thread waits for with
 //! `drift::io::block_on_io`; `Read` and `Write` wait by themselves.
 
-use std::collections::VecDeque;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsRawFd, RawFd};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex};
 
 use drift_core::platform::{Interest, Source};
-use drift_core::reactor::Poll;
-use drift_core::sync::Wait;
+use drift_core::time::Instant;
 
+use super::bytes::Bytes;
+use super::{locked, wait};
 use crate::world::{World, current};
-
-/// Bytes that a pipe has room for: few, so that writers wait as well.
-const ROOM: usize = 64;
 
 #[derive(Debug)]
 struct Pipe {
-    bytes: VecDeque<u8>,
+    bytes: Bytes,
     reader: Option<Source>,
     writer: Option<Source>,
 }
@@ -35,7 +32,7 @@ impl Pipe {
             net.set(reader, data.union(end), read);
         }
         if let Some(writer) = self.writer {
-            let room = if self.bytes.len() < ROOM { Interest::WRITE } else { Interest::NONE };
+            let room = if self.bytes.has_room() { Interest::WRITE } else { Interest::NONE };
             let gone = if self.reader.is_none() { Interest::ERROR } else { Interest::NONE };
             net.set(writer, room.union(gone), write);
         }
@@ -76,22 +73,9 @@ pub fn pipe() -> (PipeReader, PipeWriter) {
     let world = current().expect("a pipe is made in a world: inside `Sim::run`");
     let mut net = world.net.borrow_mut();
     let (reader, writer) = (net.open(Interest::NONE), net.open(Interest::WRITE));
-    let pipe = Pipe { bytes: VecDeque::new(), reader: Some(reader), writer: Some(writer) };
+    let pipe = Pipe { bytes: Bytes::default(), reader: Some(reader), writer: Some(writer) };
     let pipe = Arc::new(Mutex::new(pipe));
     (PipeReader(pipe.clone()), PipeWriter(pipe))
-}
-
-/// Never waits: the thread that has the lock is not interrupted.
-fn locked(pipe: &Mutex<Pipe>) -> MutexGuard<'_, Pipe> {
-    pipe.try_lock().expect("one thread at a time, and calm")
-}
-
-/// Waits for one end, as poll(2) of one descriptor.
-fn wait(source: Source, interest: Interest) -> io::Result<()> {
-    let runtime = current().and_then(|world| world.runtime.get()).expect("in the pipe's world");
-    let mut one = [Poll::new(source, interest)];
-    let waited = runtime.poll_many(&mut one, &Wait::new(runtime));
-    waited.map(drop).map_err(|error| io::Error::other(format!("{error:?}")))
 }
 
 impl PipeReader {
@@ -100,12 +84,9 @@ impl PipeReader {
         let world = current().expect("a pipe belongs to a world");
         let _calm = world.calm();
         let mut pipe = locked(&self.0);
-        let length = pipe.bytes.len().min(buffer.len());
+        let length = pipe.bytes.take(buffer);
         if length == 0 && pipe.writer.is_some() && !buffer.is_empty() {
             return None;
-        }
-        for (to, from) in buffer.iter_mut().zip(pipe.bytes.drain(..length)) {
-            *to = from;
         }
         pipe.tell(world, Interest::NONE, Interest::WRITE);
         Some(length)
@@ -128,11 +109,10 @@ impl PipeWriter {
         if pipe.reader.is_none() {
             return Err(io::ErrorKind::BrokenPipe.into());
         }
-        let length = bytes.len().min(ROOM - pipe.bytes.len());
+        let length = pipe.bytes.put(bytes);
         if length == 0 && !bytes.is_empty() {
             return Ok(None);
         }
-        pipe.bytes.extend(&bytes[..length]);
         pipe.tell(world, Interest::READ, Interest::NONE);
         Ok(Some(length))
     }
@@ -148,7 +128,7 @@ impl Read for PipeReader {
             if let Some(length) = self.try_read(buffer) {
                 return Ok(length);
             }
-            wait(self.source(), Interest::READ)?;
+            wait(self.source(), Interest::READ, Instant::FAR)?;
         }
     }
 }
@@ -159,7 +139,7 @@ impl Write for PipeWriter {
             if let Some(length) = self.try_write(bytes)? {
                 return Ok(length);
             }
-            wait(self.source(), Interest::WRITE)?;
+            wait(self.source(), Interest::WRITE, Instant::FAR)?;
         }
     }
 
