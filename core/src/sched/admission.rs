@@ -8,13 +8,14 @@
 //! ```
 //!
 //! `count` are ready or running, or have been handed a place; `waiting` are linked in the queue;
-//! `under way` are those of `count` whose submit has not come to its end, where nobody may wait.
+//! `under way` are submits that have not come to their end, where nobody may wait: each is in
+//! `count`, or has just left it, so that there may be more of them.
 //!
 //! | event   | count, waiting              | becomes         | then                        |
 //! |---------|-----------------------------|-----------------|-----------------------------|
 //! | reserve | count < limit               | count + 1,      | admitted, and must `settle` |
 //! |         |                             | under way + 1   |                             |
-//! | reserve | count - under way >= limit  | unchanged       | Busy                        |
+//! | reserve | count >= limit + under way  | unchanged       | Busy                        |
 //! | reserve | else                        | unchanged       | look again                  |
 //! | settle  | any                         | under way - 1   | nothing                     |
 //! | enter   | count < limit, nobody waits | count + 1       | admitted                    |
@@ -110,7 +111,7 @@ impl Places {
             let (taken, under_way, limit) = (count(word), under_way(word), self.limit());
             found = match taken < limit {
                 true if under_way < MOST_UNDER_WAY => Reserved::Held,
-                false if taken - under_way >= limit => Reserved::Full,
+                false if taken >= limit + under_way => Reserved::Full,
                 _ => Reserved::Unsettled,
             };
             (found == Reserved::Held).then_some(word + ONE + UNDER_WAY)

@@ -157,7 +157,7 @@ impl Runtime {
         let (discard, payload) = unsafe { &mut *entry }.discarding();
         // SAFETY: `discard` is called here only, and `run` never will be.
         unsafe { discard(payload) };
-        // SeqCst, after the cancellation; pairs with the fence in `submit_as`.
+        // SeqCst, after the cancellation; pairs with the fence in `ExecutorRef::hand_over`.
         fence(Ordering::SeqCst);
         let executor = record.executor();
         if let Some(executor) = executor {

@@ -25,6 +25,8 @@
 //! | Parked inside        | wake, ticket is this wait's   | anyone   | woken     | nothing     |
 //! | Active               | wake inside                   | anyone   | woken ins.| nothing     |
 //! | Parked inside        | wake inside                   | anyone   | Active    | enqueue     |
+//! | New                  | abandon                       | holder   | Dropping  | discard     |
+//! | Active               | abandon                       | holder   | not held  | nothing     |
 //! | New; Active, not st. | cancel                        | anyone   | Dropping  | discard     |
 //! | Active, started      | cancel                        | anyone   | cancel    | nothing     |
 //! | Parked, heeds cancel | cancel                        | anyone   | Active    | enqueue     |
@@ -333,6 +335,8 @@ impl State {
                     let word = word.to(Phase::Dropping).with(PINNED).without(HELD);
                     (Some(word), Cancelled::Discard)
                 }
+                // At once: a submitter that takes the submit back must not leave it to nobody.
+                Phase::Active => (Some(word.without(HELD)), Cancelled::Recorded),
                 _ => (None, Cancelled::Recorded),
             }
         })

@@ -16,6 +16,19 @@ fn busy_is_not_said_for_a_place_of_one_under_way() {
 }
 
 #[test]
+fn one_that_left_its_place_is_still_under_way() {
+    let places = Places::new(1);
+    assert_eq!(places.reserve(), Reserved::Held);
+    assert_eq!(places.leave(), Left::Done);
+    assert_eq!(places.reserve(), Reserved::Held);
+    assert_eq!(places.reserve(), Reserved::Unsettled, "two under way, with one place");
+    places.settle();
+    assert_eq!(places.reserve(), Reserved::Unsettled);
+    places.settle();
+    assert_eq!(places.reserve(), Reserved::Full);
+}
+
+#[test]
 fn over_the_limit_nothing_that_comes_back_helps() {
     let places = Places::new(1);
     assert_eq!(places.reserve(), Reserved::Held);

@@ -4,7 +4,7 @@ use loom::sync::Arc;
 use loom::sync::atomic::{AtomicU32, Ordering};
 use loom::thread;
 
-use super::{Cancelled, Heeds, Hold, State, Submitted, Then};
+use super::{Cancelled, Heeds, Hold, State, Submitted, Then, Unsubmitted};
 
 fn running() -> (Arc<State>, u32) {
     let state = State::free();
@@ -113,6 +113,25 @@ fn one_release_is_the_last() {
         });
         let ours = state.release(Hold::Handle, generation);
         assert!(ours != carrier.join().unwrap());
+    });
+}
+
+/// As `Runtime::abandon` and `take_back` use it.
+#[test]
+fn an_abandon_beside_a_submit_that_is_taken_back_drops_the_entry_once() {
+    loom::model(|| {
+        let state = Arc::new(State::free());
+        let generation = state.open();
+        let other = state.clone();
+        let submitter = thread::spawn(move || {
+            other.submit(generation) == Submitted::Enqueue
+                && other.unsubmit(generation) == Unsubmitted::Discard
+        });
+        let ours = state.abandon(generation) == Cancelled::Discard;
+        if !ours {
+            assert!(!state.release(Hold::Handle, generation));
+        }
+        assert!(ours != submitter.join().unwrap());
     });
 }
 
