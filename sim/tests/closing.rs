@@ -204,3 +204,40 @@ fn of_two_submits_beside_a_shutdown_no_accepted_one_is_lost() {
         });
     }
 }
+
+/// The next executor may have the place of the one that is shut down.
+#[test]
+fn a_shutdown_does_not_touch_the_next_life_of_the_place() {
+    for seed in seeds(6_000) {
+        Sim::new(seed).carriers(2).run(|| {
+            let executor = runtime().create_executor(ExecutorPolicy::DEFAULT).unwrap();
+            let first = new(nothing, nothing);
+            executor.submit(first).unwrap();
+            let one = new(counts, nothing);
+            ENDED.set(0);
+            let next = Rc::new(Cell::new(None));
+            let place = Rc::clone(&next);
+            let submits = thread::spawn(move || {
+                if executor.submit(one).is_err() {
+                    let next = runtime().create_executor(ExecutorPolicy::DEFAULT).unwrap();
+                    next.submit(one).unwrap();
+                    place.set(Some(next));
+                }
+            });
+            let shuts = thread::spawn(move || {
+                let handle = runtime().executor_handle(executor);
+                runtime().shutdown(handle, Shutdown::Cancel, Instant::FAR).unwrap();
+            });
+            submits.join();
+            shuts.join();
+            assert!(runtime().join(first, Instant::FAR));
+            assert!(runtime().join(one, Instant::FAR));
+            if let Some(next) = next.take() {
+                assert_eq!(ENDED.get(), 1, "cancelled by the shutdown of another");
+                let handle = runtime().executor_handle(next);
+                runtime().shutdown(handle, Shutdown::Drain, Instant::FAR).unwrap();
+            }
+            wait_until_alone();
+        });
+    }
+}

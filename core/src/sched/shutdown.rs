@@ -149,7 +149,7 @@ impl Executor {
         };
         let mut found = Survey::Over;
         while index < used {
-            found = self.look_at(index);
+            found = self.look_at(index, generation);
             if !matches!(found, Survey::Over) {
                 break;
             }
@@ -159,16 +159,22 @@ impl Executor {
         found
     }
 
-    /// One record: `Over` if it is nothing to this executor.
-    fn look_at(&'static self, index: u32) -> Survey {
+    /// One record: `Over` if it is nothing to the closed life `generation`.
+    fn look_at(&'static self, index: u32, generation: u32) -> Survey {
         let record = self.runtime.tasks.record(index);
         let Some(standing) = record.state.submitted() else { return Survey::Over };
         match record.executor() {
-            Some(executor) if core::ptr::eq(executor, self) => Survey::Alive(Found {
-                index,
-                generation: standing.generation,
-                ended: standing.ended,
-            }),
+            Some(executor) if core::ptr::eq(executor, self) => {
+                // After the look: one of the next life would have been seen after that began.
+                if !self.lives.is(generation, Stage::Closed) {
+                    return Survey::Over;
+                }
+                Survey::Alive(Found {
+                    index,
+                    generation: standing.generation,
+                    ended: standing.ended,
+                })
+            }
             // Without an engagement: dropped before anybody submitted it.
             None if standing.engaged => Survey::Undecided,
             _ => Survey::Over,
@@ -199,7 +205,7 @@ impl Executor {
                 return;
             }
             loop {
-                match self.look_at(index) {
+                match self.look_at(index, generation) {
                     Survey::Undecided => patience.wait(Instant::FAR),
                     Survey::Alive(found) if !found.ended => {
                         break with(self.runtime.tasks.handle(index, found.generation));
