@@ -182,7 +182,7 @@ impl Runtime {
 
     /// The executor of that index.
     fn executor(&'static self, index: u32) -> Option<&'static Executor> {
-        // Acquire pairs with the release in `create_executor`.
+        // Acquire pairs with the release in `make_executor`.
         if !self.ready.get(index as usize)?.load(Ordering::Acquire) {
             return None;
         }
@@ -225,7 +225,7 @@ impl Runtime {
 
     /// All executors.
     pub(crate) fn executors(&'static self) -> impl Iterator<Item = &'static Executor> {
-        // Acquire pairs with the release in `create_executor`.
+        // Acquire pairs with the release in `make_executor`.
         let listed = self.listed.load(Ordering::Acquire);
         (0..listed).filter_map(|index| self.executor(index))
     }

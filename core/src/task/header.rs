@@ -215,9 +215,9 @@ impl Task {
     /// The executor it was submitted to; none before.
     #[inline]
     pub(crate) fn executor(&self) -> Option<&'static Executor> {
-        // Acquire pairs with the release in `Executor::submit`.
+        // Acquire pairs with the release in `ExecutorRef::hand_over`.
         let executor = self.executor.load(Ordering::Acquire);
-        // SAFETY: only `Executor::submit` writes it, with an executor, which lives for ever.
+        // SAFETY: `hand_over` writes an executor, which lives for ever, and `recycle` null.
         unsafe { executor.as_ref() }
     }
 }

@@ -11,7 +11,7 @@ use drift_core::platform::{Interest, Source};
 use drift_core::time::Instant;
 
 use super::connection::Progress;
-use super::{TcpStream, after, locked, wait};
+use super::{TcpStream, after, locked, nanoseconds, wait};
 use crate::world::{World, current};
 
 /// Connections that nobody has accepted: few, so that who connects waits as well.
@@ -162,7 +162,7 @@ impl TcpListener {
     /// # Errors
     /// As [`accept`](Self::accept); `TimedOut`.
     pub fn accept_timeout(&self, timeout: Duration) -> io::Result<(TcpStream, SocketAddr)> {
-        self.accept_until(after(u64::try_from(timeout.as_nanos()).unwrap_or(u64::MAX)))
+        self.accept_until(after(nanoseconds(timeout)))
     }
 
     fn accept_until(&self, until: Instant) -> io::Result<(TcpStream, SocketAddr)> {

@@ -23,6 +23,7 @@ pub use stream::TcpStream;
 use std::collections::VecDeque;
 use std::io;
 use std::sync::{Mutex, MutexGuard};
+use std::time::Duration;
 
 use drift_core::error::ConcurrencyError;
 use drift_core::platform::{Armed, EVENTS, Event, Events, Interest, Source};
@@ -77,6 +78,11 @@ fn wait(source: Source, interest: Interest, until: Instant) -> io::Result<()> {
         ConcurrencyError::Timeout => io::ErrorKind::TimedOut.into(),
         error => io::Error::other(format!("{error:?}")),
     })
+}
+
+/// The span, in nanoseconds; the longest there is, if that is more.
+fn nanoseconds(span: Duration) -> u64 {
+    u64::try_from(span.as_nanos()).unwrap_or(u64::MAX)
 }
 
 /// When so many nanoseconds from now are over.

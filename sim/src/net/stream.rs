@@ -12,7 +12,7 @@ use drift_core::platform::{Interest, Source};
 use drift_core::time::Instant;
 
 use super::connection::{Connection, Progress, Side};
-use super::{after, locked, wait};
+use super::{after, locked, nanoseconds, wait};
 use crate::world::{World, current};
 
 /// One end of a connection of a world, as `drift::net::TcpStream`; reads and writes park.
@@ -194,10 +194,6 @@ impl TcpStream {
 
 fn world() -> &'static World {
     current().expect("a socket belongs to a world")
-}
-
-fn nanoseconds(span: Duration) -> u64 {
-    u64::try_from(span.as_nanos()).unwrap_or(u64::MAX)
 }
 
 fn set(to: &AtomicU64, timeout: Option<Duration>) -> io::Result<()> {
