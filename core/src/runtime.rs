@@ -128,7 +128,7 @@ impl Runtime {
     }
 
     /// A new executor. Its carriers start when work comes. It takes the place of one that was
-    /// shut down and had as many, if there is one.
+    /// shut down, had as many and did alike at its limit, if there is one.
     ///
     /// # Errors
     /// The policy's, or that no executor or not so many carriers are left.

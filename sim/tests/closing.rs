@@ -13,6 +13,7 @@ use drift::{ConcurrencyError, spawn, yield_now};
 use drift_core::error::ConcurrencyError as CoreError;
 use drift_core::platform::StackClass;
 use drift_core::runtime::Runtime;
+use drift_core::sched::executor::ExecutorRef;
 use drift_core::sched::policy::{ExecutorPolicy, Saturation};
 use drift_core::sched::shutdown::Shutdown;
 use drift_core::task::{Entry, Handle, Payload, Run};
@@ -23,6 +24,8 @@ use drift_sim::{Sim, seeds, thread};
 thread_local! {
     /// Of the world that this OS thread plays: how often the one in question ran, or was dropped.
     static ENDED: Cell<u32> = const { Cell::new(0) };
+    /// Whether those that take long may end.
+    static LET_GO: Cell<bool> = const { Cell::new(false) };
 }
 
 unsafe fn counts(_: *mut Payload) {
@@ -30,6 +33,12 @@ unsafe fn counts(_: *mut Payload) {
 }
 
 unsafe fn nothing(_: *mut Payload) {}
+
+unsafe fn takes_long(_: *mut Payload) {
+    while !LET_GO.get() {
+        runtime().yield_now();
+    }
+}
 
 unsafe fn parks(_: *mut Payload) {
     let runtime = runtime();
@@ -48,14 +57,24 @@ fn new(run: Run, discard: Run) -> Handle {
 
 /// A carrier lets go of what has ended a little later.
 fn wait_until_alone() {
+    wait_until(1);
+}
+
+/// Until no more than `left` virtual threads have records.
+fn wait_until(left: usize) {
     let runtime = runtime();
     for _ in 0..1_000 {
-        if runtime.virtual_threads().count() == 1 {
+        if runtime.virtual_threads().count() == left {
             return;
         }
         runtime.park(runtime.platform().now() + MILLISECOND);
     }
     panic!("records are kept: {:?}", runtime.virtual_threads().collect::<Vec<_>>());
+}
+
+/// The executor's place in the table, which another one may get.
+fn place_of(executor: ExecutorRef) -> i64 {
+    runtime().executor_handle(executor) & 0xff
 }
 
 /// A submit, perhaps one that waits for a place, beside a shutdown, and beside somebody who
@@ -97,6 +116,8 @@ fn submit_beside_a_shutdown(seed: u64) {
     assert!(runtime().join(holder, Instant::FAR));
     wait_until_alone();
     assert_eq!(ENDED.get(), 1, "ran or dropped");
+    let next = runtime().create_executor(policy).unwrap();
+    assert_eq!(place_of(next), place_of(executor), "somebody is counted who is gone");
 }
 
 #[test]
@@ -238,6 +259,42 @@ fn a_shutdown_does_not_touch_the_next_life_of_the_place() {
                 runtime().shutdown(handle, Shutdown::Drain, Instant::FAR).unwrap();
             }
             wait_until_alone();
+        });
+    }
+}
+
+/// A shutdown that has no time, beside a submit and a cancel: the executor's carriers end without
+/// a second one.
+#[test]
+fn an_executor_that_nobody_waits_for_ends_by_itself() {
+    for seed in seeds(6_000) {
+        Sim::new(seed).carriers(2).run(|| {
+            let executor = runtime().create_executor(ExecutorPolicy::DEFAULT).unwrap();
+            LET_GO.set(seed % 2 == 0);
+            let (first, one) = (new(nothing, nothing), new(nothing, takes_long));
+            executor.submit(first).unwrap();
+            assert!(runtime().join(first, Instant::FAR));
+            wait_until(2);
+            let submits = thread::spawn(move || {
+                let _ = executor.submit(one);
+            });
+            let shuts = thread::spawn(move || {
+                let handle = runtime().executor_handle(executor);
+                runtime().shutdown(handle, Shutdown::Drain, Instant::ZERO).unwrap();
+            });
+            let cancels = thread::spawn(move || {
+                runtime().cancel(one);
+            });
+            submits.join();
+            shuts.join();
+            runtime().park(runtime().platform().now() + 20 * MILLISECOND);
+            LET_GO.set(true);
+            cancels.join();
+            runtime().abandon(one);
+            wait_until_alone();
+            runtime().park(runtime().platform().now() + 20 * MILLISECOND);
+            let next = runtime().create_executor(ExecutorPolicy::DEFAULT).unwrap();
+            assert_eq!(place_of(next), place_of(executor), "it was left closed, with its carriers");
         });
     }
 }

@@ -205,12 +205,15 @@ fn who_arms_and_who_takes_over_are_both_served() {
             runtime.unpark_ready(own, source, platform::Interest::READ, CoreInstant::FAR);
             runtime.park(CoreInstant::FAR);
         });
-        let owner = spawn(move || read_owned(&reader));
+        // Open until both are done: no event comes of one that is closed.
+        let owner = spawn(move || (read_owned(&reader), reader));
         yield_now();
         writer.write_all(b"hello").unwrap();
         drop(writer);
-        assert_eq!(owner.join(), Ok(5));
+        let (total, reader) = owner.join().unwrap();
+        assert_eq!(total, 5);
         raw.join().unwrap();
+        drop(reader);
     });
 }
 

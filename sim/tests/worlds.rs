@@ -131,7 +131,8 @@ fn a_panic_of_a_thread_ends_the_world() {
 
 #[test]
 fn a_deadlock_is_told_with_what_each_waits_for() {
-    for seed in seeds(50) {
+    // A world with a deadlock keeps its memory.
+    for seed in 0..50 {
         let failure = world(seed)
             .try_run(|| {
                 let locks = Arc::new((Mutex::new(()), Mutex::new(())));

@@ -6,35 +6,30 @@ use anyhow::Result;
 
 use crate::step::{Steps, cargo};
 
+const SCENARIOS: &[&str] = &["-p", "drift-tests", "--test", "scenarios"];
+const RANDOM: &[&str] = &["-p", "drift-tests", "--test", "random"];
+
 #[derive(clap::Args)]
 pub struct SimArguments {
-    /// Seeds of each scenario.
+    /// Seeds of each scenario, and of each test of the simulator over seeds.
     #[arg(long, default_value_t = 10_000)]
     seeds: u64,
     /// Runs this seed only, and prints what happened if it fails.
     #[arg(long)]
     seed: Option<u64>,
-    /// Runs the scenarios with this in their name.
+    /// Runs those with this in their name.
     #[arg(long)]
     scenario: Option<String>,
 }
 
-/// Runs the scenarios; the first that fails says how to replay it.
+/// Runs the scenarios and the simulator's own tests; what fails says how to replay it.
 ///
 /// # Errors
 /// When one fails.
 pub fn run(arguments: &SimArguments) -> Result<()> {
     let mut steps = Steps::default();
-    let mut command = worlds("scenarios", arguments.seeds);
-    if let Some(seed) = arguments.seed {
-        command.env("DRIFT_SIM_SEED", seed.to_string());
-    }
-    if let Some(scenario) = &arguments.scenario {
-        command.arg(format!("sim::{scenario}"));
-    } else {
-        command.arg("sim::");
-    }
-    let result = steps.run("sim", &mut command);
+    let SimArguments { seeds, seed, scenario } = arguments;
+    let result = play(&mut steps, *seeds, *seed, scenario.as_deref().unwrap_or_default());
     steps.close(result)
 }
 
@@ -43,7 +38,17 @@ pub fn run(arguments: &SimArguments) -> Result<()> {
 /// # Errors
 /// When one fails.
 pub fn seeds(steps: &mut Steps, seeds: u64) -> Result<()> {
-    steps.run("sim", worlds("scenarios", seeds).arg("sim::"))
+    play(steps, seeds, None, "")
+}
+
+fn play(steps: &mut Steps, seeds: u64, seed: Option<u64>, name: &str) -> Result<()> {
+    let mut scenarios = worlds(SCENARIOS, seeds);
+    let mut simulator = worlds(&["-p", "drift-sim", "--tests"], seeds);
+    for command in [&mut scenarios, &mut simulator] {
+        command.envs(seed.map(|seed| ("DRIFT_SIM_SEED", seed.to_string())));
+    }
+    steps.run("sim", scenarios.arg(format!("sim::{name}")))?;
+    steps.run("simulator over seeds", simulator.arg(name))
 }
 
 /// As many random programs, each in a world of its own.
@@ -51,7 +56,7 @@ pub fn seeds(steps: &mut Steps, seeds: u64) -> Result<()> {
 /// # Errors
 /// When one gets an answer that the reference cannot give.
 pub fn random(steps: &mut Steps, programs: u64) -> Result<()> {
-    let mut command = worlds("random", programs);
+    let mut command = worlds(RANDOM, programs);
     steps.run("random programs", command.args(["in_every_world", "--nocapture"]))
 }
 
@@ -60,7 +65,7 @@ pub fn random(steps: &mut Steps, programs: u64) -> Result<()> {
 /// # Errors
 /// As [`random`].
 pub fn random_on_the_machine(steps: &mut Steps, minutes: u64) -> Result<()> {
-    let mut command = worlds("random", 0);
+    let mut command = worlds(RANDOM, 0);
     command.env("DRIFT_RANDOM_SECONDS", (minutes * 60).to_string());
     let command = command.args(["on_the_machine", "--nocapture"]);
     steps.run("random programs on the machine", command)
@@ -76,9 +81,9 @@ pub fn itself(steps: &mut Steps) -> Result<()> {
 }
 
 /// Optimised, with preemption points, in a folder of their own: no other build has these.
-fn worlds(test: &str, seeds: u64) -> Command {
-    let mut command = cargo(&["test", "--release", "-p", "drift-tests", "--test", test]);
-    command.args(["--features", "points", "--config", "profile.release.lto=\"off\""]);
+fn worlds(tests: &[&str], seeds: u64) -> Command {
+    let mut command = cargo(&["test", "--release"]);
+    command.args(tests).args(["--features", "points", "--config", "profile.release.lto=\"off\""]);
     command.arg("--target-dir").arg(crate::target().join("sim"));
     command.env("DRIFT_SIM_SEEDS", seeds.to_string()).arg("--");
     command

@@ -13,15 +13,14 @@
 //!
 //! | event   | count, waiting              | becomes         | then                        |
 //! |---------|-----------------------------|-----------------|-----------------------------|
-//! | reserve | count < limit               | count + 1,      | admitted, and must `settle` |
+//! | reserve | count < limit, nobody waits | count + 1,      | admitted, and must `settle` |
 //! |         |                             | under way + 1   |                             |
-//! | reserve | count >= limit + under way  | unchanged       | Busy                        |
+//! | reserve | somebody waits, or          | unchanged       | full: Busy, or wait         |
+//! |         | count >= limit + under way  |                 |                             |
 //! | reserve | else                        | unchanged       | look again                  |
 //! | settle  | any                         | under way - 1   | nothing                     |
-//! | enter   | count < limit, nobody waits | count + 1       | admitted                    |
-//! | enter   | else                        | unchanged       | wait                        |
-//! | wait    | (locked) as above           | count + 1       | admitted                    |
-//! | wait    | (locked) else               | waiting + 1     | linked                      |
+//! | wait    | (locked) full               | waiting + 1     | linked                      |
+//! | wait    | (locked) else               | as reserve      | as reserve                  |
 //! | leave   | nobody waits, or over limit | count - 1       | nothing                     |
 //! | leave   | (locked) somebody waits     | waiting - 1     | the place goes to the first |
 //! | give up | (locked) has no place       | waiting - 1     | Timeout                     |
@@ -31,12 +30,14 @@
 //!
 //! `waiting` changes only under the queue's lock, so that it counts what is linked.
 //!
-//! **Busy is exact.** A submit takes its place before it claims the virtual thread. If that was
+//! **Full is exact.** A submit takes its place before it claims the virtual thread. If that was
 //! cancelled meanwhile, nobody has the place, and only the submit knows. So a place of one under
-//! way is no reason for Busy: it settles when it has given the place back, or a canceller can, and
-//! until then waits for nothing and runs no foreign code. Who may wait needs none of this: the
-//! place comes round. Known gap: seed 12578 of `sim/tests/places.rs` is told Busy for a place that
-//! nobody has.
+//! way is no reason for Busy, nor to wait: it settles when it has given the place back, or a
+//! canceller can, and until then waits for nothing and runs no foreign code.
+//!
+//! **Lives.** The next executor in the place begins when the word is 0: whoever waited at the last
+//! one has seen its end, and left. A submit that is later than that settles without a place. All
+//! executors of one place either refuse at the limit or let wait there.
 
 use static_assertions::const_assert;
 
@@ -68,8 +69,7 @@ const fn under_way(word: u64) -> u64 {
 #[derive(Debug)]
 pub(crate) struct Places {
     word: AtomicU64,
-    /// 0 for none: then nobody enters or leaves. Changes between two lives of the executor only;
-    /// the word does not, so that whoever comes late leaves as they entered.
+    /// 0 for none: then nobody enters or leaves. Changes between two lives of the executor only.
     limit: AtomicU32,
 }
 
@@ -105,17 +105,31 @@ impl Places {
         u64::from(self.limit.load(Ordering::Relaxed))
     }
 
-    /// Takes a place if there is one, for a submit that must `settle`.
+    /// Takes a place if there is one and nobody was before, for a submit that must `settle`.
     pub(crate) fn reserve(&self) -> Reserved {
+        self.reserve_or(|_| None)
+    }
+
+    /// With the lock: the same, or counts the caller as waiting.
+    pub(crate) fn reserve_or_wait(&self) -> Reserved {
+        self.reserve_or(|word| Some(word + WAITING))
+    }
+
+    fn reserve_or(&self, if_full: impl Fn(u64) -> Option<u64>) -> Reserved {
         let mut found = Reserved::Held;
         self.change(|word| {
             let (taken, under_way, limit) = (count(word), under_way(word), self.limit());
             found = match taken < limit {
+                _ if word >= WAITING => Reserved::Full,
                 true if under_way < MOST_UNDER_WAY => Reserved::Held,
                 false if taken >= limit + under_way => Reserved::Full,
                 _ => Reserved::Unsettled,
             };
-            (found == Reserved::Held).then_some(word + ONE + UNDER_WAY)
+            match found {
+                Reserved::Held => Some(word + ONE + UNDER_WAY),
+                Reserved::Full => if_full(word),
+                Reserved::Unsettled => None,
+            }
         });
         found
     }
@@ -123,21 +137,6 @@ impl Places {
     /// The place of one under way is a virtual thread's, or was given back.
     pub(crate) fn settle(&self) {
         self.change(|word| Some(word - UNDER_WAY));
-    }
-
-    /// Takes a place if there is one and nobody was before.
-    pub(crate) fn enter(&self) -> bool {
-        self.change(|word| (count(word) < self.limit() && word < WAITING).then_some(word + ONE))
-    }
-
-    /// With the lock: takes a place, or counts the caller as waiting. True if it waits.
-    pub(crate) fn enter_or_wait(&self) -> bool {
-        let mut waits = false;
-        self.change(|word| {
-            waits = !(count(word) < self.limit() && word < WAITING);
-            Some(if waits { word + WAITING } else { word + ONE })
-        });
-        waits
     }
 
     /// Gives a place back, unless somebody may get it.
@@ -172,6 +171,11 @@ impl Places {
         self.change(|word| (word >= WAITING).then_some(word.wrapping_sub(WAITING) + ONE))
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        // Acquire pairs with the release in `change`.
+        self.word.load(Ordering::Acquire) == 0
+    }
+
     /// The only writer. AcqRel: who gets a place sees what the one before left behind.
     fn change(&self, mut step: impl FnMut(u64) -> Option<u64>) -> bool {
         let mut word = self.word.load(Ordering::Acquire);
@@ -200,7 +204,7 @@ impl Drop for UnderWay<'_> {
 pub(crate) struct Admitted {
     /// Whether it was counted: the limit may be another one in the executor's next life.
     pub limited: bool,
-    /// Settles after everything else.
+    /// Settles after everything else; none if it has waited.
     pub under_way: Option<UnderWay<'static>>,
 }
 
@@ -216,7 +220,7 @@ impl Admission {
         Self { places: Places::new(limit), queue: WaitQueue::new(Waiters::new()) }
     }
 
-    /// Takes a place or says `Busy`; `pause`s while that is not certain.
+    /// Takes a place if there is one, or says `Busy`; `pause`s while that is not certain.
     pub(crate) fn reserve(&self, pause: impl Fn()) -> Result<UnderWay<'_>, ConcurrencyError> {
         loop {
             match self.places.reserve() {
@@ -227,27 +231,30 @@ impl Admission {
         }
     }
 
-    /// Takes a place, waiting for it in first-come order as `wait` says. Whoever waits, or would,
-    /// when the executor is closed has a place, too, and must look whether it `is_open`.
-    pub(crate) fn enter_blocking(
+    /// Takes a place, waiting for it in first-come order; who has waited is not under way. Whoever
+    /// waits when the executor is closed has a place, too, and must look whether it `is_open`.
+    pub(crate) fn wait(
         &self,
-        wait: impl FnOnce() -> Result<Wait, ConcurrencyError>,
+        wait: &Wait,
         is_open: impl Fn() -> bool,
-    ) -> Result<(), ConcurrencyError> {
-        if self.places.enter() {
-            return Ok(());
-        }
+        pause: impl Fn(),
+    ) -> Result<Option<UnderWay<'_>>, ConcurrencyError> {
         let queue = Queue { waits_for: WaitsFor::Place, lock: &self.queue, list: wait_queue::all };
-        let wait = wait()?;
-        let waits = |_: &mut Waiters| {
-            // Under the lock that `close` takes: it finds who waits, or who waits finds it.
-            if is_open() {
-                return self.places.enter_or_wait();
+        loop {
+            let mut found = None;
+            let waits = |_: &mut Waiters| {
+                // Under the lock that `close` takes: it finds who waits, or who waits finds it.
+                found = is_open().then(|| self.places.reserve_or_wait());
+                found == Some(Reserved::Full)
+            };
+            let _ = queue.wait(wait, waits, |_| self.places.give_up())?;
+            match found {
+                Some(Reserved::Held) => return Ok(Some(UnderWay(&self.places))),
+                Some(Reserved::Full) => return Ok(None),
+                Some(Reserved::Unsettled) => pause(),
+                None => return Err(ConcurrencyError::Closed),
             }
-            self.places.resume();
-            false
-        };
-        queue.wait(&wait, waits, |_| self.places.give_up()).map(|_| ())
+        }
     }
 
     /// Gives a place back, to the first who waits.
@@ -277,18 +284,24 @@ impl Admission {
         self.places.resume();
     }
 
-    /// Lets all who wait go on, to find the executor closed.
-    pub(crate) fn close(&self) {
+    /// Lets all who wait go on, to find the executor closed; nobody of the next life.
+    pub(crate) fn close(&self, is_this_life: impl Fn() -> bool) {
         loop {
             let popped = {
                 let mut waiters = self.queue.lock();
-                if !self.places.push_through() {
+                // Under the lock under which those of the next life find that it is open.
+                if !is_this_life() || !self.places.push_through() {
                     return;
                 }
                 waiters.pop().expect("`waiting` counts the linked")
             };
             popped.resume();
         }
+    }
+
+    /// Whether nobody has a place, waits for one or gives one back.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.places.is_empty()
     }
 
     /// The limit; 0 for none.

@@ -314,8 +314,8 @@ impl Carrier {
                 return false;
             }
             if stack.is_none() || !record.state.start() {
+                // Whoever cancelled it gives its place back.
                 stack.into_iter().for_each(|stack| self.put_stack(stack));
-                self.executor.uncount(record);
                 self.let_go(task);
                 return true;
             }

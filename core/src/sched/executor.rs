@@ -93,7 +93,7 @@ impl ExecutorRef {
     /// # Errors
     /// `Closed` for a stale handle, and if the executor was shut down; `Busy` and `Timeout` at
     /// the queue limit, as the policy says; `Failed` if there is no carrier and none can be
-    /// started. The virtual thread is then as it was.
+    /// started. The virtual thread is then as it was, or was cancelled or given up meanwhile.
     pub fn submit(self, handle: Handle) -> Result<(), ConcurrencyError> {
         self.submit_as(handle, || Ok(Wait::new(self.executor.runtime).uncancellable()))
     }
@@ -152,8 +152,14 @@ impl ExecutorRef {
         }
         self.executor.ensure_carrier()?;
         let limited = self.executor.admission.limit() != 0;
-        let under_way = if limited { self.enter(wait)? } else { None };
-        Ok(Admitted { limited, under_way })
+        if !limited {
+            return Ok(Admitted { limited, under_way: None });
+        }
+        match self.enter(wait) {
+            // Perhaps of the next life.
+            Err(ConcurrencyError::Busy) if !self.is_open() => Err(ConcurrencyError::Closed),
+            entered => entered.map(|under_way| Admitted { limited, under_way }),
+        }
     }
 
     /// Queues a task that was claimed by `submit`.
@@ -199,24 +205,17 @@ impl ExecutorRef {
         wait: impl FnOnce() -> Result<Wait, ConcurrencyError>,
     ) -> Result<Option<UnderWay<'static>>, ConcurrencyError> {
         let Executor { runtime, admission, terms, .. } = self.executor;
-        match terms.saturation() {
-            Saturation::ReturnBusy => {
-                admission.reserve(|| runtime.platform().thread_yield()).map(Some)
-            }
-            Saturation::Block => {
-                let until = match terms.timeout() {
-                    0 => Instant::FAR,
-                    timeout => runtime.platform().now() + timeout,
-                };
-                let wait = || wait().map(|wait| wait.until(until));
-                admission.enter_blocking(wait, || self.is_open())?;
-                if !self.is_open() {
-                    admission.leave();
-                    return Err(ConcurrencyError::Closed);
-                }
-                Ok(None)
-            }
+        let platform = runtime.platform();
+        let pause = || platform.thread_yield();
+        let reserved = admission.reserve(pause);
+        if reserved.is_ok() || terms.saturation() == Saturation::ReturnBusy {
+            return reserved.map(Some);
         }
+        let until = match terms.timeout() {
+            0 => Instant::FAR,
+            timeout => platform.now() + timeout,
+        };
+        admission.wait(&wait()?.until(until), || self.is_open(), pause)
     }
 
     /// Whether it was not shut down.
@@ -284,9 +283,12 @@ impl Executor {
         }
     }
 
-    /// Its next life, if the place is free and has that many carriers.
+    /// Its next life, if the place is free, has that many carriers, and did alike at its limit:
+    /// a submit may be late, and do as its own life said (`admission.rs`).
     pub(crate) fn renew(&'static self, policy: &ExecutorPolicy) -> Option<ExecutorRef> {
-        if self.max_threads != policy.max_threads {
+        if (self.max_threads, self.terms.saturation()) != (policy.max_threads, policy.saturation)
+            || !self.admission.is_empty()
+        {
             return None;
         }
         let generation = self.lives.take()?;

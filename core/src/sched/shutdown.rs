@@ -18,6 +18,7 @@
 //! its end, by a carrier of the executor; that carrier then finds nothing to do, and surveys. One
 //! that is dropped without having run is alive until its canceller has done that, who then wakes
 //! a carrier. So the last one to end is noticed although nobody counts the tasks of an executor.
+//! A submit that is halfway waits for nothing, and is waited for whatever the deadline.
 
 use crate::error::ConcurrencyError;
 use crate::prim::Ordering;
@@ -122,7 +123,7 @@ impl Runtime {
             return Err(ShutdownError::Own);
         }
         executor.lives.close(generation);
-        executor.admission.close();
+        executor.admission.close(|| executor.lives.generation() == generation);
         let mut report = executor.last_call(generation, how);
         if executor.wait_for_all(generation, until) {
             executor.finish(generation);
@@ -142,8 +143,9 @@ impl Executor {
     pub(super) fn survey(&'static self, generation: u32) -> Survey {
         let mark = |index: u32| u64::from(generation) << 32 | u64::from(index);
         let used = self.runtime.tasks.used();
-        // Relaxed: it only saves time. A mark of an earlier life is below all of this one's.
-        let mut index = match self.surveyed.load(Ordering::Relaxed) {
+        // Acquire: whoever passes a record over sees of its end what the one before saw; pairs
+        // with the release below. A mark of an earlier life is below all of this one's.
+        let mut index = match self.surveyed.load(Ordering::Acquire) {
             seen if seen >= mark(0) => seen as u32,
             _ => 0,
         };
@@ -155,7 +157,7 @@ impl Executor {
             }
             index += 1;
         }
-        self.surveyed.fetch_max(mark(index), Ordering::Relaxed);
+        self.surveyed.fetch_max(mark(index), Ordering::Release);
         found
     }
 
@@ -243,18 +245,21 @@ impl Executor {
             if !self.lives.is(generation, Stage::Closed) {
                 return true;
             }
-            let waited = match self.survey(generation) {
+            let found = match self.survey(generation) {
                 Survey::Over => {
                     self.end(generation);
                     return true;
                 }
-                Survey::Alive(found) => self.wait_for(found, until),
-                Survey::Undecided => Ok(Waited::No),
+                Survey::Undecided => {
+                    patience.wait(Instant::FAR);
+                    continue;
+                }
+                Survey::Alive(found) => found,
             };
-            match waited {
+            match self.wait_for(found, until) {
                 Ok(Waited::Yes) => patience = Patience::new(self.runtime),
                 Err(_) => return false,
-                // Somebody is about to let go of it, or to submit it.
+                // Somebody is about to let go of it.
                 Ok(Waited::No) if self.runtime.platform().now() >= until => return false,
                 Ok(Waited::No) => patience.wait(until),
             }

@@ -152,18 +152,19 @@ impl Runtime {
         // SAFETY: records are never unmapped.
         let record = unsafe { task.as_ref() };
         let generation = record.state.generation();
+        // SeqCst, after the cancellation; pairs with the fence in `ExecutorRef::hand_over`.
+        fence(Ordering::SeqCst);
+        if let Some(executor) = record.executor() {
+            executor.uncount(record);
+        }
         let entry = record.entry.with_mut(|entry| entry);
         // SAFETY: phase `Dropping` gives the entry to its canceller, which is this call.
         let (discard, payload) = unsafe { &mut *entry }.discarding();
         // SAFETY: `discard` is called here only, and `run` never will be.
         unsafe { discard(payload) };
-        // SeqCst, after the cancellation; pairs with the fence in `ExecutorRef::hand_over`.
-        fence(Ordering::SeqCst);
-        let executor = record.executor();
-        if let Some(executor) = executor {
-            executor.uncount(record);
-        }
         self.complete(task);
+        // Again: a carrier that has let go of it meanwhile, and found it not over, is told.
+        let executor = record.executor();
         if record.state.release(Hold::Pin, generation) {
             self.tasks.recycle(self, task);
         }

@@ -3,8 +3,9 @@
 use loom::sync::{Arc, Mutex};
 use loom::thread;
 
-use super::{Left, Places, Reserved};
+use super::{Left, Places, Reserved, WAITING};
 use crate::prim::{AtomicBool, Ordering, fence};
+use crate::sched::stage::Lives;
 use crate::task::state::{Cancelled, State, Submitted};
 
 /// As `Admission`, with a list of numbers for the wait queue.
@@ -20,15 +21,25 @@ impl Model {
 
     /// True if admitted at once.
     fn enter(&self, who: u32) -> bool {
-        if self.places.enter() {
-            return true;
+        let held = reserve(&self.places)
+            || loop {
+                let mut queue = self.queue.lock().unwrap();
+                match self.places.reserve_or_wait() {
+                    Reserved::Held => break true,
+                    Reserved::Full => {
+                        queue.push(who);
+                        break false;
+                    }
+                    Reserved::Unsettled => {
+                        drop(queue);
+                        thread::yield_now();
+                    }
+                }
+            };
+        if held {
+            self.places.settle();
         }
-        let mut queue = self.queue.lock().unwrap();
-        let waits = self.places.enter_or_wait();
-        if waits {
-            queue.push(who);
-        }
-        !waits
+        held
     }
 
     /// Who was admitted instead.
@@ -42,13 +53,14 @@ impl Model {
 }
 
 #[test]
-fn the_limit_is_exact() {
+fn of_two_that_enter_one_waits() {
     loom::model(|| {
         let model = Model::new(1);
         let other = model.clone();
-        let theirs = thread::spawn(move || other.places.enter());
-        let ours = model.places.enter();
+        let theirs = thread::spawn(move || other.enter(0));
+        let ours = model.enter(1);
         assert!(ours != theirs.join().unwrap(), "one place, one admitted");
+        assert_eq!(model.queue.lock().unwrap().len(), 1);
     });
 }
 
@@ -187,6 +199,44 @@ fn woken_tasks_may_exceed_the_limit_and_then_nobody_enters() {
         let first = model.leave();
         resumed.join().unwrap();
         assert_eq!(first, None);
-        assert!(!model.places.enter(), "the woken one has the place");
+        assert!(!reserve(&model.places), "the woken one has the place");
+    });
+}
+
+/// As `Admission::close`.
+fn close(model: &Model, lives: &Lives) {
+    loop {
+        let popped = {
+            let mut queue = model.queue.lock().unwrap();
+            if lives.generation() != 1 || !model.places.push_through() {
+                return;
+            }
+            queue.remove(0)
+        };
+        assert_eq!(popped, 1, "one of the next life is pushed through its limit");
+        assert_eq!(model.places.leave(), Left::Done);
+    }
+}
+
+#[test]
+fn a_late_close_lets_nobody_of_the_next_life_through() {
+    loom::model(|| {
+        let (model, lives) = (Model::new(1), Arc::new(Lives::new()));
+        // One waits, and was not yet told of the end.
+        model.places.word.store(WAITING, Ordering::Relaxed);
+        model.queue.lock().unwrap().push(1);
+        assert!(lives.close(1) && lives.end(1) && lives.claim(1));
+        lives.free(1);
+        let closers = [(); 2].map(|()| {
+            let (model, lives) = (model.clone(), lives.clone());
+            thread::spawn(move || close(&model, &lives))
+        });
+        if model.places.is_empty() {
+            assert_eq!(lives.take(), Some(2));
+            lives.open(2);
+            assert!(model.enter(2), "nobody of the life before has a place");
+            assert!(!model.enter(3), "the only place is taken");
+        }
+        closers.into_iter().for_each(|closer| closer.join().unwrap());
     });
 }

@@ -1,11 +1,11 @@
-//! A submit and a shutdown at once: the task is taken back, or found.
+//! A submit and a shutdown at once: the task is taken back, or found, and the executor ends.
 
 use loom::sync::Arc;
 use loom::thread;
 
-use super::Lives;
+use super::{Lives, Stage};
 use crate::prim::{AtomicBool, AtomicU8, Ordering};
-use crate::task::state::{Phase, State, Submitted, Unsubmitted};
+use crate::task::state::{Cancelled, Hold, Phase, State, Submitted, Unsubmitted};
 
 /// As `ExecutorRef::submit_as` and `Executor::survey` treat them.
 struct Model {
@@ -61,7 +61,9 @@ impl Model {
             self.written.store(true, Ordering::Release);
             return true;
         }
-        assert_eq!(self.state.unsubmit(self.generation), Unsubmitted::New);
+        if self.state.unsubmit(self.generation) == Unsubmitted::Cancelled {
+            assert!(!self.state.release(Hold::Engagement, self.generation), "it is held");
+        }
         false
     }
 
@@ -77,6 +79,41 @@ impl Model {
             }
             thread::yield_now();
         }
+    }
+
+    /// As `Executor::survey` and `Executor::end`. True if the executor ends.
+    fn survey(&self) -> bool {
+        loop {
+            if !self.life.is(1, Stage::Closed) {
+                return false;
+            }
+            match self.state.submitted() {
+                Some(_) if self.written.load(Ordering::Acquire) => return false,
+                Some(standing) if standing.engaged => thread::yield_now(),
+                _ => return self.life.end(1),
+            }
+        }
+    }
+
+    /// As `Runtime::discard`. What it tells, a carrier looks at.
+    fn cancel(&self) {
+        assert_eq!(self.state.cancel(self.generation), Cancelled::Discard);
+        let _ = self.state.complete();
+        let written = self.written.load(Ordering::Acquire);
+        assert!(!self.state.release(Hold::Pin, self.generation), "it is held");
+        if written {
+            self.survey();
+        }
+    }
+
+    /// As `Carrier::run_task` and `Carrier::idle_turn`. One that is not cancelled by now stays in
+    /// its queue until it is.
+    fn let_go_when_cancelled(&self) {
+        while self.state.will_start() {
+            thread::yield_now();
+        }
+        assert!(!self.state.release(Hold::Engagement, self.generation), "it is held");
+        self.survey();
     }
 
     /// True if it starts.
@@ -130,5 +167,45 @@ fn a_carrier_that_starts_is_seen_or_does_not() {
         let seen = model.carrier.load(Ordering::SeqCst) != 0;
         let started = starter.join().unwrap();
         assert!(seen || !started, "a carrier runs that nobody waits for");
+    });
+}
+
+#[test]
+fn an_executor_that_is_closed_with_no_time_to_wait_ends() {
+    loom::model(|| {
+        let model = Model::new();
+        let (submits, cancels) = (model.clone(), model.clone());
+        let submitter = thread::spawn(move || {
+            let is_mine = submits.state.submit(submits.generation) == Submitted::Enqueue;
+            if is_mine && submits.hand_over() {
+                submits.let_go_when_cancelled();
+            }
+        });
+        let canceller = thread::spawn(move || cancels.cancel());
+        assert!(model.life.close(1));
+        model.survey();
+        submitter.join().unwrap();
+        canceller.join().unwrap();
+        assert!(model.life.is_ending(), "nobody looks any more");
+    });
+}
+
+#[test]
+fn a_late_look_finds_nobody_of_the_next_life() {
+    loom::model(|| {
+        let model = Model::new();
+        assert!(model.life.close(1));
+        let other = model.clone();
+        let looks = thread::spawn(move || {
+            let found = other.state.submitted().is_some() && other.written.load(Ordering::Acquire);
+            found && other.life.is(1, Stage::Closed)
+        });
+        assert!(model.life.end(1) && model.life.claim(1));
+        model.life.free(1);
+        assert_eq!(model.life.take(), Some(2));
+        model.life.open(2);
+        assert_eq!(model.state.submit(model.generation), Submitted::Enqueue);
+        model.written.store(true, Ordering::Release);
+        assert!(!looks.join().unwrap(), "it belongs to the next executor");
     });
 }
