@@ -82,17 +82,24 @@ fn shut_down(executor: ExecutorRef, how: Shutdown) {
 fn one_that_is_cancelled_while_it_is_submitted_makes_nobody_busy() {
     for seed in seeds(3_000) {
         Sim::new(seed).carriers(2).run(|| {
-            DISCARDED.set(false);
-            let (executor, one, other) = (executor(), new(), new());
-            let submits = thread::spawn(move || executor.submit(one).unwrap());
-            let cancels = thread::spawn(move || {
-                runtime().cancel(one);
-                let is_free = DISCARDED.get();
-                let answer = executor.submit(other);
-                assert!(answer.is_ok() || !is_free, "nobody has the place: {answer:?}");
-            });
-            submits.join();
-            cancels.join();
+            let executor = executor();
+            for _ in 0..4 {
+                DISCARDED.set(false);
+                let (one, other) = (new(), new());
+                let submits = thread::spawn(move || executor.submit(one).unwrap());
+                let cancels = thread::spawn(move || {
+                    runtime().cancel(one);
+                    let is_free = DISCARDED.get();
+                    let answer = executor.submit(other);
+                    assert!(answer.is_ok() || !is_free, "nobody has the place: {answer:?}");
+                    if answer.is_ok() {
+                        assert!(runtime().join(other, Instant::FAR));
+                    }
+                });
+                submits.join();
+                cancels.join();
+                assert!(runtime().join(one, Instant::FAR));
+            }
             shut_down(executor, Shutdown::Drain);
             let next = self::executor();
             assert_eq!(place_of(next), place_of(executor), "somebody is counted who is gone");

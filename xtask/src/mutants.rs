@@ -93,17 +93,17 @@ const QUICK: [&str; 6] = [
 ];
 
 fn simulator(copy: &Path, seeds: u64) -> Command {
-    worlds(copy, "scenarios", "sim::", seeds)
+    worlds(copy, &["-p", "drift-tests", "--test", "scenarios"], "sim::", seeds)
 }
 
 /// Programs are small, and the same in each mutant: more of them.
 fn random(copy: &Path, seeds: u64) -> Command {
-    worlds(copy, "random", "in_every_world", 20 * seeds)
+    worlds(copy, &["-p", "drift-tests", "--test", "random"], "in_every_world", 20 * seeds)
 }
 
-fn worlds(copy: &Path, test: &str, cases: &str, seeds: u64) -> Command {
-    let mut command = cargo(&["test", "--release", "-p", "drift-tests", "--test", test]);
-    command.args(QUICK).args(["--features", "points"]).arg("--target-dir").arg(copy.join("sim"));
+fn worlds(copy: &Path, tests: &[&str], cases: &str, seeds: u64) -> Command {
+    let mut command = cargo(&["test", "--release"]);
+    command.args(tests).args(QUICK).args(["--features", "points"]).arg("--target-dir").arg(copy.join("sim"));
     command.args(["--", cases]).env("DRIFT_SIM_SEEDS", seeds.to_string());
     command
 }
@@ -114,11 +114,10 @@ fn unit(copy: &Path, _: u64) -> Command {
     command
 }
 
-/// The simulator's own tests, of which some are about the core's records.
-fn records(copy: &Path, _: u64) -> Command {
-    let mut command = cargo(&["test", "-p", "drift-sim", "--features", "points", "--tests"]);
-    command.arg("--target-dir").arg(copy.join("debug-target"));
-    command
+/// The simulator's own tests, most of which are about the core. Small worlds, and rare races: more
+/// of them.
+fn records(copy: &Path, seeds: u64) -> Command {
+    worlds(copy, &["-p", "drift-sim", "--tests"], "", 10 * seeds)
 }
 
 fn loom(copy: &Path, _: u64) -> Command {

@@ -303,6 +303,9 @@ impl Executor {
     /// carriers end with the last of it. A second shutdown finishes the job, or finds nothing to
     /// do.
     ///
+    /// What a virtual thread has captured, and drops because it was cancelled before it ran, must
+    /// not do this to that thread's executor: it would wait for itself until the deadline.
+    ///
     /// # Errors
     /// `Failed(InUse)` for the runtime's own default executor, and from a virtual thread of this
     /// one, which would wait for itself; then nothing was done.

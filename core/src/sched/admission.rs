@@ -33,10 +33,11 @@
 //! **Full is exact.** A submit takes its place before it claims the virtual thread. If that was
 //! cancelled meanwhile, nobody has the place, and only the submit knows. So a place of one under
 //! way is no reason for Busy, nor to wait: it settles when it has given the place back, or a
-//! canceller can, and until then waits for nothing and runs no foreign code.
+//! canceller can, and until then waits for nothing and runs no foreign code. Who has waited was
+//! handed the place, and has it until it goes on.
 //!
-//! **Lives.** The next executor in the place begins when the word is 0: whoever waited at the last
-//! one has seen its end, and left. A submit that is later than that settles without a place. All
+//! **Lives.** The next executor in the place begins when the word is 0 after the last one's end:
+//! whoever waited there has seen that, and left. A submit that is later than that settles without a place. All
 //! executors of one place either refuse at the limit or let wait there.
 
 use static_assertions::const_assert;

@@ -286,12 +286,10 @@ impl Executor {
     /// Its next life, if the place is free, has that many carriers, and did alike at its limit:
     /// a submit may be late, and do as its own life said (`admission.rs`).
     pub(crate) fn renew(&'static self, policy: &ExecutorPolicy) -> Option<ExecutorRef> {
-        if (self.max_threads, self.terms.saturation()) != (policy.max_threads, policy.saturation)
-            || !self.admission.is_empty()
-        {
+        if (self.max_threads, self.terms.saturation()) != (policy.max_threads, policy.saturation) {
             return None;
         }
-        let generation = self.lives.take()?;
+        let generation = self.lives.take(|| self.admission.is_empty())?;
         // Release pairs with the acquire in `ExecutorRef::policy`.
         fence(Ordering::Release);
         self.terms.set(policy);

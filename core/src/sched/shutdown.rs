@@ -103,6 +103,9 @@ impl Runtime {
     /// last one has. A second shutdown finishes the job; when there is nothing left to do, its
     /// report is zeros. So it is for a handle whose executor was shut down long ago.
     ///
+    /// Not for the drop of an entry that was cancelled before it ran on that executor: it is alive
+    /// until then, and would wait for itself.
+    ///
     /// # Errors
     /// [`ShutdownError`]; nothing is done then.
     pub fn shutdown(

@@ -116,14 +116,15 @@ impl Lives {
         debug_assert!(freed, "who claimed it is alone with it");
     }
 
-    /// The caller alone prepares the next life, whose number this is.
-    pub(crate) fn take(&self) -> Option<u32> {
+    /// The caller alone prepares the next life, whose number this is. `is_empty` is asked when the
+    /// place is free: then nobody of its life comes any more.
+    pub(crate) fn take(&self, is_empty: impl FnOnce() -> bool) -> Option<u32> {
         let generation = self.generation();
-        if generation == LAST {
+        let free = word(generation, Stage::Free);
+        if generation == LAST || self.load() != free || !is_empty() {
             return None;
         }
-        let next = word(generation + 1, Stage::Making);
-        self.change(word(generation, Stage::Free), next).then_some(generation + 1)
+        self.change(free, word(generation + 1, Stage::Making)).then_some(generation + 1)
     }
 
     /// It begins. What was written before is seen by whoever finds it open.

@@ -231,12 +231,31 @@ fn a_late_close_lets_nobody_of_the_next_life_through() {
             let (model, lives) = (model.clone(), lives.clone());
             thread::spawn(move || close(&model, &lives))
         });
-        if model.places.is_empty() {
-            assert_eq!(lives.take(), Some(2));
+        if lives.take(|| model.places.is_empty()).is_some() {
             lives.open(2);
             assert!(model.enter(2), "nobody of the life before has a place");
             assert!(!model.enter(3), "the only place is taken");
         }
         closers.into_iter().for_each(|closer| closer.join().unwrap());
+    });
+}
+
+#[test]
+fn the_next_life_begins_when_nobody_is_left() {
+    loom::model(|| {
+        let (model, lives) = (Model::new(1), Arc::new(Lives::new()));
+        let (other, ends) = (model.clone(), lives.clone());
+        let leaves_late = thread::spawn(move || {
+            assert!(other.enter(0));
+            assert!(ends.close(1) && ends.end(1) && ends.claim(1));
+            ends.free(1);
+            assert_eq!(other.places.leave(), Left::Done);
+        });
+        let is_empty = || model.places.is_empty();
+        if lives.take(is_empty).or_else(|| lives.take(is_empty)).is_some() {
+            lives.open(2);
+            assert!(model.enter(2), "the only place is free");
+        }
+        leaves_late.join().unwrap();
     });
 }

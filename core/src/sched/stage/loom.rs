@@ -202,7 +202,7 @@ fn a_late_look_finds_nobody_of_the_next_life() {
         });
         assert!(model.life.end(1) && model.life.claim(1));
         model.life.free(1);
-        assert_eq!(model.life.take(), Some(2));
+        assert_eq!(model.life.take(|| true), Some(2));
         model.life.open(2);
         assert_eq!(model.state.submit(model.generation), Submitted::Enqueue);
         model.written.store(true, Ordering::Release);

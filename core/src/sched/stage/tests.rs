@@ -27,8 +27,9 @@ fn a_life_goes_one_way() {
 #[test]
 fn a_place_is_given_out_once() {
     let life = ended();
-    assert_eq!(life.take(), Some(2));
-    assert_eq!(life.take(), None);
+    assert_eq!(life.take(|| false), None, "somebody is left");
+    assert_eq!(life.take(|| true), Some(2));
+    assert_eq!(life.take(|| true), None);
     assert!(!life.is_open(2), "it is not made yet");
     life.open(2);
     assert!(life.is_open(2));
@@ -37,7 +38,7 @@ fn a_place_is_given_out_once() {
 #[test]
 fn a_handle_of_an_earlier_life_changes_nothing() {
     let life = ended();
-    assert_eq!(life.take(), Some(2));
+    assert_eq!(life.take(|| true), Some(2));
     life.open(2);
     assert!(!life.is_open(1));
     assert!(!life.close(1) && !life.end(1) && !life.claim(1));
@@ -47,6 +48,6 @@ fn a_handle_of_an_earlier_life_changes_nothing() {
 #[test]
 fn a_place_whose_numbers_are_used_up_is_not_given_out_again() {
     let worn = Lives(AtomicU64::new(word(LAST, Stage::Free)));
-    assert_eq!(worn.take(), None);
+    assert_eq!(worn.take(|| true), None);
     assert!(worn.is(LAST, Stage::Free));
 }
