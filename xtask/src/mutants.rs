@@ -103,7 +103,8 @@ fn random(copy: &Path, seeds: u64) -> Command {
 
 fn worlds(copy: &Path, tests: &[&str], cases: &str, seeds: u64) -> Command {
     let mut command = cargo(&["test", "--release"]);
-    command.args(tests).args(QUICK).args(["--features", "points"]).arg("--target-dir").arg(copy.join("sim"));
+    command.args(tests).args(QUICK).args(["--features", "points"]);
+    command.arg("--target-dir").arg(copy.join("sim"));
     command.args(["--", cases]).env("DRIFT_SIM_SEEDS", seeds.to_string());
     command
 }

@@ -36,9 +36,9 @@
 //! canceller can, and until then waits for nothing and runs no foreign code. Who has waited was
 //! handed the place, and has it until it goes on.
 //!
-//! **Lives.** The next executor in the place begins when the word is 0 after the last one's end:
-//! whoever waited there has seen that, and left. A submit that is later than that settles without a place. All
-//! executors of one place either refuse at the limit or let wait there.
+//! **Lives.** The next executor in the place begins when the word is 0 after the end of the last:
+//! whoever waited there has seen that, and left. A submit that is later than that settles without
+//! a place. All executors of one place either refuse at the limit or let wait there.
 
 use static_assertions::const_assert;
 
