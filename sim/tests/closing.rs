@@ -7,6 +7,7 @@
 use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use drift::sync::{Barrier, channel};
 use drift::{ConcurrencyError, spawn, yield_now};
@@ -16,6 +17,8 @@ use drift_core::runtime::Runtime;
 use drift_core::sched::executor::ExecutorRef;
 use drift_core::sched::policy::{ExecutorPolicy, Saturation};
 use drift_core::sched::shutdown::Shutdown;
+use drift_core::sync::Wait;
+use drift_core::sync::semaphore::Semaphore;
 use drift_core::task::{Entry, Handle, Payload, Run};
 use drift_core::time::{Instant, MILLISECOND};
 use drift_pal::process;
@@ -295,6 +298,39 @@ fn an_executor_that_nobody_waits_for_ends_by_itself() {
             runtime().park(runtime().platform().now() + 20 * MILLISECOND);
             let next = runtime().create_executor(ExecutorPolicy::DEFAULT).unwrap();
             assert_eq!(place_of(next), place_of(executor), "it was left closed, with its carriers");
+        });
+    }
+}
+
+/// The last of many to be let through ends what they waited in: nobody looks at it any more.
+#[test]
+fn who_is_let_through_last_may_end_the_semaphore() {
+    // One more than are let through under one hold of the lock.
+    const MANY: usize = 17;
+    for seed in seeds(2_000) {
+        Sim::new(seed).carriers(3).run(|| {
+            let place: &'static mut Semaphore = Box::leak(Box::new(Semaphore::new(0)));
+            let place = &raw mut *place as usize;
+            let semaphore = move || {
+                // SAFETY: never freed, and in use until the last has left.
+                unsafe { &*(place as *const Semaphore) }
+            };
+            let left = Arc::new(AtomicUsize::new(MANY));
+            let waiters = [(); MANY].map(|()| {
+                let left = Arc::clone(&left);
+                spawn(move || {
+                    semaphore().acquire(1, &Wait::new(runtime())).unwrap();
+                    if left.fetch_sub(1, Ordering::SeqCst) == 1 {
+                        // SAFETY: all have left, and only who let them through is to be seen.
+                        unsafe { (place as *mut u8).write_bytes(0xff, size_of::<Semaphore>()) };
+                    }
+                })
+            });
+            yield_now();
+            semaphore().release(MANY as u32);
+            for waiter in waiters {
+                waiter.join().unwrap();
+            }
         });
     }
 }

@@ -13,7 +13,7 @@ use drift_core::prim::AtomicU32;
 use drift_core::task::{self, Handle, Payload};
 use drift_core::time::{Instant, MILLISECOND};
 use drift_pal::process;
-use drift_sim::{Entry, Log, Sim, What, Who, seeds, thread};
+use drift_sim::{Entry, Faults, Log, Sim, What, Who, seeds, thread};
 
 /// How often a carrier on the lookout looks around.
 const TICK: u64 = 10 * MILLISECOND;
@@ -100,6 +100,19 @@ fn the_last_searcher_wakes_somebody_for_the_rest() {
     for seed in seeds(1_000) {
         let carriers = 2 + (seed % 2) as u16;
         let sim = Sim::new(seed).carriers(carriers.into());
+        let run = sim.try_run(one_behind_another).unwrap_or_else(|failure| panic!("{failure}"));
+        let lost = was_lost(&run.log, carriers);
+        assert!(!lost, "others slept; replay with DRIFT_SIM_SEED={seed}\n{}", run.log);
+    }
+}
+
+/// The first one had no stack at once: its carrier runs it all the same as one that was found.
+#[test]
+fn one_that_had_no_stack_keeps_nobody_asleep() {
+    for seed in seeds(1_000) {
+        let carriers = 2 + (seed % 2) as u16;
+        let faults = Faults { stack_alloc: 300_000, ..Faults::NONE };
+        let sim = Sim::new(seed).carriers(carriers.into()).faults(faults);
         let run = sim.try_run(one_behind_another).unwrap_or_else(|failure| panic!("{failure}"));
         let lost = was_lost(&run.log, carriers);
         assert!(!lost, "others slept; replay with DRIFT_SIM_SEED={seed}\n{}", run.log);

@@ -236,3 +236,56 @@ fn an_edge_before_the_link_is_not_lost() {
         runtime.deregister(source);
     });
 }
+
+/// The registration of a descriptor that was given up does not replace the next one.
+#[test]
+fn who_arms_beside_one_owner_after_another_is_in_nobodys_way() {
+    in_worlds(|| {
+        let (reader, mut writer) = pipe();
+        let source = Source(reader.as_raw_fd().cast_unsigned());
+        let raw = spawn(move || {
+            let runtime = Runtime::here().expect("a virtual thread watches");
+            let own = runtime.current().expect("the same");
+            runtime.unpark_ready(own, source, platform::Interest::READ, CoreInstant::FAR);
+            runtime.park(CoreInstant::FAR);
+        });
+        let owner = spawn(move || {
+            let runtime = Runtime::here().expect("a virtual thread reads");
+            while runtime.register(source).is_err() {}
+            runtime.deregister(source);
+            (read_owned(&reader), reader)
+        });
+        yield_now();
+        writer.write_all(b"hello").unwrap();
+        drop(writer);
+        let (total, reader) = owner.join().unwrap();
+        assert_eq!(total, 5);
+        raw.join().unwrap();
+        drop(reader);
+    });
+}
+
+/// Who asks while somebody else's registration is refused is served all the same.
+#[test]
+fn a_registration_that_is_refused_leaves_nobody_behind() {
+    for seed in seeds(500) {
+        let faults = Faults { io_arm: 300_000, ..Faults::NONE };
+        Sim::new(seed).carriers(2 + (seed % 2) as u32).faults(faults).run(|| {
+            let (reader, mut writer) = pipe();
+            let fd = reader.as_raw_fd();
+            let asker = spawn(move || block_on_io(&fd, Interest::READABLE, None));
+            let owner = spawn(move || {
+                let runtime = Runtime::here().expect("a virtual thread registers");
+                let source = Source(fd.cast_unsigned());
+                if runtime.register(source).is_ok() {
+                    runtime.deregister(source);
+                }
+            });
+            owner.join().unwrap();
+            writer.write_all(b"x").unwrap();
+            let answer = asker.join().unwrap();
+            assert!(matches!(answer, Ok(_) | Err(ConcurrencyError::Closed)), "{answer:?}");
+            drop(reader);
+        });
+    }
+}

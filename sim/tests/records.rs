@@ -1,11 +1,18 @@
 //! Records of virtual threads in a world: who keeps them, and until when.
 #![allow(missing_docs, unsafe_code)]
 
+use std::cell::Cell;
+
 use drift_core::platform::StackClass;
 use drift_core::runtime::Runtime;
 use drift_core::task::{Entry, Handle, Payload, Standing};
 use drift_core::time::{Instant, MILLISECOND};
 use drift_sim::{Faults, Sim, seeds};
+
+thread_local! {
+    /// Of the world that this OS thread plays: whether the one in question is being dropped.
+    static IS_DROPPED: Cell<bool> = const { Cell::new(false) };
+}
 
 unsafe fn nothing(_: *mut Payload) {}
 
@@ -18,6 +25,12 @@ unsafe fn sleeps_on(_: *mut Payload) {
         runtime.park(until);
     }
     runtime.shield(-1);
+}
+
+unsafe fn is_long_in_being_dropped(payload: *mut Payload) {
+    IS_DROPPED.set(true);
+    // SAFETY: the payload is as it was.
+    unsafe { sleeps_on(payload) };
 }
 
 fn spawn(runtime: &'static Runtime) -> Handle {
@@ -61,6 +74,26 @@ fn a_failed_timed_join_of_a_cancelled_one_keeps_no_record() {
         if !runtime.join(one, runtime.platform().now() + MILLISECOND) {
             runtime.abandon_if_cancelled(one);
         }
+        wait_until_alone(runtime);
+    });
+}
+
+/// The same, of one that has not started, and is long in being dropped.
+#[test]
+fn a_failed_timed_join_of_one_that_was_cancelled_before_its_start_keeps_no_record() {
+    in_worlds(|runtime| {
+        IS_DROPPED.set(false);
+        let entry = Entry { run: nothing, discard: is_long_in_being_dropped, payload: [0; 7] };
+        let one = runtime.spawn(entry, StackClass::K64).unwrap();
+        let cancels =
+            drift::spawn(move || Runtime::here().expect("a virtual thread cancels").cancel(one));
+        while !IS_DROPPED.get() {
+            runtime.park(runtime.platform().now() + MILLISECOND);
+        }
+        if !runtime.join(one, runtime.platform().now() + MILLISECOND) {
+            runtime.abandon_if_cancelled(one);
+        }
+        assert!(cancels.join().unwrap());
         wait_until_alone(runtime);
     });
 }

@@ -214,10 +214,16 @@ fn converse(runtime: &'static Runtime, slot: &Slot, source: Source, mut ask: Ask
         if wakes {
             slot.wake(Interest::BOTH);
         }
-        if let Some(generation) = owned {
+        while let Some(generation) = owned {
             // Taken over meanwhile: what was just armed has replaced its registration. If the
             // platform refuses to have it back, its owner's next try tells why.
             let _ = runtime.register_as(slot, source, generation);
+            // And this has replaced what came meanwhile: the next owner's, or a question.
+            let mut state = slot.state.lock();
+            owned = state.owned_generation().filter(|now| *now != generation);
+            if ask == Ask::Nothing {
+                ask = state.rest();
+            }
         }
     }
 }

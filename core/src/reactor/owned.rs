@@ -73,7 +73,13 @@ impl Runtime {
         super::schedule_all(claimed);
         let registered = self.register_as(slot, source, generation);
         if registered.is_err() {
-            slot.state.lock().give_up();
+            // Who came meanwhile has asked for nothing.
+            let ask = {
+                let mut state = slot.state.lock();
+                state.give_up();
+                state.rest()
+            };
+            super::converse(self, slot, source, ask);
         }
         registered
     }

@@ -216,15 +216,10 @@ impl Carrier {
 
     /// Runs at most one virtual thread.
     pub fn turn(&'static self) -> Turn {
-        let Some(task) = self.next() else {
-            // One that found no stack is tried again when there is nothing else, and waits where
-            // nobody takes it for work.
-            return match self.own(|own| own.starved.pop_front()) {
-                Some(task) if self.run_task(task) => Turn::Worked,
-                Some(task) => self.starve(task),
-                None => self.idle_turn(),
-            };
-        };
+        // One that found no stack is tried again when there is nothing else, and waits where
+        // nobody takes it for work.
+        let starved = || self.own(|own| own.starved.pop_front());
+        let Some(task) = self.next().or_else(starved) else { return self.idle_turn() };
         self.found_work();
         if self.run_task(task) { Turn::Worked } else { self.starve(task) }
     }
@@ -320,6 +315,12 @@ impl Carrier {
                 return true;
             }
             self.settle(record);
+            // Memory came: those that had none need not wait until this one leaves.
+            let others = self.own(|own| core::mem::replace(&mut own.starved, List::new()));
+            if !others.is_empty() {
+                // SAFETY: they came from a queue, and are this carrier's.
+                unsafe { self.executor.inject(others) };
+            }
             let stack = stack.expect("just checked");
             record.mounted.with_mut(|mounted| {
                 // SAFETY: a started task that is not mounted is its carrier's.

@@ -2,7 +2,9 @@
 //!
 //! Who wakes others may touch what they waited in only while one of them still waits: the last to
 //! go may end it, and its memory with it. So all are popped under one hold of the lock, and set
-//! going after it.
+//! going after it. Where they are too many for that, one is kept back that cannot go by itself: a
+//! claimed task. OS threads can, and so can a task that had not parked yet, as soon as the lock is
+//! free.
 
 use crate::prim::{SpinGuard, SpinLock};
 use crate::sync::wait_queue::{Popped, Waiters, Who};
@@ -11,30 +13,32 @@ use crate::sync::wait_queue::{Popped, Waiters, Who};
 struct Batch(heapless::Vec<Who, 16>);
 
 impl Batch {
-    /// The same, if there is no room for it.
+    /// One more, for whom there is room.
     #[inline(never)]
-    fn push(&mut self, popped: Popped) -> Option<Popped> {
-        match self.0.push(popped.who) {
-            Ok(()) => None,
-            Err(who) => Some(Popped { who, ..popped }),
+    fn push(&mut self, who: Who) {
+        // One that goes by itself needs nothing.
+        if !matches!(who, Who::Late) {
+            self.0.push(who).expect("a full batch takes nobody");
         }
     }
 
-    /// Sets all of them going, first come, first served. How many.
+    /// Takes the last who cannot go by itself.
+    fn keep_back(&mut self) -> Option<Who> {
+        let index = self.0.iter().rposition(|who| matches!(who, Who::Task(_)))?;
+        Some(self.0.remove(index))
+    }
+
+    /// Sets all of them going, first come, first served.
     #[inline(never)]
-    fn resume(&mut self) -> usize {
-        let count = self.0.len();
+    fn resume(&mut self) {
         self.0.iter().for_each(Who::resume);
         self.0.clear();
-        count
     }
 }
 
 /// Sets going whom `pop` gives, until it gives nobody. How many. `state` is held by the caller,
 /// who has just made the condition true.
 ///
-/// The lock is taken again only while somebody who was popped does not go yet: who was woken last
-/// may end what the lock is part of.
 pub(crate) fn wake_each<'a, S>(
     lock: &'a SpinLock<S>,
     mut state: SpinGuard<'a, S>,
@@ -42,21 +46,25 @@ pub(crate) fn wake_each<'a, S>(
 ) -> usize {
     let mut woken = 0;
     let mut batch = Batch(heapless::Vec::new());
-    let mut next = None;
-    loop {
-        while let Some(popped) = next.take().or_else(|| pop(&mut state)) {
-            next = batch.push(popped);
-            if next.is_some() {
-                break;
-            }
+    while let Some(popped) = pop(&mut state) {
+        woken += 1;
+        batch.push(popped.who);
+        if !batch.0.is_full() {
+            continue;
         }
-        drop(state);
-        woken += batch.resume();
-        if next.is_none() {
-            return woken;
+        if let Some(kept) = batch.keep_back() {
+            drop(state);
+            batch.resume();
+            batch.push(kept);
+            state = lock.lock();
+        } else {
+            // OS threads alone: none goes before it has had the lock.
+            batch.resume();
         }
-        state = lock.lock();
     }
+    drop(state);
+    batch.resume();
+    woken
 }
 
 /// Wakes everybody that is linked in the list now; those who link themselves meanwhile may have

@@ -300,7 +300,7 @@ impl State {
     /// Asks for cancellation.
     pub(crate) fn cancel(&self, generation: u32) -> Cancelled {
         let discard =
-            |word: Word| (Some(word.to(Phase::Dropping).with(PINNED)), Cancelled::Discard);
+            |word: Word| (Some(word.to(Phase::Dropping).with(PINNED | CANCEL)), Cancelled::Discard);
         self.transition(|word| {
             if word.generation() != generation {
                 return (None, Cancelled::Gone);
