@@ -5,6 +5,7 @@
 #![allow(missing_docs, unsafe_code)]
 
 use std::cell::Cell;
+use std::ptr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -302,35 +303,40 @@ fn an_executor_that_nobody_waits_for_ends_by_itself() {
     }
 }
 
+/// One more than are let through under one hold of the lock.
+const MANY: usize = 17;
+
+/// Waits for a permit; the last to have one ends the semaphore.
+fn passes(semaphore: *mut Semaphore, left: &AtomicUsize) {
+    // SAFETY: never freed, and in use until the last has left.
+    unsafe { &*semaphore }.acquire(1, &Wait::new(runtime())).unwrap();
+    if left.fetch_sub(1, Ordering::SeqCst) == 1 {
+        // SAFETY: all have left, and only who let them through is to be seen.
+        unsafe { semaphore.cast::<u8>().write_bytes(0xff, size_of::<Semaphore>()) };
+    }
+}
+
 /// The last of many to be let through ends what they waited in: nobody looks at it any more.
 #[test]
 fn who_is_let_through_last_may_end_the_semaphore() {
-    // One more than are let through under one hold of the lock.
-    const MANY: usize = 17;
     for seed in seeds(2_000) {
         Sim::new(seed).carriers(3).run(|| {
-            let place: &'static mut Semaphore = Box::leak(Box::new(Semaphore::new(0)));
-            let place = &raw mut *place as usize;
-            let semaphore = move || {
-                // SAFETY: never freed, and in use until the last has left.
-                unsafe { &*(place as *const Semaphore) }
-            };
+            let semaphore: *mut Semaphore = Box::leak(Box::new(Semaphore::new(0)));
+            let place = semaphore.expose_provenance();
             let left = Arc::new(AtomicUsize::new(MANY));
-            let waiters = [(); MANY].map(|()| {
+            let waits = || {
                 let left = Arc::clone(&left);
-                spawn(move || {
-                    semaphore().acquire(1, &Wait::new(runtime())).unwrap();
-                    if left.fetch_sub(1, Ordering::SeqCst) == 1 {
-                        // SAFETY: all have left, and only who let them through is to be seen.
-                        unsafe { (place as *mut u8).write_bytes(0xff, size_of::<Semaphore>()) };
-                    }
-                })
-            });
-            yield_now();
-            semaphore().release(MANY as u32);
-            for waiter in waiters {
-                waiter.join().unwrap();
-            }
+                move || passes(ptr::with_exposed_provenance_mut(place), &left)
+            };
+            // Virtual threads, OS threads, or some of both.
+            let of_os = [0, 8, MANY][(seed % 3) as usize];
+            let threads: Vec<_> = (0..of_os).map(|_| thread::spawn(waits())).collect();
+            let virtual_threads: Vec<_> = (of_os..MANY).map(|_| spawn(waits())).collect();
+            (0..seed % 8).for_each(|_| yield_now());
+            // SAFETY: as for those who wait.
+            unsafe { &*semaphore }.release(MANY as u32);
+            threads.into_iter().for_each(thread::JoinHandle::join);
+            virtual_threads.into_iter().for_each(|one| one.join().unwrap());
         });
     }
 }
