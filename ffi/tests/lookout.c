@@ -196,6 +196,30 @@ static void timer_of_a_busy_carrier(void) {
     task_ends(&holder);
 }
 
+static void body_sleeps_long_and_serves(task *self) {
+    add(&armed, 1);
+    drift_thread_park_until(2 * STANDBY_GONE_MS);
+    self->result = 1;
+    set(&served, 1);
+}
+
+/* The one that joined in has had nothing to do for long, but is the only one that could serve. */
+static void timer_of_a_busy_carrier_after_the_other_was_idle(void) {
+    task sleeper;
+    task holder;
+    task behind;
+    i64 exec = make_elastic(1, 2);
+    task_start(&sleeper, body_sleeps_long_and_serves, 0, exec);
+    wait_for(&armed, 1);
+    os_sleep_ms(5);
+    task_start(&holder, body_holds, 0, exec);
+    wait_for(&arrived, 1);
+    task_start(&behind, body_nothing, 0, exec);
+    task_ends(&behind);
+    task_ends(&sleeper);
+    task_ends(&holder);
+}
+
 static void timer_of_a_busy_carrier_with_the_poller_elsewhere(void) {
     task one;
     task_start(&one, body_nothing, 0, drift_exec_default_get());
@@ -334,6 +358,8 @@ static const test_case cases[] = {
     {"third_descriptor_with_two_carriers_busy", third_descriptor_with_two_carriers_busy},
     {"readiness_after_the_polling_carrier_ended", readiness_after_the_polling_carrier_ended},
     {"timer_of_a_busy_carrier", timer_of_a_busy_carrier},
+    {"timer_of_a_busy_carrier_after_the_other_was_idle",
+     timer_of_a_busy_carrier_after_the_other_was_idle},
     {"timer_of_a_busy_carrier_with_the_poller_elsewhere",
      timer_of_a_busy_carrier_with_the_poller_elsewhere},
     {"timer_of_a_busy_carrier_with_the_other_yielding",

@@ -72,6 +72,12 @@ pub fn runtime() -> Result<&'static Runtime, PlatformError> {
         if runtime == MAKING {
             thread::yield_now();
         } else if runtime.is_null() {
+            // Before anybody makes one, so that the child of a fork in between is told. Twice, if
+            // two come at once, is as good. Whoever acquires what was released is behind the call.
+            if !FORK_WATCHED.load(Ordering::Acquire) {
+                thread::after_fork(forget);
+                FORK_WATCHED.store(true, Ordering::Release);
+            }
             let free = RUNTIME.compare_exchange(
                 ptr::null_mut(),
                 MAKING,
@@ -90,9 +96,6 @@ pub fn runtime() -> Result<&'static Runtime, PlatformError> {
 
 #[cold]
 fn make() -> Result<&'static Runtime, PlatformError> {
-    if !FORK_WATCHED.swap(true, Ordering::Relaxed) {
-        thread::after_fork(forget);
-    }
     let birth = BIRTH.load(Ordering::Relaxed);
     let made = Host::new().and_then(|host| Runtime::new(host, birth));
     let runtime = made.map_or(ptr::null_mut(), |runtime| ptr::from_ref(runtime).cast_mut());

@@ -17,6 +17,7 @@ pub const CASES: &[Case] = cases![
     os_threads_and_virtual_ones_share,
     a_send_meets_a_receive,
     a_full_channel_holds_senders_back,
+    senders_that_wait_hand_over_whatever_the_limit,
     either_end_closes,
     the_last_of_an_end_closes,
     values_are_dropped_once_when_receivers_vanish,
@@ -350,4 +351,18 @@ fn negative_times_are_refused() {
     assert_eq!(set.wait_timeout(negative), Err(invalid.clone()));
     let alone = drift::sync::Barrier::new(1);
     assert_eq!(alone.wait_timeout(negative), Err(invalid));
+}
+
+fn senders_that_wait_hand_over_whatever_the_limit() {
+    for limit in [1, 31, 32, 33, 34, 40, 63, 64, 65, 96, 100, 1_000] {
+        let (to, from) = bounded(limit);
+        let total = 3 * limit + 100;
+        let sender = spawn(move || (0..total).for_each(|value| to.send(value).unwrap()));
+        while from.len() < limit {
+            yield_now();
+        }
+        let received: Vec<_> = std::iter::from_fn(|| from.recv().ok()).collect();
+        assert_eq!(received, (0..total).collect::<Vec<_>>(), "limit {limit}");
+        sender.join().unwrap();
+    }
 }

@@ -26,7 +26,7 @@ use drift_asm::{Context, init, slot};
 
 use crate::link::list::List;
 use crate::platform::{CarrierId, Events, Stack, StackClass, ThreadWords};
-use crate::prim::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering, UnsafeCell};
+use crate::prim::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering, UnsafeCell, fence};
 use crate::runtime::Runtime;
 use crate::sched::executor::{Executor, Life};
 use crate::sched::injector::Injector;
@@ -211,6 +211,12 @@ impl Carrier {
         }
         if executor.has_work() {
             executor.notify();
+        }
+        // SeqCst: off, and no standby, then looks who runs; pairs with a sleeper that counts itself
+        // awake and then wants a standby.
+        fence(Ordering::SeqCst);
+        if executor.lacks_standby() {
+            executor.grow();
         }
     }
 

@@ -461,9 +461,23 @@ impl Executor {
 
     /// Whether a carrier more may have to join in.
     pub(crate) fn wants_standby(&self) -> bool {
+        // SeqCst: after this carrier counted itself awake; pairs with one that ends
+        // (`run_between`).
         self.terms.min_threads() < self.max_threads
-            && !self.standby.load(Ordering::Relaxed)
+            && !self.standby.load(Ordering::SeqCst)
             && self.active.load(Ordering::Relaxed) < self.max_threads
+    }
+
+    /// Whether somebody runs, nobody stands by, and one could. Asked by one that has ended.
+    pub(crate) fn lacks_standby(&self) -> bool {
+        self.wants_standby() && !self.idle.are_asleep(self.active.load(Ordering::SeqCst))
+    }
+
+    /// Whether somebody runs, perhaps for ever, and nobody stands by: then a carrier that joined in
+    /// stays, for the deadlines and readiness of the others. Asked by one that is awake.
+    pub(crate) fn relies_on_one(&self) -> bool {
+        let others = self.active.load(Ordering::SeqCst).saturating_sub(1);
+        !self.standby.load(Ordering::SeqCst) && !self.idle.are_asleep(others)
     }
 
     /// A standby's look; `progress` is what it saw the last time.

@@ -152,7 +152,7 @@ impl Carrier {
     }
 
     /// The run queue has to wait a turn: somebody else may be idle.
-    fn offer_queue(&'static self) {
+    pub(super) fn offer_queue(&'static self) {
         let executor = self.executor;
         if self.queue.is_empty() {
             return;

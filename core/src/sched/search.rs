@@ -23,6 +23,7 @@ impl Carrier {
             self.serve();
             // Those that found no stack must not wait for ever behind one that only yields.
             if let Some(task) = self.own(|own| own.starved.pop_front()) {
+                self.offer_queue();
                 return Some(task);
             }
             if !executor.is_solo()
@@ -50,6 +51,7 @@ impl Carrier {
             && self.queue.is_empty()
             && let Some(task) = self.rob(tick)
         {
+            self.offer_queue();
             return Some(task);
         }
         self.next_in_turn(tick).or_else(|| self.steal())
@@ -81,6 +83,10 @@ impl Carrier {
             // SAFETY: the owner's thread, and tasks that were just taken from a queue.
             let pushed = unsafe { self.queue.push(next) };
             debug_assert!(pushed.is_ok(), "an empty queue has room for a share");
+        }
+        if !executor.is_solo() {
+            // SAFETY: the owner's thread.
+            unsafe { self.queue.publish() };
         }
         if executor.idle.wants_help() && executor.has_work() {
             executor.notify();

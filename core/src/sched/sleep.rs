@@ -53,7 +53,10 @@ impl Carrier {
         }
         let unused = self.own(|own| own.unused);
         let is_ending = executor.lives.is_ending();
-        let is_needed = !self.may_end() || unused <= IDLE_LOOKS || !self.is_homeless();
+        let is_needed = !self.may_end()
+            || unused <= IDLE_LOOKS
+            || !self.is_homeless()
+            || executor.relies_on_one();
         if is_ending || (!is_needed && self.is_timeless()) {
             return self.end(is_ending);
         }

@@ -55,6 +55,16 @@ impl<T> Segments<T> {
         self.last = &raw mut **place.insert(block);
     }
 
+    /// Whether it needs a block in reserve when it gets full. Senders that wait then hand over
+    /// under the lock, one for each that is taken out: the last block may fill up before the first
+    /// is empty. Once there is one, or none is needed, that stays so while it is full.
+    fn lacks_reserve(&self) -> bool {
+        let first = self.first.as_ref().map_or(0, |first| first.values.len());
+        // SAFETY: null, or the last block, which `self` owns.
+        let last = unsafe { self.last.as_ref() }.map_or(0, |last| last.values.len());
+        self.limit > BLOCK && self.spare.is_none() && first + last > BLOCK
+    }
+
     /// Whether the last block is full, or there is none.
     fn is_filled(&self) -> bool {
         // SAFETY: null, or the last block, which `self` owns.
@@ -73,6 +83,10 @@ impl<T> Buffer for Segments<T> {
         if self.is_filled() {
             let Some(block) = self.spare.take().or_else(|| room.take()) else { return Err(item) };
             self.append(block);
+        }
+        if self.len + 1 == self.limit && self.lacks_reserve() {
+            let Some(block) = room.take() else { return Err(item) };
+            self.spare = Some(block);
         }
         // SAFETY: not null, because there is a block that is not full.
         unsafe { &mut *self.last }.values.push_back(item);
