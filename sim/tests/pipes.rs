@@ -193,18 +193,21 @@ fn a_raw_wait_on_an_owned_descriptor_is_woken() {
     });
 }
 
+/// Arms one registration, and parks until it is over.
+fn watches(source: Source) {
+    let runtime = Runtime::here().expect("a virtual thread watches");
+    let own = runtime.current().expect("the same");
+    runtime.unpark_ready(own, source, platform::Interest::READ, CoreInstant::FAR);
+    runtime.park(CoreInstant::FAR);
+}
+
 /// Armed by one while another takes it over: neither sleeps for ever.
 #[test]
 fn who_arms_and_who_takes_over_are_both_served() {
     in_worlds(|| {
         let (reader, mut writer) = pipe();
         let source = Source(reader.as_raw_fd().cast_unsigned());
-        let raw = spawn(move || {
-            let runtime = Runtime::here().expect("a virtual thread watches");
-            let own = runtime.current().expect("the same");
-            runtime.unpark_ready(own, source, platform::Interest::READ, CoreInstant::FAR);
-            runtime.park(CoreInstant::FAR);
-        });
+        let raw = spawn(move || watches(source));
         // Open until both are done: no event comes of one that is closed.
         let owner = spawn(move || (read_owned(&reader), reader));
         yield_now();
@@ -243,12 +246,7 @@ fn who_arms_beside_one_owner_after_another_is_in_nobodys_way() {
     in_worlds(|| {
         let (reader, mut writer) = pipe();
         let source = Source(reader.as_raw_fd().cast_unsigned());
-        let raw = spawn(move || {
-            let runtime = Runtime::here().expect("a virtual thread watches");
-            let own = runtime.current().expect("the same");
-            runtime.unpark_ready(own, source, platform::Interest::READ, CoreInstant::FAR);
-            runtime.park(CoreInstant::FAR);
-        });
+        let raw = spawn(move || watches(source));
         let owner = spawn(move || {
             let runtime = Runtime::here().expect("a virtual thread reads");
             while runtime.register(source).is_err() {}
