@@ -4,7 +4,9 @@
 //! work waits and nobody is idle. Below `max_threads`, while anything runs, one more stands by: it
 //! looks every `STUCK_AFTER`, and joins in when no carrier has finished a turn since its last
 //! look while work, a deadline or readiness may wait. It ends after `IDLE_LOOKS` looks at an
-//! executor where nothing runs. A carrier that joined in so ends after as long without work.
+//! executor where nothing runs. A carrier that joined in so ends after as long without work, but
+//! not while another is busy and nobody stands by: it alone serves the deadlines then. One that has
+//! ended looks once more whether a standby is lacking, and starts it.
 //!
 //! Its place lives for ever; the executor in it may be shut down (`shutdown.rs`), and another one
 //! made there. So whoever has a handle goes through an [`ExecutorRef`], which knows the life.

@@ -24,7 +24,9 @@
 //!
 //! The owner's push to its own queue is only a release store; before it mounts the next task its
 //! pop is a SeqCst exchange, and then it looks at the word. So it wakes nobody for the task that
-//! it runs next itself, and somebody for those behind.
+//! it runs next itself, and somebody for those behind. Where the next task is not popped from that
+//! queue (a share of the injector, one that was robbed, or had no stack), `publish` stands for the
+//! exchange.
 //!
 //! **A wake of one carrier**, for a task that must run there (`home.rs`). Its inbox is looked at
 //! by nobody else, so it does not matter who else sleeps or searches:

@@ -39,7 +39,6 @@ impl Batch {
 
 /// Sets going whom `pop` gives, until it gives nobody. How many. `state` is held by the caller,
 /// who has just made the condition true.
-///
 pub(crate) fn wake_each<'a, S>(
     lock: &'a SpinLock<S>,
     mut state: SpinGuard<'a, S>,
