@@ -7,6 +7,7 @@
 #include "harness.h"
 
 #include <signal.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 
@@ -103,13 +104,17 @@ static void ends_by_sigsegv(const end *result) {
           "ended with status %#x, said '%s'", result->status, result->said);
 }
 
+/* Locks what lies above its own stack, where the next ones are: as mlockall(2) would, but so little
+ * that it needs no privilege. */
+static void body_locks_and_starts(task *self) {
+    EQUAL(mlock2(__builtin_frame_address(0), 4 << 20, MLOCK_ONFAULT), 0);
+    die_in(body_overflows);
+    self->result = 1;
+}
+
 /* One line, which says what happened and to which virtual thread. */
-static void overflow(void) {
+static void says_which(void) {
     char name[64];
-    if (is_child()) {
-        die_in(body_overflows);
-        return;
-    }
     end result = run_again();
     ends_by_sigsegv(&result);
     const char *newline = strchr(result.said, '\n');
@@ -118,6 +123,22 @@ static void overflow(void) {
     CHECK(strstr(result.said, name) != NULL && strstr(result.said, "overflow") != NULL &&
               strstr(result.said, "stack") != NULL,
           "does not name %s: '%s'", name, result.said);
+}
+
+static void overflow(void) {
+    if (is_child()) {
+        die_in(body_overflows);
+        return;
+    }
+    says_which();
+}
+
+static void overflow_in_locked_memory(void) {
+    if (is_child()) {
+        run_on_executor(body_locks_and_starts, 0, 1);
+        return;
+    }
+    says_which();
 }
 
 /* A null store is no overflow: nothing is said. */
@@ -162,6 +183,7 @@ static void wild_with_a_handler(void) {
 
 static const test_case cases[] = {
     {"overflow", overflow},
+    {"overflow_in_locked_memory", overflow_in_locked_memory},
     {"wild", wild},
     {"wild_off_virtual_threads", wild_off_virtual_threads},
     {"wild_with_a_handler", wild_with_a_handler},

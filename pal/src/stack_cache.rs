@@ -107,7 +107,8 @@ impl Plan {
 pub(crate) struct StackCache {
     page: usize,
     guards: Guards,
-    /// Reserved over all classes; counted where guards are few.
+    /// Guards that are few, over all classes: those that were reserved, or that an `alloc` needed
+    /// in locked memory.
     guarded: AtomicUsize,
     classes: [Class; StackClass::ALL.len()],
 }
@@ -131,14 +132,23 @@ impl StackCache {
 
     /// As `Platform::stack_reserve`.
     pub(crate) fn reserve(&self, class: StackClass) -> Result<(), PlatformError> {
-        let Some(limit) = self.guards.limit() else { return self.grow(class) };
+        self.if_counted(&self.guards, || self.grow(class))
+    }
+
+    /// Does what needs one more guard of this kind; it counts if that succeeds.
+    fn if_counted(
+        &self,
+        guards: &Guards,
+        then: impl FnOnce() -> Result<(), PlatformError>,
+    ) -> Result<(), PlatformError> {
+        let Some(limit) = guards.limit() else { return then() };
         // Relaxed: a count.
         if self.guarded.fetch_add(1, Ordering::Relaxed) >= limit {
             self.guarded.fetch_sub(1, Ordering::Relaxed);
             let what = "stacks with mprotect guards (vm.max_map_count / 2)";
             return Err(PlatformError::Limit { what, limit });
         }
-        self.grow(class).inspect_err(|_| {
+        then().inspect_err(|_| {
             self.guarded.fetch_sub(1, Ordering::Relaxed);
         })
     }
@@ -191,7 +201,7 @@ impl StackCache {
         };
         if !slot.guarded {
             // SAFETY: the lowest page of a slot that was never used and that is out to us.
-            if let Err(refusal) = unsafe { self.guards.install(slot.start) } {
+            if let Err(refusal) = unsafe { self.guard(slot.start) } {
                 lists.lock().put_bare(slot.id);
                 return Err(refusal);
             }
@@ -203,6 +213,16 @@ impl StackCache {
             id: slot.id,
             class,
         })
+    }
+
+    /// # Safety
+    /// As `Guards::install`.
+    unsafe fn guard(&self, start: usize) -> Result<(), PlatformError> {
+        // SAFETY: the caller's.
+        let Err(refusal) = (unsafe { self.guards.install(start) }) else { return Ok(()) };
+        let Some(instead) = self.guards.instead(refusal) else { return Err(refusal) };
+        // SAFETY: the caller's.
+        self.if_counted(&instead, || unsafe { instead.install(start) })
     }
 
     /// As `Platform::stack_free`.

@@ -93,6 +93,33 @@ fn guards_that_cost_mappings_are_limited_and_the_error_says_so() {
 }
 
 #[test]
+fn in_locked_memory_a_marker_becomes_a_mapping_and_few_do() {
+    if Guards::probe().unwrap().limit().is_some() {
+        // A kernel without markers: all guards are mappings, as in the test above.
+        return;
+    }
+    let cache = StackCache::new(Guards::Marker(1)).unwrap();
+    let class = StackClass::K64;
+    let stride = Plan::of(class).stride(cache.page);
+    for _ in 0..4 {
+        cache.reserve(class).unwrap();
+    }
+    let first = cache.alloc(class).unwrap();
+    for slot in 1..=2 {
+        let guard = lowest(&first).wrapping_add(slot * stride - cache.page);
+        // SAFETY: locks a page that is the cache's, once it is touched; nothing is read or written.
+        assert_eq!(unsafe { libc::mlock2(guard.cast(), 1, libc::MLOCK_ONFAULT) }, 0);
+    }
+    let second = cache.alloc(class).unwrap();
+    assert_eq!((first.id, second.id), (0, 1));
+    for _ in 0..2 {
+        let refusal = cache.alloc(class).unwrap_err();
+        assert!(matches!(refusal, PlatformError::Limit { limit: 1, .. }), "{refusal}");
+    }
+    assert!(cache.reserve(class).is_ok(), "in other memory there are as many as before");
+}
+
+#[test]
 fn a_stack_whose_guard_was_refused_is_tried_again() {
     let cache = StackCache::new(Guards::probe().unwrap()).unwrap();
     cache.reserve(StackClass::K64).unwrap();

@@ -61,9 +61,11 @@ const _: fn() -> usize = stack::page_bytes;
 const _: fn(usize) -> Answer<NonNull<u8>> = stack::map_table;
 const _: fn(usize) -> Answer<NonNull<u8>> = stack::map_stacks;
 
-/// How pages become inaccessible here, found out once; `limit` is how many can.
+/// How pages become inaccessible here, found out once; `limit` is how many can, `instead` what to
+/// try where one cannot.
 const _: fn() -> Answer<stack::Guards> = stack::Guards::probe;
 const _: fn(&stack::Guards) -> Option<usize> = stack::Guards::limit;
+const _: fn(&stack::Guards, PlatformError) -> Option<stack::Guards> = stack::Guards::instead;
 
 /// Makes the page at an address inaccessible; gives the memory of a range back to the kernel.
 /// Both unsafe: nobody may use what lies there.

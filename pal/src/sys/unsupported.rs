@@ -112,6 +112,10 @@ pub(crate) mod stack {
             match *self {}
         }
 
+        pub(crate) fn instead(&self, _: PlatformError) -> Option<Self> {
+            match *self {}
+        }
+
         /// # Safety
         /// Nothing to hold: it cannot be called.
         pub(crate) unsafe fn install(&self, _: usize) -> Result<(), PlatformError> {

@@ -4,6 +4,7 @@
 //! |---------------------------------------------|------------------------------------------------|
 //! | descriptors                                 | no host; later there is                        |
 //! | the new guard                               | the old one, and its limit                     |
+//! | the new guard, in memory that is locked     | the old one there, and its limit               |
 //! | memory for a guard just now                 | no stack just now                              |
 //! | epoll_pwait2(2), getrandom(2)               | what there was before them                     |
 //! | an epoll_ctl(2) that others overtake        | another try                                    |
@@ -22,7 +23,7 @@ use std::time::Duration;
 use std::{fs, io, thread};
 
 use drift_core::platform::{
-    Armed, CarrierId, Events, Interest, Platform, PlatformError, StackClass,
+    Armed, CarrierId, Events, Interest, Platform, PlatformError, Stack, StackClass,
 };
 use drift_core::time::MILLISECOND;
 use drift_pal::Host;
@@ -273,6 +274,42 @@ fn a_reserve_that_is_refused_is_not_counted() {
             }
         };
         assert_eq!(reserved, limit);
+    });
+}
+
+fn page_bytes() -> usize {
+    // SAFETY: asks for a number.
+    unsafe { libc::sysconf(libc::_SC_PAGESIZE) as usize }
+}
+
+/// As mlockall(2) with MCL_FUTURE would, but for one page, which needs no privilege.
+fn lock(page: usize) {
+    // SAFETY: touches no memory of ours; the kernel checks the address.
+    let refused = unsafe { libc::mlock2(page as *const _, 1, libc::MLOCK_ONFAULT) };
+    let error = io::Error::last_os_error();
+    assert_eq!(refused, 0, "one page cannot be locked, so this shows nothing: {error}");
+}
+
+/// A stack of the 64 KiB ones, whose guard will lie in locked memory; `below` is the one before it.
+fn reserve_locked(host: &Host, below: &Stack) {
+    host.stack_reserve(StackClass::K64).unwrap();
+    lock(below.top.next_multiple_of(page_bytes()));
+}
+
+#[test]
+fn in_locked_memory_guards_are_mappings() {
+    alone("refused::in_locked_memory_guards_are_mappings", || {
+        let host = Host::new().unwrap();
+        let mut below = take(host, StackClass::K64);
+        for _ in 0..3 {
+            reserve_locked(host, &below);
+            let stack = host.stack_alloc(StackClass::K64).unwrap();
+            assert_eq!(stack.id, below.id + 1);
+            assert!(is_readable(stack.limit) && !is_readable(stack.limit - 8));
+            below = stack;
+        }
+        let stack = take(host, StackClass::K64);
+        assert!(is_readable(stack.limit) && !is_readable(stack.limit - 8), "not locked");
     });
 }
 

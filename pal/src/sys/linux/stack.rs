@@ -6,7 +6,8 @@
 //! | `mprotect`, `PROT_NONE` | ever       | two mappings, so a stack is two | `max_map_count` |
 //!
 //! Both outlast `MADV_DONTNEED`. Which one works is found out by trying: qemu-user answers 0 to
-//! the first and does nothing.
+//! the first and does nothing. Memory that the program has locked, as by mlockall(2), takes the
+//! second only.
 //!
 //! # Safety
 //!
@@ -77,8 +78,8 @@ pub(crate) unsafe fn give_back(start: usize, bytes: usize) {
 /// How pages are made inaccessible here.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Guards {
-    /// By an entry in the page table.
-    Marker,
+    /// By an entry in the page table; in locked memory by a mapping, at most so many.
+    Marker(usize),
     /// By a mapping of their own, at most so many.
     Mapping(usize),
 }
@@ -86,17 +87,23 @@ pub(crate) enum Guards {
 impl Guards {
     /// Finds out which guard works.
     pub(crate) fn probe() -> Result<Self, PlatformError> {
-        if marker_works()? {
-            return Ok(Self::Marker);
-        }
-        Ok(Self::Mapping((map_count() / 2).saturating_sub(FOR_OTHERS)))
+        let mappings = (map_count() / 2).saturating_sub(FOR_OTHERS);
+        Ok(if marker_works()? { Self::Marker(mappings) } else { Self::Mapping(mappings) })
     }
 
     /// How many there can be, if that is a question.
     pub(crate) fn limit(&self) -> Option<usize> {
         match *self {
-            Self::Marker => None,
+            Self::Marker(_) => None,
             Self::Mapping(limit) => Some(limit),
+        }
+    }
+
+    /// What works where `install` was refused for good: EINVAL says that the memory is locked.
+    pub(crate) fn instead(&self, refusal: PlatformError) -> Option<Self> {
+        match *self {
+            Self::Marker(limit) if refusal == code(Errno::INVAL) => Some(Self::Mapping(limit)),
+            _ => None,
         }
     }
 
@@ -108,7 +115,7 @@ impl Guards {
         let bytes = page_bytes();
         match self {
             // SAFETY: the caller's.
-            Self::Marker => unsafe { install_marker(start, bytes) },
+            Self::Marker(_) => unsafe { install_marker(start, bytes) },
             Self::Mapping(_) => {
                 let page = ptr::with_exposed_provenance_mut(start);
                 // SAFETY: the caller's.
