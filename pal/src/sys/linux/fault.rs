@@ -15,8 +15,9 @@
 //!
 //! # Safety
 //!
-//! `PREVIOUS` is written once, by the thread that won `INSTALLED`, before the handler that reads
-//! it is in place. A `SignalStack` has one owner, who disables it before it is unmapped.
+//! A `Previous` is written by the thread that won `INSTALLED`: `seen` once, before the handler that
+//! reads it is in place, and `replaced` once, before `settled`. A `SignalStack` has one owner, who
+//! disables it before it is unmapped.
 #![allow(unsafe_code)]
 
 use core::ffi::c_void;
@@ -41,14 +42,22 @@ const SIGNAL_STACK_BYTES: usize = 64 << 10;
 pub(super) const BOTTOM_BYTES: usize = 64;
 
 /// Who handled a signal before.
-struct Previous(UnsafeCell<MaybeUninit<libc::sigaction>>);
+struct Previous {
+    /// As it was a moment before: good until `settled`.
+    seen: Action,
+    /// As it was replaced: another thread may have set one in between.
+    replaced: Action,
+    settled: AtomicBool,
+}
 
-// SAFETY: written once before anybody reads; see the head of the file.
+type Action = UnsafeCell<MaybeUninit<libc::sigaction>>;
+
+// SAFETY: each action is written once before anybody reads it; see the head of the file.
 unsafe impl Sync for Previous {}
 
 static INSTALLED: AtomicBool = AtomicBool::new(false);
-static SEGV: Previous = Previous(UnsafeCell::new(MaybeUninit::uninit()));
-static BUS: Previous = Previous(UnsafeCell::new(MaybeUninit::uninit()));
+static SEGV: Previous = Previous::new();
+static BUS: Previous = Previous::new();
 
 /// Puts the handler in place, once in a process's life; a fork's child inherits it. A second
 /// caller does not wait for the first: it misses one line at worst.
@@ -58,18 +67,52 @@ pub(super) fn install() {
         return;
     }
     for signal in [libc::SIGSEGV, libc::SIGBUS] {
+        // In this order: the handler may run at once.
+        previous(signal).see(signal);
+        previous(signal).replace(signal);
+    }
+}
+
+impl Previous {
+    const fn new() -> Self {
+        Self {
+            seen: UnsafeCell::new(MaybeUninit::uninit()),
+            replaced: UnsafeCell::new(MaybeUninit::uninit()),
+            settled: AtomicBool::new(false),
+        }
+    }
+
+    fn see(&self, signal: i32) {
+        self.seen.with_mut(|seen| {
+            // SAFETY: writes one action to the static; cannot fail for these signals.
+            unsafe { libc::sigaction(signal, ptr::null(), seen.cast()) }
+        });
+    }
+
+    /// Puts the handler in place; after `see`.
+    fn replace(&self, signal: i32) {
         let mut action = MaybeUninit::<libc::sigaction>::zeroed();
         // SAFETY: zero is a valid action: default, no flags, empty mask.
         let action = unsafe { action.assume_init_mut() };
         action.sa_sigaction = on_fault as *const () as usize;
         action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK;
-        previous(signal).0.with_mut(|previous| {
-            // First read, then replace: the handler may run at once. SAFETY: writes one action
-            // to the static; cannot fail for these signals.
-            unsafe { libc::sigaction(signal, ptr::null(), previous.cast()) }
+        self.replaced.with_mut(|replaced| {
+            // SAFETY: `on_fault` calls nothing that is not async-signal-safe; writes one action
+            // to the static.
+            unsafe { libc::sigaction(signal, action, replaced.cast()) }
         });
-        // SAFETY: `on_fault` calls nothing that is not async-signal-safe.
-        unsafe { libc::sigaction(signal, action, ptr::null_mut()) };
+        // Release publishes `replaced`; pairs with the acquire in `action`.
+        self.settled.store(true, Ordering::Release);
+    }
+
+    /// As far as it is known.
+    fn action(&self) -> libc::sigaction {
+        let settled = self.settled.load(Ordering::Acquire);
+        let action = if settled { &self.replaced } else { &self.seen };
+        action.with(|action| {
+            // SAFETY: written before the handler was in place, or before `settled`.
+            unsafe { action.cast::<libc::sigaction>().read() }
+        })
     }
 }
 
@@ -114,11 +157,7 @@ fn say(report: &OverflowReport, address: usize) {
 
 /// What would have happened without us.
 fn hand_over(signal: i32, info: *mut libc::siginfo_t, context: *mut c_void, by_kernel: bool) {
-    let previous = previous(signal).0.with(|previous| {
-        let previous = previous.cast::<libc::sigaction>();
-        // SAFETY: `install` wrote it before the handler was in place.
-        unsafe { previous.read() }
-    });
+    let previous = previous(signal).action();
     match previous.sa_sigaction {
         libc::SIG_IGN if !by_kernel => {}
         libc::SIG_DFL | libc::SIG_IGN => {

@@ -96,6 +96,30 @@ fn a_handler_from_before_gets_what_it_asked_for() {
 }
 
 #[test]
+fn a_handler_set_at_the_last_moment_gets_the_fault() {
+    let status = end_of(|| {
+        set(libc::SIGSEGV, libc::SIG_DFL, 0);
+        SEGV.see(libc::SIGSEGV);
+        set(libc::SIGSEGV, leave_with_signal as *const () as usize, 0);
+        SEGV.replace(libc::SIGSEGV);
+        wild_store();
+    });
+    assert!(libc::WIFEXITED(status) && libc::WEXITSTATUS(status) == libc::SIGSEGV, "{status:#x}");
+}
+
+/// The moment in which the handler is in place and what it replaced is not settled.
+#[test]
+fn a_fault_at_the_last_moment_ends_as_before() {
+    let status = end_of(|| {
+        set(libc::SIGSEGV, leave_with_signal as *const () as usize, 0);
+        SEGV.see(libc::SIGSEGV);
+        set(libc::SIGSEGV, on_fault as *const () as usize, libc::SA_SIGINFO);
+        wild_store();
+    });
+    assert!(libc::WIFEXITED(status) && libc::WEXITSTATUS(status) == libc::SIGSEGV, "{status:#x}");
+}
+
+#[test]
 fn a_signal_that_was_sent_kills_as_before() {
     for signal in [libc::SIGSEGV, libc::SIGBUS] {
         let send: fn() = match signal {
