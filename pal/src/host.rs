@@ -2,28 +2,33 @@
 //!
 //! # Safety
 //!
-//! A host is written once into memory of its own and never moved, unmapped or changed except
-//! through its atomics and locks. The parking table is its own mapping of zeros, and zero is
-//! every carrier's first state.
+//! A host is written once into memory of its own and never moved, or changed except through its
+//! atomics and locks. It ends only by `give_back`, before anybody else has seen it.
+//! The parking table is its own mapping of zeros, and zero is every carrier's first state.
 #![allow(unsafe_code)]
 
-use core::fmt;
 use core::ptr::NonNull;
+use core::{fmt, mem};
 
 use drift_core::platform::{
     Armed, CarrierId, Events, Interest, MAX_CARRIERS, Platform, PlatformError, Source, Stack,
     StackClass, ThreadWords,
 };
-use drift_core::prim::{self, AtomicU32};
+use drift_core::prim::{self, AtomicU32, SpinLock};
 use drift_core::sched::Carrier;
 use drift_core::time::Instant;
 
 use crate::parking::{Bed, Parking};
 use crate::stack_cache::StackCache;
 use crate::sys::poll::Poller;
-use crate::sys::stack::{Guards, map_table};
+use crate::sys::stack::{Guards, unmap};
 use crate::sys::thread::Seat;
 use crate::sys::{clock, park, thread};
+use crate::table::Table;
+
+/// Tables that a host can give back: its own, and what a runtime asks for while it is made. Those
+/// above it, if any, are for ever.
+const TABLES: usize = 16;
 
 /// The platform of the machine we are compiled for.
 pub struct Host {
@@ -33,6 +38,8 @@ pub struct Host {
     seats: &'static [Seat; MAX_CARRIERS],
     poller: Poller,
     stacks: StackCache,
+    /// The two above, and what `table` gave.
+    tables: SpinLock<heapless::Vec<Table, TABLES>>,
 }
 
 impl Host {
@@ -42,20 +49,39 @@ impl Host {
     /// `Unsupported` where there is no port; the kernel's code when it has no descriptors or no
     /// address space left.
     pub fn new() -> Result<&'static Self, PlatformError> {
+        // SAFETY: written, and never given back; shared only from here on.
+        Self::make().map(|host| unsafe { host.as_ref() })
+    }
+
+    /// A host that may be given back.
+    pub(crate) fn make() -> Result<NonNull<Self>, PlatformError> {
         let poller = Poller::new()?;
         let stacks = StackCache::new(Guards::probe()?)?;
-        let parking = map_table(size_of::<[Parking; MAX_CARRIERS]>())?;
-        // SAFETY: as large as the table, page-aligned, mapped for ever; zero is a state.
-        let parking = unsafe { parking.cast().as_ref() };
-        let seats = map_table(size_of::<[Seat; MAX_CARRIERS]>())?;
+        let for_parking = Table::map(size_of::<[Parking; MAX_CARRIERS]>())?;
+        // SAFETY: as large as the table, page-aligned, mapped as long as the host; zero is a state.
+        let parking = unsafe { for_parking.start().cast().as_ref() };
+        let for_seats = Table::map(size_of::<[Seat; MAX_CARRIERS]>())?;
         // SAFETY: the same.
-        let seats = unsafe { seats.cast().as_ref() };
-        let place = map_table(size_of::<Self>())?.cast::<Self>();
+        let seats = unsafe { for_seats.start().cast().as_ref() };
+        let tables = SpinLock::new([for_parking, for_seats].into_iter().collect());
+        let place = Table::map(size_of::<Self>())?;
         prim::set_cpu_yield(thread::yield_now);
+        let host = place.start().cast::<Self>();
         // SAFETY: mapped just now, large enough, page-aligned.
-        unsafe { place.write(Self { parking, seats, poller, stacks }) };
-        // SAFETY: written above; never unmapped, and shared only from here on.
-        Ok(unsafe { place.as_ref() })
+        unsafe { host.write(Self { parking, seats, poller, stacks, tables }) };
+        mem::forget(place);
+        Ok(host)
+    }
+
+    /// Gives back a host, its descriptors, and the tables that it gave.
+    ///
+    /// # Safety
+    /// `make` made it; nobody uses it, or what lies in its tables, or a stack of it.
+    pub(crate) unsafe fn give_back(host: NonNull<Self>) {
+        // SAFETY: `make` wrote it, and the caller is the last who knows it.
+        unsafe { host.drop_in_place() };
+        // SAFETY: its place, as `make` mapped it.
+        unsafe { unmap(host.cast(), size_of::<Self>()) };
     }
 
     fn sleep_on_futex(&self, parking: &Parking, until: Option<Instant>) {
@@ -100,7 +126,7 @@ fn is_over(until: Option<Instant>) -> bool {
 }
 
 // SAFETY: `StackCache` hands each slot to one owner, from mappings that are never unmapped, with
-// a guard that `Guards::probe` has seen fault; `map_table` maps anew each time; the clock is
+// a guard that `Guards::probe` has seen fault; `Table` maps anew each time; the clock is
 // CLOCK_MONOTONIC; `thread::words` are thread-locals of the C library's.
 unsafe impl Platform for Host {
     fn now(&self) -> Instant {
@@ -182,7 +208,10 @@ unsafe impl Platform for Host {
     }
 
     fn table(&self, bytes: usize) -> Result<NonNull<u8>, PlatformError> {
-        map_table(bytes)
+        let table = Table::map(bytes)?;
+        let start = table.start();
+        self.tables.lock().push(table).unwrap_or_else(mem::forget);
+        Ok(start)
     }
 }
 

@@ -6,17 +6,19 @@
 //! | `host.rs`        | `Host`: each promise of `Platform`, kept by the two files below   |
 //! | `process.rs`     | the one runtime of this process, made by whoever calls first      |
 //! | `arena.rs`       | tables for the runtimes of a simulator, which end                 |
+//! | `table.rs`       | tables of a host, which go with one that came to nothing          |
 //! | `stack_cache.rs` | stacks: reserve, reuse, limits; the same on every kernel          |
 //! | `sys/`           | the kernel: one folder each, the same names in all of them        |
 //!
 //! Nothing here allocates from a heap: a `Host` lives in memory that it maps for itself. Nothing
-//! here is ever unmapped or closed, so `exit` is safe while everything runs. A process may make
-//! several: after fork(2) the child makes one of its own, and its parent's is dead there.
+//! that a runtime has is ever unmapped or closed, so `exit` is safe while everything runs. A
+//! process may make several: after fork(2) the child makes one of its own, and its parent's is
+//! dead there.
 //!
 //! # Safety
 //!
-//! Files with unsafe code: `arena.rs`, `host.rs`, `process.rs`, `stack_cache.rs`, and those in
-//! `sys/linux`. Each says at its head what it relies on.
+//! Files with unsafe code: `arena.rs`, `host.rs`, `process.rs`, `stack_cache.rs`, `table.rs`,
+//! and those in `sys/linux`. Each says at its head what it relies on.
 
 #![no_std]
 #![deny(unsafe_code)]
@@ -33,6 +35,7 @@ cfg_if::cfg_if! {
         pub mod process;
         mod stack_cache;
         mod sys;
+        mod table;
 
         pub use host::Host;
     }

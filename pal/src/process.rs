@@ -6,6 +6,8 @@
 //! | `MAKING`  | one thread makes it; the rest yield  | that thread, to the runtime, or to null  |
 //! | other     | the runtime, for ever                | the child of a fork(2), back to null     |
 //!
+//! A try that fails gives back all that it took: the next one may have more luck.
+//!
 //! A thread of a simulator lives in a world of its own, with feature `worlds`: its runtime is that
 //! world's.
 //!
@@ -97,7 +99,13 @@ pub fn runtime() -> Result<&'static Runtime, PlatformError> {
 #[cold]
 fn make() -> Result<&'static Runtime, PlatformError> {
     let birth = BIRTH.load(Ordering::Relaxed);
-    let made = Host::new().and_then(|host| Runtime::new(host, birth));
+    let made = Host::make().and_then(|host| {
+        // SAFETY: made just now; given back only if no runtime has it.
+        Runtime::new(unsafe { host.as_ref() }, birth).inspect_err(|_| {
+            // SAFETY: nobody else has seen it, and `new` leaves nothing behind when it fails.
+            unsafe { Host::give_back(host) };
+        })
+    });
     let runtime = made.map_or(ptr::null_mut(), |runtime| ptr::from_ref(runtime).cast_mut());
     // Release publishes the runtime; pairs with the acquire in `runtime`.
     RUNTIME.store(runtime, Ordering::Release);

@@ -17,15 +17,15 @@
 //! | fresh | never used: a number, no list     | last  | `reserve`                            |
 //!
 //! Segments are one mapping each, but for the kernel they are all alike and touch each other, so
-//! a million stacks are a few mappings. Nothing is ever unmapped.
+//! a million stacks are a few mappings, which are never unmapped.
 //!
 //! This is the shared pool; each carrier keeps a few stacks of its own above it. One lock per
 //! class, last in the order of `docs/locks.md`, and no system call under it.
 //!
 //! # Safety
 //!
-//! The tables are cut once from one mapping, which nobody else has. A slot is in one list, or out
-//! with one owner, or in the batch of one thread that trims.
+//! The tables are cut once from one mapping, which nobody else has, and which goes with the cache.
+//! A slot is in one list, or out with one owner, or in the batch of one thread that trims.
 #![allow(unsafe_code)]
 
 use core::slice;
@@ -33,8 +33,9 @@ use core::slice;
 use drift_core::platform::{PlatformError, Stack, StackClass};
 use drift_core::prim::{AtomicUsize, Ordering, SpinLock};
 
-use crate::sys::stack::{Guards, give_back, map_stacks, map_table, page_bytes};
+use crate::sys::stack::{Guards, give_back, map_stacks, page_bytes};
 use crate::sys::thread;
+use crate::table::Table;
 
 /// Stacks that a class can ever have: 4 TiB of the 1 MiB ones, where processes have 128.
 const STACKS_MAX: usize = 1 << 22;
@@ -111,6 +112,8 @@ pub(crate) struct StackCache {
     /// in locked memory.
     guarded: AtomicUsize,
     classes: [Class; StackClass::ALL.len()],
+    /// What the classes' tables are cut from.
+    _table: Table,
 }
 
 impl StackCache {
@@ -119,15 +122,17 @@ impl StackCache {
         for class in StackClass::ALL {
             bytes += Plan::of(class).table_bytes();
         }
-        let mut tables = map_table(bytes)?.as_ptr();
+        let table = Table::map(bytes)?;
+        let mut rest = table.start().as_ptr();
         let classes = StackClass::ALL.map(|class| {
             let plan = Plan::of(class);
             // SAFETY: the mapping has `table_bytes` for each class, zero and nobody else's.
-            let class = unsafe { Class::cut(plan, tables) };
-            tables = tables.wrapping_add(plan.table_bytes());
+            let class = unsafe { Class::cut(plan, rest) };
+            rest = rest.wrapping_add(plan.table_bytes());
             class
         });
-        Ok(Self { page: page_bytes(), guards, guarded: AtomicUsize::new(0), classes })
+        let guarded = AtomicUsize::new(0);
+        Ok(Self { page: page_bytes(), guards, guarded, classes, _table: table })
     }
 
     /// As `Platform::stack_reserve`.

@@ -188,6 +188,18 @@ fn open_descriptors() -> Vec<i32> {
     entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()).collect()
 }
 
+/// Address space of this process; see proc_pid_statm(5).
+fn mapped_bytes() -> u64 {
+    let pages = fs::read_to_string("/proc/self/statm").unwrap();
+    let pages: u64 = pages.split(' ').next().unwrap().parse().unwrap();
+    pages * page_bytes() as u64
+}
+
+fn page_bytes() -> usize {
+    // SAFETY: asks for a number.
+    unsafe { libc::sysconf(libc::_SC_PAGESIZE) as usize }
+}
+
 #[test]
 fn descriptors_of_a_host_are_close_on_exec() {
     let _host = Host::new().unwrap();

@@ -56,10 +56,12 @@ const _: fn(&poll::Poller, Source, Interest) -> Answer<Interest> = poll::Poller:
 const _: fn(&poll::Poller, Option<Instant>, &mut Events) = poll::Poller::wait;
 const _: fn(&poll::Poller) = poll::Poller::ring;
 
-/// Address space: for tables, and for stacks, which never become huge pages.
+/// Address space: for tables, and for stacks, which never become huge pages; and its end, unsafe:
+/// nobody may use what lies there.
 const _: fn() -> usize = stack::page_bytes;
 const _: fn(usize) -> Answer<NonNull<u8>> = stack::map_table;
 const _: fn(usize) -> Answer<NonNull<u8>> = stack::map_stacks;
+const _: unsafe fn(NonNull<u8>, usize) = stack::unmap;
 
 /// How pages become inaccessible here, found out once; `limit` is how many can, `instead` what to
 /// try where one cannot.

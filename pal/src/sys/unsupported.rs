@@ -76,7 +76,8 @@ pub(crate) mod stack {
     //!
     //! # Safety
     //!
-    //! `install` and `give_back` are unsafe to call because real ones are; these touch nothing.
+    //! `install`, `unmap` and `give_back` are unsafe to call because real ones are; these touch
+    //! nothing.
     #![allow(unsafe_code)]
 
     use core::ptr::NonNull;
@@ -94,6 +95,10 @@ pub(crate) mod stack {
     pub(crate) fn map_stacks(_: usize) -> Result<NonNull<u8>, PlatformError> {
         Err(PlatformError::Unsupported)
     }
+
+    /// # Safety
+    /// Nothing to hold: it does nothing.
+    pub(crate) unsafe fn unmap(_: NonNull<u8>, _: usize) {}
 
     /// # Safety
     /// Nothing to hold: it does nothing.

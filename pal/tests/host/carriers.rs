@@ -2,7 +2,8 @@
 //!
 //! | refused                                     | comes to                                       |
 //! |---------------------------------------------|------------------------------------------------|
-//! | address space                               | no runtime, no virtual thread; later there is  |
+//! | address space                               | no runtime, no virtual thread; later there is; |
+//! |                                             | nothing is left of the try                     |
 //! | a thread, the memory of its signal stack    | `Failed` from the submit; nothing has changed  |
 //! | the end of a thread, for a while            | a wait for it                                  |
 //! | any wait, by signals                        | the same wait again                            |
@@ -33,7 +34,7 @@ use super::filter::{
     Alarms, Call, alone, alone_with, answer, answers_given, every, limit, refuse, with,
 };
 use super::refused::code;
-use super::{source, take};
+use super::{mapped_bytes, open_descriptors, source, take};
 
 /// Virtual threads of these tests that ran, and that were dropped instead.
 static RAN: AtomicU32 = AtomicU32::new(0);
@@ -75,6 +76,28 @@ fn without_address_space_there_is_no_runtime_and_with_it_there_is() {
         let task = spawn(runtime).unwrap();
         runtime.default_executor().submit(task).unwrap();
         assert!(runtime.join(task, Instant::FAR));
+    });
+}
+
+/// Refused at one of the large tables after the other, until there is room for all.
+#[test]
+fn a_runtime_that_cannot_be_made_leaves_nothing() {
+    alone("carriers::a_runtime_that_cannot_be_made_leaves_nothing", || {
+        let mut room = 1 << 20;
+        let mut refused = 0;
+        loop {
+            let found = (open_descriptors(), mapped_bytes());
+            let before = limit(libc::RLIMIT_AS, mapped_bytes() + room);
+            let made = process::runtime();
+            limit(libc::RLIMIT_AS, before);
+            let Err(refusal) = made else { break };
+            assert_eq!(refusal, code(ENOMEM));
+            assert_eq!((open_descriptors(), mapped_bytes()), found, "with {room} bytes");
+            room += room / 32;
+            refused += 1;
+        }
+        assert!(refused > 100, "refused {refused} times");
+        spawn(process::runtime().unwrap()).unwrap();
     });
 }
 

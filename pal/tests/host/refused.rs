@@ -30,7 +30,7 @@ use drift_pal::Host;
 use libc::{EAGAIN, EEXIST, EFAULT, EINTR, EINVAL, EMFILE, ENOENT, ENOMEM, ENOSYS, EPERM};
 
 use super::filter::{alone, answer, answers_given, every, limit, opens, refuse, with};
-use super::{poll_now, source, take};
+use super::{mapped_bytes, page_bytes, poll_now, source, take};
 
 /// `MADV_GUARD_INSTALL`, include/uapi/asm-generic/mman-common.h.
 const GUARD_INSTALL: u32 = 102;
@@ -196,12 +196,14 @@ fn without_descriptors_there_is_no_host_and_with_them_there_is() {
         let free = free.map(|file| file.as_raw_fd() as u64);
         let open = super::open_descriptors().len();
         for number in free {
+            let mapped = mapped_bytes();
             let before = limit(libc::RLIMIT_NOFILE, number);
             let refusal = Host::new().err();
             limit(libc::RLIMIT_NOFILE, before);
             // A kernel without guard markers is not probed that far.
             assert!(refusal == Some(code(EMFILE)) || number == free[2], "{number} of {free:?}");
             assert!(super::open_descriptors().len() == open || refusal.is_none(), "left open");
+            assert!(mapped_bytes() == mapped || refusal.is_none(), "left mapped");
         }
         poll_now(Host::new().unwrap());
     });
@@ -275,11 +277,6 @@ fn a_reserve_that_is_refused_is_not_counted() {
         };
         assert_eq!(reserved, limit);
     });
-}
-
-fn page_bytes() -> usize {
-    // SAFETY: asks for a number.
-    unsafe { libc::sysconf(libc::_SC_PAGESIZE) as usize }
 }
 
 /// As mlockall(2) with MCL_FUTURE would, but for one page, which needs no privilege.

@@ -29,10 +29,10 @@ use drift_core::platform::PlatformError;
 use drift_core::prim::{AtomicBool, Ordering, UnsafeCell};
 use drift_core::sched::{OverflowReport, overflow_report};
 use rustix::fd::BorrowedFd;
-use rustix::mm::{MprotectFlags, mprotect, munmap};
+use rustix::mm::{MprotectFlags, mprotect};
 
 use super::errno::{code, raw};
-use super::stack::{map_table, page_bytes};
+use super::stack::{self, map_table, page_bytes};
 
 /// Room for a handler, ours or the one before: the kernel's frame takes up to 11 KiB of it
 /// (AT_MINSIGSTKSZ with AMX), and one that prints a backtrace needs tens.
@@ -238,10 +238,8 @@ impl SignalStack {
 
     /// Gives the memory back; not between `enter` and `leave`.
     pub(super) fn unmap(self) {
-        let bytes = self.page + SIGNAL_STACK_BYTES;
         // SAFETY: the range that `map` got; the thread that used it has left it.
-        let unmapped = unsafe { munmap(self.guard.as_ptr().cast(), bytes) };
-        debug_assert!(unmapped.is_ok(), "`map` mapped it");
+        unsafe { stack::unmap(self.guard, self.page + SIGNAL_STACK_BYTES) };
     }
 }
 

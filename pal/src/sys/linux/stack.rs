@@ -11,7 +11,7 @@
 //!
 //! # Safety
 //!
-//! Mappings made here are new and never unmapped, save the probe's own two pages.
+//! Mappings made here are new, and are unmapped only by who got them, through `unmap`.
 #![allow(unsafe_code)]
 
 use core::ptr::{self, NonNull};
@@ -63,6 +63,16 @@ fn map(bytes: usize, flags: MapFlags) -> Result<NonNull<u8>, PlatformError> {
         unsafe { mmap_anonymous(ptr::null_mut(), bytes, access, flags | MapFlags::PRIVATE) }
             .map_err(code)?;
     Ok(NonNull::new(start.cast()).expect("the kernel never maps page zero unasked"))
+}
+
+/// Ends what `map_table` or its like began.
+///
+/// # Safety
+/// They gave these `bytes` at `start`, and nobody uses what lies there any more.
+pub(crate) unsafe fn unmap(start: NonNull<u8>, bytes: usize) {
+    // SAFETY: the caller's.
+    let unmapped = unsafe { munmap(start.as_ptr().cast(), bytes) };
+    debug_assert!(unmapped.is_ok(), "it was mapped");
 }
 
 /// Gives the memory of a range back; it reads as zero when touched again. Guards in it stay.
@@ -133,24 +143,26 @@ unsafe fn install_marker(start: usize, bytes: usize) -> Result<(), Errno> {
     unsafe { raw(libc::SYS_madvise, [start, bytes, GUARD_INSTALL, 0, 0, 0]) }.map(drop)
 }
 
-/// Whether `MADV_GUARD_INSTALL` gives a page that faults: write(2) must not be able to read from
-/// it. An eventfd takes eight bytes and keeps nothing that matters.
+/// Whether `MADV_GUARD_INSTALL` gives a page that faults.
 fn marker_works() -> Result<bool, PlatformError> {
     let bytes = page_bytes();
     let page = map(bytes, MapFlags::NORESERVE)?;
     // SAFETY: the page is ours and unused.
     let installed = unsafe { install_marker(page.as_ptr().expose_provenance(), bytes) }.is_ok();
-    let works = installed && {
-        let sink = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).map_err(code)?;
-        // SAFETY: the page is mapped, and `u8` takes any bits. Only the kernel reads it, and
-        // answers EFAULT where we would fault.
-        let bytes = unsafe { core::slice::from_raw_parts(page.as_ptr(), 8) };
-        write(&sink, bytes) == Err(Errno::FAULT)
-    };
-    // SAFETY: mapped above; `bytes` of it are gone out of use.
-    let unmapped = unsafe { munmap(page.as_ptr().cast(), bytes) };
-    debug_assert!(unmapped.is_ok(), "the page was mapped above");
-    Ok(works)
+    let works = if installed { faults(page) } else { Ok(false) };
+    // SAFETY: mapped above, and out of use.
+    unsafe { unmap(page, bytes) };
+    works
+}
+
+/// Whether write(2) cannot read from a page of ours. An eventfd takes eight bytes and keeps
+/// nothing that matters.
+fn faults(page: NonNull<u8>) -> Result<bool, PlatformError> {
+    let sink = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).map_err(code)?;
+    // SAFETY: the page is mapped, and `u8` takes any bits. Only the kernel reads it, and answers
+    // EFAULT where we would fault.
+    let bytes = unsafe { core::slice::from_raw_parts(page.as_ptr(), 8) };
+    Ok(write(&sink, bytes) == Err(Errno::FAULT))
 }
 
 /// `vm.max_map_count`: mappings that the process may have. See proc_sys_vm(5).
