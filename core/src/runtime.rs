@@ -237,7 +237,7 @@ impl Runtime {
 
     /// Whether more than one carrier takes part.
     pub(crate) fn has_many_carriers(&'static self) -> bool {
-        self.executors().map(|executor| executor.active.load(Ordering::Relaxed)).sum::<u32>() > 1
+        self.executors().map(|executor| executor.crew.active()).sum::<u32>() > 1
     }
 
     /// The carrier whose wheel never has to be moved: the default executor's first.

@@ -10,6 +10,7 @@ use std::cell::Cell;
 use drift::{Duration, sleep};
 use drift_core::platform::StackClass;
 use drift_core::prim::AtomicU32;
+use drift_core::sched::policy::ExecutorPolicy;
 use drift_core::task::{self, Handle, Payload};
 use drift_core::time::{Instant, MILLISECOND};
 use drift_pal::process;
@@ -40,6 +41,16 @@ unsafe fn blocks(_: *mut Payload) {
 
 unsafe fn starts(_: *mut Payload) {
     STARTED.set(now().0);
+}
+
+/// Parks, then keeps its carrier until the one that tells has started, for a second at most.
+unsafe fn relies_on_the_one_that_tells(_: *mut Payload) {
+    let runtime = process::runtime().unwrap();
+    runtime.park(Instant::FAR);
+    let until = now() + 100 * TICK;
+    while STARTED.get() == 0 && now() < until {
+        runtime.platform().thread_wait(&AtomicU32::new(0), 0, Some(now() + TICK));
+    }
 }
 
 fn new(run: unsafe fn(*mut Payload)) -> Handle {
@@ -116,5 +127,34 @@ fn one_that_had_no_stack_keeps_nobody_asleep() {
         let run = sim.try_run(one_behind_another).unwrap_or_else(|failure| panic!("{failure}"));
         let lost = was_lost(&run.log, carriers);
         assert!(!lost, "others slept; replay with DRIFT_SIM_SEED={seed}\n{}", run.log);
+    }
+}
+
+/// One that had no stack, whose carrier goes on with one that blocks: somebody else tries, though
+/// nobody is woken for it.
+#[test]
+fn one_that_had_no_stack_does_not_wait_for_its_carrier() {
+    for seed in seeds(1_000) {
+        let faults = Faults { stack_alloc: 300_000, ..Faults::NONE };
+        Sim::new(seed).carriers(1 + (seed % 2) as u32).faults(faults).run(|| {
+            STARTED.set(0);
+            let runtime = process::runtime().unwrap();
+            // Whoever looks out may be a carrier of another executor.
+            let policy =
+                ExecutorPolicy { min_threads: 2, max_threads: 2, ..ExecutorPolicy::DEFAULT };
+            let executor = runtime.create_executor(policy).unwrap();
+            let [first, told] = [new(relies_on_the_one_that_tells), new(starts)];
+            executor.submit(first).unwrap();
+            sleep(Duration::from_millis(200)).unwrap();
+            let pusher = thread::spawn(move || {
+                executor.submit(told).unwrap();
+                runtime.unpark(first);
+                join(first);
+                assert_ne!(STARTED.get(), 0, "it waited behind the one that blocks");
+                join(told);
+            });
+            sleep(Duration::from_millis(2_000)).unwrap();
+            pusher.join();
+        });
     }
 }

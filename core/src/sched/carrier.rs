@@ -13,7 +13,7 @@
 //! | `turns`                      | written by the owner, read by who looks for stuck carriers  |
 //! | `asleep`                     | set by the owner; who turns it off has claimed the sleeper  |
 //! | `sleeping_until`             | written by the owner; 0 while awake                         |
-//! | `life`, `starts_standby`     | `executor.rs`                                               |
+//! | `life`, `starts_standby`     | `executor.rs`, `standby.rs`                                 |
 //!
 //! # Unsafe
 //! Invariant of `#![allow(unsafe_code)]`: `own` is touched on the carrier's OS thread only, and
@@ -78,8 +78,6 @@ pub(super) struct Own {
     /// How many of each class were reserved for `stacks`; those in use are their records'.
     pub(super) reserved: [usize; StackClass::ALL.len()],
     pub(super) records: heapless::Vec<NonNull<Task>, { 2 * slab::BATCH }>,
-    /// Tasks that found no memory for their stack.
-    pub(super) starved: List<InQueue, Task>,
     /// Started tasks that stay here, of an executor whose tasks do not migrate.
     pub(super) kept: List<InQueue, Task>,
     /// Whether they do: `Executor::keeps_home`, which does not change while the carrier runs.
@@ -148,7 +146,6 @@ impl Carrier {
                 stacks: [const { heapless::Vec::new() }; StackClass::ALL.len()],
                 reserved: [0; StackClass::ALL.len()],
                 records: heapless::Vec::new(),
-                starved: List::new(),
                 kept: List::new(),
                 stays: false,
                 homed: 0,
@@ -207,24 +204,23 @@ impl Carrier {
         self.life.store(Life::Off as u8, Ordering::Release);
         // Who pushed meanwhile may have found no carrier to start: this one can be now.
         if stood_by {
-            executor.standby.store(false, Ordering::SeqCst);
+            executor.crew.leave_standby();
         }
         if executor.has_work() {
             executor.notify();
         }
-        // SeqCst: off, and no standby, then looks who runs; pairs with a sleeper that counts itself
-        // awake and then wants a standby.
+        // SeqCst: off, then looks who runs and stands by; pairs with `grow`.
         fence(Ordering::SeqCst);
-        if executor.lacks_standby() {
+        if executor.may_grow() && executor.crew.lacks_standby(&executor.idle, executor.max_threads)
+        {
             executor.grow();
         }
     }
 
     /// Runs at most one virtual thread.
     pub fn turn(&'static self) -> Turn {
-        // One that found no stack is tried again when there is nothing else, and waits where
-        // nobody takes it for work.
-        let starved = || self.own(|own| own.starved.pop_front());
+        // One that found no stack is tried again when there is nothing else.
+        let starved = || self.executor.starved.pop();
         let Some(task) = self.next().or_else(starved) else { return self.idle_turn() };
         self.found_work();
         if self.run_task(task) { Turn::Worked } else { self.starve(task) }
@@ -233,7 +229,10 @@ impl Carrier {
     /// No memory for the stack of `task` just now: behind everything, and a little later.
     fn starve(&self, task: NonNull<Task>) -> Turn {
         // SAFETY: it came from a queue, and is this carrier's.
-        self.own(|own| unsafe { own.starved.push_back(task) });
+        unsafe { self.executor.starved.push(task) };
+        if !self.queue.is_empty() || !self.keeps_none() {
+            return Turn::Worked;
+        }
         Turn::Idle { until: self.executor.runtime.platform().now() + STARVED }
     }
 
@@ -322,7 +321,7 @@ impl Carrier {
             }
             self.settle(record);
             // Memory came: those that had none need not wait until this one leaves.
-            let others = self.own(|own| core::mem::replace(&mut own.starved, List::new()));
+            let others = self.executor.starved.pop_batch(usize::MAX);
             if !others.is_empty() {
                 // SAFETY: they came from a queue, and are this carrier's.
                 unsafe { self.executor.inject(others) };

@@ -1,12 +1,7 @@
 //! An executor: carriers, their shared queue, and the policy that admits virtual threads.
 //!
 //! Carriers start as they are needed: the first at the first submit, up to `min_threads` while
-//! work waits and nobody is idle. Below `max_threads`, while anything runs, one more stands by: it
-//! looks every `STUCK_AFTER`, and joins in when no carrier has finished a turn since its last
-//! look while work, a deadline or readiness may wait. It ends after `IDLE_LOOKS` looks at an
-//! executor where nothing runs. A carrier that joined in so ends after as long without work, but
-//! not while another is busy and nobody stands by: it alone serves the deadlines then. One that has
-//! ended looks once more whether a standby is lacking, and starts it.
+//! work waits and nobody is idle; beyond that, up to `max_threads`, as `standby.rs` says.
 //!
 //! Its place lives for ever; the executor in it may be shut down (`shutdown.rs`), and another one
 //! made there. So whoever has a handle goes through an [`ExecutorRef`], which knows the life.
@@ -21,25 +16,20 @@ use core::ptr::{self, NonNull};
 use crate::error::ConcurrencyError;
 use crate::link::list::List;
 use crate::platform::PlatformError;
-use crate::prim::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering, fence};
+use crate::prim::{AtomicU8, AtomicU64, Ordering, fence};
 use crate::runtime::Runtime;
 use crate::sched::admission::{Admission, Admitted, UnderWay};
-use crate::sched::idle::{Idle, TICK};
+use crate::sched::idle::Idle;
 use crate::sched::injector::Injector;
 use crate::sched::policy::{ExecutorPolicy, Saturation, Terms};
 use crate::sched::stage::Lives;
+use crate::sched::standby::Crew;
 use crate::sched::{self, Carrier};
 use crate::sync::wait_queue::Wait;
 use crate::task::Handle;
 use crate::task::header::{InQueue, Task};
 use crate::task::state::{Hold, Phase, Submitted, Unsubmitted};
 use crate::time::Instant;
-
-/// How long no carrier may finish a turn before a standby joins in, in nanoseconds.
-pub(crate) const STUCK_AFTER: u64 = TICK;
-
-/// Looks at an idle executor before a standby ends: a second.
-pub(crate) const IDLE_LOOKS: u32 = 100;
 
 /// Whether a carrier has an OS thread.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,11 +53,13 @@ pub(crate) struct Executor {
     /// How far the records were searched for live tasks of a closed life; see `survey`.
     pub(super) surveyed: AtomicU64,
     pub(crate) injector: Injector<InQueue, Task>,
+    /// Tasks that found no memory for their stack. No work: who has nothing else tries one, and
+    /// sleeps a little if there is still none. If all of those get other work, and it blocks, the
+    /// lookout or the standby finds the list.
+    pub(super) starved: Injector<InQueue, Task>,
     pub(crate) idle: Idle,
     pub(super) admission: Admission,
-    /// Carriers that take part; not the standby.
-    pub(crate) active: AtomicU32,
-    pub(crate) standby: AtomicBool,
+    pub(crate) crew: Crew,
 }
 
 /// One executor, as its handle names it: of no use, and harmless, when it was shut down.
@@ -75,17 +67,6 @@ pub(crate) struct Executor {
 pub struct ExecutorRef {
     pub(crate) executor: &'static Executor,
     pub(crate) generation: u32,
-}
-
-/// The answer of a standby's look.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Look {
-    /// Something may wait and nobody gets on: join in.
-    Stuck,
-    /// Somebody runs.
-    Busy,
-    /// Everybody sleeps.
-    Quiet,
 }
 
 impl ExecutorRef {
@@ -278,10 +259,10 @@ impl Executor {
             lives: Lives::new(),
             surveyed: AtomicU64::new(0),
             injector: Injector::new(),
+            starved: Injector::new(),
             idle: Idle::new(),
             admission: Admission::new(policy.queue_limit),
-            active: AtomicU32::new(0),
-            standby: AtomicBool::new(false),
+            crew: Crew::new(),
         }
     }
 
@@ -428,12 +409,12 @@ impl Executor {
         }
         carrier.starts_standby.store(standby, Ordering::Relaxed);
         if !standby {
-            self.active.fetch_add(1, Ordering::SeqCst);
+            self.crew.join_in();
         }
         let started = self.runtime.platform().carrier_start(carrier);
         let life_now = if started.is_ok() { Life::On } else { Life::Off };
         if started.is_err() && !standby {
-            self.active.fetch_sub(1, Ordering::SeqCst);
+            self.crew.drop_out();
         }
         // Release pairs with the acquire in `ensure_carrier`. A thread that has ended already
         // waits for this store before it turns `life` off.
@@ -443,58 +424,20 @@ impl Executor {
 
     /// Work waits and nobody is idle: one carrier more, if the policy has one.
     pub(crate) fn grow(&'static self) {
-        let active = self.active.load(Ordering::SeqCst);
-        let standby = active >= self.terms.min_threads();
+        let (active, least) = (self.crew.active(), self.terms.min_threads());
         if active >= self.max_threads || self.lives.is_ending() {
             return;
         }
-        // SeqCst: one standby at a time; a push, then this, against `standby` off, then a look.
-        if standby && self.standby.swap(true, Ordering::SeqCst) {
+        if active < least {
+            let _ = self.carriers().find_map(|carrier| self.start(carrier, false));
             return;
         }
-        let started = self
-            .carriers()
-            .skip(if standby { self.terms.min_threads() as usize } else { 0 })
-            .find_map(|carrier| self.start(carrier, standby));
-        if standby && !matches!(started, Some(Ok(()))) {
-            self.standby.store(false, Ordering::SeqCst);
-        }
-    }
-
-    /// Whether a carrier more may have to join in.
-    pub(crate) fn wants_standby(&self) -> bool {
-        // SeqCst: after this carrier counted itself awake; pairs with one that ends
-        // (`run_between`).
-        self.terms.min_threads() < self.max_threads
-            && !self.standby.load(Ordering::SeqCst)
-            && self.active.load(Ordering::Relaxed) < self.max_threads
-    }
-
-    /// Whether somebody runs, nobody stands by, and one could. Asked by one that has ended.
-    pub(crate) fn lacks_standby(&self) -> bool {
-        self.wants_standby() && !self.idle.are_asleep(self.active.load(Ordering::SeqCst))
-    }
-
-    /// Whether somebody runs, perhaps for ever, and nobody stands by: then a carrier that joined in
-    /// stays, for the deadlines and readiness of the others. Asked by one that is awake.
-    pub(crate) fn relies_on_one(&self) -> bool {
-        let others = self.active.load(Ordering::SeqCst).saturating_sub(1);
-        !self.standby.load(Ordering::SeqCst) && !self.idle.are_asleep(others)
-    }
-
-    /// A standby's look; `progress` is what it saw the last time.
-    pub(crate) fn look(&self, progress: &mut u32) -> Look {
-        let turns = self
-            .carriers()
-            .fold(0u32, |sum, carrier| sum.wrapping_add(carrier.turns.load(Ordering::Relaxed)));
-        let stuck = core::mem::replace(progress, turns) == turns;
-        if self.idle.are_asleep(self.active.load(Ordering::SeqCst)) {
-            return Look::Quiet;
-        }
-        let now = self.runtime.platform().now();
-        let waits = self.has_work()
-            || self.runtime.reactor.is_used()
-            || self.carriers().any(|carrier| carrier.timers.next() <= now);
-        if stuck && waits { Look::Stuck } else { Look::Busy }
+        let spare = || self.carriers().skip(least as usize);
+        // SeqCst: the standby's place is left, then this; pairs with one that ends (`run_between`).
+        let is_off = |carrier: &Carrier| carrier.life.load(Ordering::SeqCst) == Life::Off as u8;
+        self.crew.appoint(
+            || spare().find_map(|carrier| self.start(carrier, true)),
+            || !self.lives.is_ending() && spare().any(is_off),
+        );
     }
 }

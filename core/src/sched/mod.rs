@@ -39,6 +39,7 @@ mod search;
 pub mod shutdown;
 mod sleep;
 pub(crate) mod stage;
+pub(crate) mod standby;
 pub mod told;
 mod words;
 

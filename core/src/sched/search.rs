@@ -6,7 +6,6 @@
 
 use core::ptr::{self, NonNull};
 
-use crate::prim::Ordering;
 use crate::sched::carrier::{Carrier, SERVE_EVERY, SHARE};
 use crate::task::header::Task;
 
@@ -22,7 +21,7 @@ impl Carrier {
         if tick.is_multiple_of(SERVE_EVERY) {
             self.serve();
             // Those that found no stack must not wait for ever behind one that only yields.
-            if let Some(task) = self.own(|own| own.starved.pop_front()) {
+            if let Some(task) = executor.starved.pop() {
                 self.offer_queue();
                 return Some(task);
             }
@@ -76,7 +75,7 @@ impl Carrier {
         if waiting == 0 {
             return None;
         }
-        let active = executor.active.load(Ordering::Relaxed).max(1) as usize;
+        let active = executor.crew.active().max(1) as usize;
         let mut share = executor.injector.pop_batch((waiting / active + 1).min(SHARE));
         let task = share.pop_front();
         while let Some(next) = share.pop_front() {
@@ -97,7 +96,7 @@ impl Carrier {
     /// From somebody else's run queue.
     fn steal(&'static self) -> Option<NonNull<Task>> {
         let executor = self.executor;
-        let active = executor.active.load(Ordering::Relaxed);
+        let active = executor.crew.active();
         let may = self.own(|own| {
             own.searching = own.searching || executor.idle.begin_search(active);
             // Thieves start at different victims.
@@ -138,7 +137,7 @@ impl Carrier {
         if searched && executor.idle.stop_searching() && executor.has_work() {
             executor.notify();
         }
-        if executor.wants_standby() {
+        if executor.may_grow() && executor.crew.wants_standby(executor.max_threads) {
             executor.grow();
         }
     }

@@ -7,9 +7,10 @@ use crate::prim::Ordering;
 use crate::reactor;
 use crate::runtime::Runtime;
 use crate::sched::carrier::{Carrier, Turn};
-use crate::sched::executor::{IDLE_LOOKS, Look, STUCK_AFTER};
+use crate::sched::executor::Executor;
 use crate::sched::idle::{Lookout, QUIET_TICKS, Role, TICK};
 use crate::sched::shutdown::Survey;
+use crate::sched::standby::IDLE_LOOKS;
 use crate::time::{Instant, MILLISECOND};
 use crate::timer;
 
@@ -56,7 +57,7 @@ impl Carrier {
         let is_needed = !self.may_end()
             || unused <= IDLE_LOOKS
             || !self.is_homeless()
-            || executor.relies_on_one();
+            || executor.crew.relies_on_one(&executor.idle);
         if is_ending || (!is_needed && self.is_timeless()) {
             return self.end(is_ending);
         }
@@ -68,10 +69,10 @@ impl Carrier {
         let executor = self.executor;
         // Counted out first: who pushes from now on does not rely on this carrier, and the
         // look sees who did before.
-        executor.active.fetch_sub(1, Ordering::SeqCst);
+        executor.crew.drop_out();
         self.stop_search();
         if executor.has_work() {
-            executor.active.fetch_add(1, Ordering::SeqCst);
+            executor.crew.join_in();
             return Turn::Worked;
         }
         self.stop_running();
@@ -188,9 +189,8 @@ impl Carrier {
         });
         if on_duty {
             self.serve_others();
-            for executor in runtime.executors().filter(|executor| executor.has_work()) {
-                executor.notify();
-            }
+            let waits = |executor: &&Executor| executor.has_work() || !executor.starved.is_empty();
+            runtime.executors().filter(waits).for_each(Executor::notify);
         }
     }
 
@@ -217,36 +217,6 @@ impl Carrier {
         // SeqCst: after the store of the deadline; pairs with `sleep`.
         if self.sleeping_until.load(Ordering::SeqCst) > sooner.0 {
             runtime.platform().carrier_wake(self.id());
-        }
-    }
-
-    /// Waits for the executor to get stuck; true to join in, false to end.
-    pub(super) fn stand_by(&'static self) -> bool {
-        let executor = self.executor;
-        let platform = executor.runtime.platform();
-        let mut progress = 0;
-        let mut quiet = 0;
-        let _ = executor.look(&mut progress);
-        loop {
-            let until = platform.now() + STUCK_AFTER;
-            while platform.now() < until {
-                platform.carrier_sleep(self.id(), Some(until), None);
-                if executor.lives.is_ending() {
-                    return false;
-                }
-            }
-            match executor.look(&mut progress) {
-                Look::Stuck => {
-                    executor.active.fetch_add(1, Ordering::SeqCst);
-                    self.own(|own| own.stands_by = false);
-                    // SeqCst pairs with the swap in `grow`: another standby may follow.
-                    executor.standby.store(false, Ordering::SeqCst);
-                    return true;
-                }
-                Look::Busy => quiet = 0,
-                Look::Quiet if quiet >= IDLE_LOOKS => return false,
-                Look::Quiet => quiet += 1,
-            }
         }
     }
 }

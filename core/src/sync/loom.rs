@@ -29,10 +29,10 @@ loom::lazy_static! {
     static ref WAITING: (LoomMutex<()>, loom::sync::Condvar) = Default::default();
 }
 
-fn wait(word: &AtomicU32) {
+fn wait(word: &AtomicU32, value: u32) {
     let waiting = WAITING.0.lock().unwrap();
     // Acquire pairs with the release of who changed it; `wake` comes after that, with the lock.
-    if word.load(Ordering::Acquire) == 0 {
+    if word.load(Ordering::Acquire) == value {
         drop(WAITING.1.wait(waiting).unwrap());
     }
 }

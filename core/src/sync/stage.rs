@@ -21,14 +21,14 @@ use crate::time::Instant;
 /// A platform on which OS threads wait, and are woken, by these two.
 #[derive(Debug)]
 pub(crate) struct Stage {
-    /// Waits while the word is 0; for `wake`, whatever its word, or without a cause.
-    pub wait: fn(&AtomicU32),
+    /// Waits while the word has this value; for `wake`, whatever its word, or without a cause.
+    pub wait: fn(&AtomicU32, u32),
     pub wake: fn(),
 }
 
 /// One on which nobody waits.
 #[cfg(not(loom))]
-pub(crate) static EMPTY: Stage = Stage { wait: |_| {}, wake: || {} };
+pub(crate) static EMPTY: Stage = Stage { wait: |_, _| {}, wake: || {} };
 
 impl Stage {
     /// A wait that only its cause ends.
@@ -53,8 +53,8 @@ unsafe impl Platform for Stage {
     }
 
     fn thread_wait(&self, word: &AtomicU32, value: u32, until: Option<Instant>) {
-        assert!(value == 0 && until.is_none(), "a wait here has no time or all of it");
-        (self.wait)(word);
+        assert!(until.is_none(), "a wait here has no time or all of it");
+        (self.wait)(word, value);
     }
 
     fn thread_wake(&self, _: *const AtomicU32) {

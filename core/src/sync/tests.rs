@@ -25,10 +25,10 @@ use crate::prim::{AtomicU32, Ordering};
 static STAGE: Stage = Stage { wait, wake };
 static WAITING: (StdMutex<()>, StdCondvar) = (StdMutex::new(()), StdCondvar::new());
 
-fn wait(word: &AtomicU32) {
+fn wait(word: &AtomicU32, value: u32) {
     let waiting = WAITING.0.lock().unwrap_or_else(PoisonError::into_inner);
     // Acquire pairs with the release of who changed it; `wake` comes after that, with the lock.
-    if word.load(Ordering::Acquire) == 0 {
+    if word.load(Ordering::Acquire) == value {
         drop(WAITING.1.wait(waiting));
     }
 }

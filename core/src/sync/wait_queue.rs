@@ -16,16 +16,21 @@
 //! A sleeper in one list is claimed and looked at under that list's lock only. One in several
 //! (`select`) is shared by their locks: there the exchange of `claim` decides.
 //!
-//! | `claim`  | means                             | who writes it                                 |
-//! |----------|-----------------------------------|-----------------------------------------------|
-//! | 0        | waits                             |                                               |
-//! | n + 1    | popped from list n, value and all | a popper, under the lock of that list         |
-//! | GIVEN_UP | deadline, cancel; or not needed   | its owner                                     |
+//! | `claim`         | means                             | who writes it                          |
+//! |-----------------|-----------------------------------|----------------------------------------|
+//! | 0               | waits                             |                                        |
+//! | n + 1           | popped from list n, value and all | a popper, under the lock of that list; |
+//! |                 |                                   | for an OS thread after that            |
+//! | HELD + n + 1    | the same, and not let go yet      | the popper of an OS thread, under the  |
+//! |                 |                                   | lock                                   |
+//! | GIVEN_UP        | deadline, cancel; or not needed   | its owner                              |
 //!
-//! A popper touches sleeper and waiter under the lock only, and their owner leaves the frame only
-//! after it has had the lock of each list that it was linked in. Of an OS thread's word the
-//! address is used afterwards, as a name (futex(2)). A virtual thread that was woken by something
-//! else in between has ended the wait of its ticket, and the claim of the task does nothing.
+//! A popper touches a waiter, and the sleeper of a virtual thread, under the lock only, and their
+//! owner leaves the frame only after it has had the lock of each list that it was linked in. A
+//! virtual thread that was woken by something else in between has ended the wait of its ticket, and
+//! the claim of the task does nothing. An OS thread that is held stays in the frame until it is let
+//! go, whatever wakes it: so its popper knows that what it waited in is still there (`wake.rs`).
+//! The address of its word is used even afterwards, as a name (futex(2)).
 //!
 //! # Unsafe
 //! Invariant of `#![allow(unsafe_code)]`: linked waiters and their sleepers are alive, as said
@@ -130,8 +135,11 @@ impl Wait {
     }
 }
 
+/// In `claim`: an OS thread was popped, and not let go yet.
+const HELD: u32 = 1 << 31;
+
 /// What `claim` is when its owner waits no more.
-const GIVEN_UP: u32 = u32::MAX;
+const GIVEN_UP: u32 = HELD - 1;
 
 /// One wait. See the module's head.
 #[derive(Debug)]
@@ -184,16 +192,31 @@ impl Sleeper {
 
     /// Ends the wait for a popper, who has the list's lock; false if it is over.
     fn claim(&self, tag: u32) -> bool {
+        let claim = if self.task.is_some() { tag + 1 } else { HELD | (tag + 1) };
         if !self.is_shared {
             // Release: what the popper did before is seen by the acquire in `block`; a virtual
             // thread looks under the lock.
-            self.claim.store(tag + 1, Ordering::Release);
+            self.claim.store(claim, Ordering::Release);
             return true;
         }
         // Release: what the popper did before is seen by the owner's acquire, here, in `block`
         // and in `end`. Acquire, to find out: the owner may have given up.
-        let claimed = self.claim.compare_exchange(0, tag + 1, Ordering::AcqRel, Ordering::Acquire);
+        let claimed = self.claim.compare_exchange(0, claim, Ordering::AcqRel, Ordering::Acquire);
         claimed.is_ok()
+    }
+
+    /// Lets a held OS thread go, which may then end the frame.
+    ///
+    /// # Safety
+    /// The caller has popped it, and not let it go.
+    unsafe fn let_go(held: *const Self) {
+        // SAFETY: its owner stays in the frame until the store below.
+        let sleeper = unsafe { &*held };
+        let (claim, platform) = (&raw const sleeper.claim, sleeper.platform);
+        // Release: all that the popper did to what was waited in; pairs with the acquire in
+        // `forget`.
+        sleeper.claim.fetch_sub(HELD, Ordering::Release);
+        platform.thread_wake(claim);
     }
 
     /// Whether it was popped from its one list, whose lock is held.
@@ -206,7 +229,7 @@ impl Sleeper {
     /// was not. From then on nobody claims it.
     pub(crate) fn end(&self) -> Option<u32> {
         let ended = self.claim.compare_exchange(0, GIVEN_UP, Ordering::AcqRel, Ordering::Acquire);
-        ended.err().filter(|claim| *claim != GIVEN_UP).map(|claim| claim - 1)
+        ended.err().filter(|claim| *claim != GIVEN_UP).map(|claim| (claim & !HELD) - 1)
     }
 
     /// After everything is unlinked: forgets what came late. Only its owner.
@@ -216,6 +239,15 @@ impl Sleeper {
             // Both the deadline and a popper may have come; nobody can any more.
             // SAFETY: it runs here, so its record is alive.
             unsafe { task.as_ref() }.state.end_inside();
+            return;
+        }
+        loop {
+            // Acquire pairs with the release in `let_go`.
+            let claim = self.claim.load(Ordering::Acquire);
+            if claim & HELD == 0 {
+                return;
+            }
+            self.platform.thread_wait(&self.claim, claim, None);
         }
     }
 }
@@ -229,7 +261,7 @@ pub(crate) struct InWaiters;
 pub(crate) struct Waiter {
     link: Link<Waiter>,
     sleeper: *const Sleeper,
-    /// What it waits for, in the words of the list's owner; less than `u32::MAX - 1`.
+    /// What it waits for, in the words of the list's owner; less than `GIVEN_UP - 1`.
     tag: u32,
     /// Where a popper hands over or takes, in the words of the list's owner.
     value: *mut (),
@@ -273,8 +305,8 @@ pub(crate) struct Popped {
 pub(super) enum Who {
     /// A claimed task, to be enqueued.
     Task(NonNull<Task>),
-    /// An OS thread, asleep on this word.
-    Thread(*const AtomicU32, &'static dyn Platform),
+    /// An OS thread that is held.
+    Thread(*const Sleeper),
     /// A task whose park had ended already; it sees for itself that it was popped.
     Late,
 }
@@ -286,7 +318,8 @@ impl Who {
         match *self {
             // SAFETY: a claimed task is its claimer's until it is scheduled.
             Self::Task(task) => unsafe { sched::schedule(task) },
-            Self::Thread(word, platform) => platform.thread_wake(word),
+            // SAFETY: popped, and let go only here, once.
+            Self::Thread(held) => unsafe { Sleeper::let_go(held) },
             Self::Late => {}
         }
     }
@@ -376,9 +409,7 @@ impl Waiters {
 
 /// How to set a claimed sleeper going.
 fn who(sleeper: &Sleeper) -> Who {
-    let Some(task) = sleeper.task else {
-        return Who::Thread(&raw const sleeper.claim, sleeper.platform);
-    };
+    let Some(task) = sleeper.task else { return Who::Thread(sleeper) };
     // SAFETY: records are never unmapped; the ticket says whether it is still the same wait.
     match unsafe { task.as_ref() }.state.wake_inside(sleeper.ticket) {
         Then::Enqueue => Who::Task(task),

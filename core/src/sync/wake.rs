@@ -1,11 +1,11 @@
 //! Setting several going, with a lock held once.
 //!
-//! Who wakes others may touch what they waited in only while one of them still waits: the last to
-//! go may end it, and its memory with it. So all are popped under one hold of the lock, and set
-//! going after it. Where they are too many for that, one is kept back that cannot go by itself: a
-//! claimed task. OS threads can, and so can a task that had not parked yet, as soon as the lock is
-//! free. Known gap: of 17 OS threads and more, without a task among 16 that are popped together,
-//! the lock is taken again although the last may have ended it.
+//! Who wakes others may touch what they waited in only while one of them cannot have left: the last
+//! to go may end it, and its memory with it. Those that were popped and not set going yet cannot: a
+//! claimed task, and an OS thread that is held (`wait_queue.rs`). So all are popped under one hold
+//! of the lock, and set going after it; where they are too many for that, the last one is kept back
+//! until the lock is held again. A task that had not parked yet goes by itself, and is not counted
+//! on.
 
 use crate::prim::{SpinGuard, SpinLock};
 use crate::sync::wait_queue::{Popped, Waiters, Who};
@@ -21,12 +21,6 @@ impl Batch {
         if !matches!(who, Who::Late) {
             self.0.push(who).expect("a full batch takes nobody");
         }
-    }
-
-    /// Takes the last who cannot go by itself.
-    fn keep_back(&mut self) -> Option<Who> {
-        let index = self.0.iter().rposition(|who| matches!(who, Who::Task(_)))?;
-        Some(self.0.remove(index))
     }
 
     /// Sets all of them going, first come, first served.
@@ -52,10 +46,10 @@ pub(crate) fn wake_each<'a, S>(
         if !batch.0.is_full() {
             continue;
         }
-        let kept = batch.keep_back();
+        let kept = batch.0.pop().expect("it is full");
         drop(state);
         batch.resume();
-        kept.into_iter().for_each(|kept| batch.push(kept));
+        batch.push(kept);
         state = lock.lock();
     }
     drop(state);
@@ -83,7 +77,7 @@ pub(crate) fn wake_all<S>(lock: &SpinLock<S>, list: fn(&mut S) -> &mut Waiters) 
 }
 
 /// Tags for lists where waiters of one epoch are woken together.
-pub(crate) const EPOCHS: u32 = 1 << 31;
+pub(crate) const EPOCHS: u32 = 1 << 30;
 
 /// Wakes those who linked themselves before `epoch` began, which their tags say: neither those who
 /// come meanwhile nor, if this caller is slow, those of a later epoch. How many.

@@ -1,0 +1,180 @@
+//! Who joins in when the carriers of an executor that may grow are stuck.
+//!
+//! Below `max_threads`, while anything runs, one carrier stands by: it looks every `STUCK_AFTER`,
+//! and joins in when no carrier has finished a turn since its last look while work, a deadline or
+//! readiness may wait.
+//!
+//! | who                     | does, in this order                                             |
+//! |-------------------------|-----------------------------------------------------------------|
+//! | one that starts to run  | counts itself awake (`idle.rs`); looks whether there is room    |
+//! |                         | and nobody stands by; takes the place, starts a standby         |
+//! | the standby, if needed  | counts itself as taking part; leaves the place, which the next  |
+//! |                         | one that runs gives out again                                   |
+//! | the standby, at the     | does not run any more; leaves the place; looks whether anybody  |
+//! | `IDLE_LOOKS`th look at  | is awake, and starts a standby if so                            |
+//! | an idle executor        |                                                                 |
+//! | one that joined in, as  | stays if nobody stands by and another is awake, perhaps for     |
+//! | long without work       | ever: it alone serves the deadlines then. Otherwise counts      |
+//! |                         | itself out; does not run any more; looks as above               |
+//!
+//! One that starts to run and one that ends both write, then look, and all four are SeqCst: one
+//! sees the other. It is the same with one that finds no carrier to start, leaves the place and
+//! looks for one again, and a carrier that does not run any more and then looks at the place.
+//! Nobody else starts a standby for one that runs for ever.
+//!
+//! A standby that cannot be started is tried again by the next turn or push.
+
+use crate::platform::PlatformError;
+use crate::prim::{AtomicBool, AtomicU32, Ordering};
+use crate::sched::carrier::Carrier;
+use crate::sched::executor::Executor;
+use crate::sched::idle::{Idle, TICK};
+
+#[cfg(all(test, loom))]
+mod loom;
+
+/// How long no carrier may finish a turn before a standby joins in, in nanoseconds.
+const STUCK_AFTER: u64 = TICK;
+
+/// Looks at an idle executor before a standby ends: a second.
+pub(super) const IDLE_LOOKS: u32 = 100;
+
+/// How many carriers of an executor take part, and whether one more stands by. SeqCst throughout:
+/// see the module's head.
+#[derive(Debug)]
+pub(crate) struct Crew {
+    active: AtomicU32,
+    standby: AtomicBool,
+}
+
+impl Crew {
+    pub(crate) fn new() -> Self {
+        Self { active: AtomicU32::new(0), standby: AtomicBool::new(false) }
+    }
+
+    /// Carriers that take part; not the standby.
+    pub(crate) fn active(&self) -> u32 {
+        self.active.load(Ordering::SeqCst)
+    }
+
+    /// One more takes part.
+    pub(super) fn join_in(&self) {
+        self.active.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// One less.
+    pub(super) fn drop_out(&self) {
+        self.active.fetch_sub(1, Ordering::SeqCst);
+    }
+
+    /// Takes the standby's place; true for one.
+    fn take_standby(&self) -> bool {
+        !self.standby.swap(true, Ordering::SeqCst)
+    }
+
+    pub(super) fn leave_standby(&self) {
+        self.standby.store(false, Ordering::SeqCst);
+    }
+
+    /// Has one stand by, unless somebody does. `start` gives none if no carrier is off.
+    pub(super) fn appoint(
+        &self,
+        mut start: impl FnMut() -> Option<Result<(), PlatformError>>,
+        is_one_off: impl Fn() -> bool,
+    ) {
+        while self.take_standby() {
+            let started = start();
+            if matches!(started, Some(Ok(()))) {
+                return;
+            }
+            self.leave_standby();
+            // One that ended meanwhile found the place taken.
+            if started.is_some() || !is_one_off() {
+                return;
+            }
+        }
+    }
+
+    /// Whether nobody stands by, and there is room. Asked by one that runs, of an executor that
+    /// may grow up to `most` carriers.
+    pub(super) fn wants_standby(&self, most: u32) -> bool {
+        !self.standby.load(Ordering::SeqCst) && self.active() < most
+    }
+
+    /// The same, and somebody runs. Asked by one that has ended.
+    pub(super) fn lacks_standby(&self, idle: &Idle, most: u32) -> bool {
+        self.wants_standby(most) && !idle.are_asleep(self.active())
+    }
+
+    /// Whether somebody else runs, and nobody stands by. Asked by one that takes part, and is
+    /// awake.
+    pub(super) fn relies_on_one(&self, idle: &Idle) -> bool {
+        !self.standby.load(Ordering::SeqCst) && !idle.are_asleep(self.active().saturating_sub(1))
+    }
+}
+
+/// The answer of a standby's look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Look {
+    /// Something may wait and nobody gets on: join in.
+    Stuck,
+    /// Somebody runs.
+    Busy,
+    /// Everybody sleeps.
+    Quiet,
+}
+
+impl Executor {
+    /// Whether it has carriers beyond those that stay.
+    pub(super) fn may_grow(&self) -> bool {
+        self.terms.min_threads() < self.max_threads
+    }
+
+    /// A standby's look; `progress` is what it saw the last time.
+    fn look(&self, progress: &mut u32) -> Look {
+        let turns = self
+            .carriers()
+            .fold(0u32, |sum, carrier| sum.wrapping_add(carrier.turns.load(Ordering::Relaxed)));
+        let stuck = core::mem::replace(progress, turns) == turns;
+        if self.idle.are_asleep(self.crew.active()) {
+            return Look::Quiet;
+        }
+        let now = self.runtime.platform().now();
+        let waits = self.has_work()
+            || !self.starved.is_empty()
+            || self.runtime.reactor.is_used()
+            || self.carriers().any(|carrier| carrier.timers.next() <= now);
+        if stuck && waits { Look::Stuck } else { Look::Busy }
+    }
+}
+
+impl Carrier {
+    /// Waits for the executor to get stuck; true to join in, false to end.
+    pub(super) fn stand_by(&'static self) -> bool {
+        let executor = self.executor;
+        let platform = executor.runtime.platform();
+        let mut progress = 0;
+        let mut quiet = 0;
+        let _ = executor.look(&mut progress);
+        loop {
+            let until = platform.now() + STUCK_AFTER;
+            while platform.now() < until {
+                platform.carrier_sleep(self.id(), Some(until), None);
+                if executor.lives.is_ending() {
+                    return false;
+                }
+            }
+            match executor.look(&mut progress) {
+                Look::Stuck => {
+                    self.own(|own| own.stands_by = false);
+                    executor.crew.join_in();
+                    executor.crew.leave_standby();
+                    return true;
+                }
+                Look::Busy => quiet = 0,
+                Look::Quiet if quiet >= IDLE_LOOKS => return false,
+                Look::Quiet => quiet += 1,
+            }
+        }
+    }
+}
