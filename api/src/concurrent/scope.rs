@@ -64,6 +64,7 @@ pub struct Scope<'scope, 'env: 'scope> {
 #[derive(Debug)]
 struct Shared {
     runtime: &'static Runtime,
+    deadline: Option<Instant>,
     state: Mutex<State>,
 }
 
@@ -215,6 +216,7 @@ impl<'scope, 'env> Scope<'scope, 'env> {
         F: FnOnce() -> Result<T, ConcurrencyError> + Send + 'scope,
         T: Send + 'scope,
     {
+        self.shared.heed_time();
         let comes_late = self.shared.state().is_cancelled;
         let child = move || {
             if comes_late {
@@ -296,9 +298,17 @@ impl Shared {
         self.fail(ConcurrencyError::Timeout);
     }
 
+    /// Expires it if its time is over: who should have may wait for the caller's own carrier.
+    fn heed_time(&self) {
+        if self.deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+            self.expire();
+        }
+    }
+
     /// Expires it at `deadline`, by a virtual thread that nobody waits for: while the body
     /// runs, and may wait for children, nobody else looks at the time. On the runtime's own
-    /// executor, which has room; if there is none, the end of the scope sees to it.
+    /// executor, which has room; if there is none, or its carrier is busy, the next spawn or the
+    /// end of the scope sees to it.
     fn watch(self: &Arc<Self>, deadline: Instant) -> VirtualThread<()> {
         let shared = self.clone();
         let watch = move || {
@@ -314,6 +324,7 @@ impl Shared {
     /// Waits for all children, also for those that children spawn meanwhile.
     fn finish(&self, mut how: Wait) {
         loop {
+            self.heed_time();
             // It stays among the children until it has ended, to be cancelled with them.
             let child = {
                 let mut state = self.state();
@@ -385,11 +396,12 @@ where
 }
 
 /// As [`scope`], and cancels the children when `timeout` is over, also while `f` runs, which goes
-/// on: what it waits for from them comes to an end.
+/// on: what it waits for from them comes to an end. What is spawned after that never runs.
 ///
 /// # Errors
-/// As [`scope`]; `Timeout` is the cause if the time ran out first. At once, without running `f`,
-/// if it is zero; `Failed(InvalidDuration)` if it is negative.
+/// As [`scope`]; `Timeout` is among them if the time was over before `f` and all children had
+/// ended, even if only `f` took too long; it is the cause if nothing failed before. At once,
+/// without running `f`, if it is zero; `Failed(InvalidDuration)` if it is negative.
 ///
 /// # Panics
 /// As [`scope`].
@@ -423,7 +435,8 @@ where
     F: for<'scope> FnOnce(&'scope Scope<'scope, 'env>) -> T,
 {
     let wait = deadline.map_or_else(wait, |deadline| wait_until(deadline.core()))?;
-    let shared = Arc::new(Shared { runtime: runtime(), state: Mutex::new(State::default()) });
+    let state = Mutex::new(State::default());
+    let shared = Arc::new(Shared { runtime: runtime(), deadline, state });
     let watch = deadline.map(|deadline| shared.watch(deadline));
     let scope = Scope { shared, scope: PhantomData, env: PhantomData };
     let ended = panic::catch_unwind(AssertUnwindSafe(|| f(&scope)));

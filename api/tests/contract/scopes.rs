@@ -25,6 +25,7 @@ pub const CASES: &[Case] = cases![
     late_children_never_run,
     time_runs_out_at_the_end,
     time_runs_out_in_the_body,
+    time_runs_out_while_the_carrier_is_busy,
     time_that_is_left_changes_nothing,
     many_children_end_in_time,
     many_failures_end_in_time,
@@ -292,6 +293,36 @@ fn time_runs_out_in_the_body() {
         let cancelled = ConcurrencyError::Cancelled;
         assert!([Ok(Err(cancelled.clone())), Err(cancelled)].contains(&joined), "{joined:?}");
         assert_eq!(failed.unwrap_err().errors(), [ConcurrencyError::Timeout]);
+    };
+    body();
+    spawn(body).join().unwrap();
+}
+
+fn time_runs_out_while_the_carrier_is_busy() {
+    /// Lets nobody else run here; since it begins within the scope, it ends after the scope's time.
+    fn burn() {
+        let began = Instant::now();
+        while began.elapsed() <= SHORT.try_into().unwrap() {}
+    }
+    const SHORT: Duration = Duration::from_millis(3);
+    let body = || {
+        let late = [ConcurrencyError::Timeout];
+        let alone = scope_timeout(SHORT, |_| burn());
+        assert_eq!(alone.unwrap_err().errors(), late);
+        let child_in_time = scope_timeout(SHORT, |s| {
+            let _ = s.spawn(|| ()).join();
+            burn();
+        });
+        assert_eq!(child_in_time.unwrap_err().errors(), late);
+        let child_is_late = scope_timeout(SHORT, |s| drop(s.spawn(burn)));
+        assert_eq!(child_is_late.unwrap_err().errors(), late);
+        let ran = AtomicUsize::new(0);
+        let child_comes_late = scope_timeout(SHORT, |s| {
+            burn();
+            s.spawn(|| ran.fetch_add(1, Ordering::Relaxed)).join()
+        });
+        assert_eq!(child_comes_late.unwrap_err().errors(), late);
+        assert_eq!(ran.into_inner(), 0);
     };
     body();
     spawn(body).join().unwrap();
