@@ -54,7 +54,8 @@ impl<T> VirtualThread<T> {
     /// `Failed(Panic)` if it panicked; `Failed(ExecSubmitFailed)` if the executor did not take it;
     /// `Cancelled` if it was cancelled before it started, or the calling virtual thread is
     /// cancelled (then it can be joined again); `Closed` if it was joined before, or is the
-    /// caller itself.
+    /// caller itself. `Failed(Unwinding)` if it has not ended, on a virtual thread that unwinds;
+    /// then it can be joined again.
     ///
     /// # Source
     /// Drift's `VirtualThread.join`.
@@ -79,11 +80,9 @@ impl<T> VirtualThread<T> {
     /// assert_eq!(never.join_timeout(Duration::ZERO), Err(ConcurrencyError::Timeout));
     /// ```
     pub fn join_timeout(&self, timeout: impl Into<Duration>) -> Result<T, ConcurrencyError> {
-        match wait_for(timeout.into())? {
-            Some(wait) => self.join_as(|| Ok(wait)),
-            None if self.is_completed() => self.join_as(wait),
-            None => Err(ConcurrencyError::Timeout),
-        }
+        let timeout = timeout.into();
+        timeout.nanoseconds()?;
+        self.join_as(|| wait_for(timeout)?.ok_or(ConcurrencyError::Timeout))
     }
 
     /// Asks it to end. One that has not started never will; in any other, what waits answers
