@@ -379,7 +379,10 @@ where
 /// On a virtual thread that unwinds, which may not wait, `f` runs right there.
 ///
 /// # Panics
-/// As `f` does, with the same payload. If there is no memory or OS thread to begin with.
+/// As `f` does, with the same payload. If there is no memory or OS thread to begin with, or the
+/// default executor does not take it, or is shut down with [`Shutdown::Cancel`] before it starts.
+///
+/// [`Shutdown::Cancel`]: crate::Shutdown::Cancel
 ///
 /// # Source
 /// Beyond Drift, whose `main` runs on a plain thread.
@@ -406,6 +409,11 @@ where
     match root.results.take() {
         Ok(Outcome::Value(value)) => value,
         Ok(Outcome::Panicked(_, thrown)) => panic::resume_unwind(thrown),
-        Ok(Outcome::Cancelled) | Err(_) => unreachable!("nobody else has its handle"),
+        // Nobody else has its handle, so it was a shutdown.
+        Ok(Outcome::Cancelled) => panic!(
+            "the root virtual thread cannot start: the default executor was shut down before it \
+             began; shut it down after `run`, or set another default executor first"
+        ),
+        Err(error) => unreachable!("it has ended, and is joined once: {error}"),
     }
 }
