@@ -3,6 +3,8 @@
 //! | event                          | the other children | the scope                            |
 //! |--------------------------------|--------------------|--------------------------------------|
 //! | a child panics, or fails       | are cancelled      | has its error                        |
+//! | a child never runs, because    | are cancelled      | has `Cancelled`                      |
+//! | its executor is shut down      |                    |                                      |
 //! | the body panics                | are cancelled      | panics, after they have ended        |
 //! | the scope's caller is cancelled| are cancelled      | has `Cancelled`                      |
 //! | the scope's time runs out      | are cancelled      | has `Timeout`; its body goes on      |
@@ -15,6 +17,7 @@
 #![allow(unsafe_code)]
 
 mod child;
+mod ticket;
 
 use std::error;
 use std::fmt;
@@ -30,6 +33,7 @@ use drift_core::task::Handle;
 
 pub use self::child::ScopedVirtualThread;
 
+use self::ticket::{Fate, Ticket};
 use super::executor::Executor;
 use super::packet;
 use super::spawn::{Builder, VirtualThread};
@@ -218,7 +222,10 @@ impl<'scope, 'env> Scope<'scope, 'env> {
     {
         self.shared.heed_time();
         let comes_late = self.shared.state().is_cancelled;
+        let fate = Fate::default();
+        let ticket = Ticket::new(&self.shared, &fate);
         let child = move || {
+            ticket.enter();
             if comes_late {
                 // It may start before it is cancelled.
                 return Err(ConcurrencyError::Cancelled);
@@ -242,9 +249,14 @@ impl<'scope, 'env> Scope<'scope, 'env> {
         let thread = unsafe { Builder::new().start(on, child) };
         match thread.refusal() {
             Some(error) => self.shared.fail(error.clone()),
-            None => self.shared.adopt(thread.handle()),
+            None => {
+                self.shared.adopt(thread.handle());
+                if fate.take() {
+                    self.shared.miss();
+                }
+            }
         }
-        ScopedVirtualThread::new(thread)
+        ScopedVirtualThread::new(thread, fate)
     }
 }
 
@@ -284,6 +296,18 @@ impl Shared {
 
     fn fail(&self, error: ConcurrencyError) {
         self.state().errors.push(error);
+        self.cancel();
+    }
+
+    /// A child was cancelled before it ran; fails, unless it was the scope that asked.
+    fn miss(&self) {
+        {
+            let mut state = self.state();
+            if state.is_cancelled {
+                return;
+            }
+            state.errors.push(ConcurrencyError::Cancelled);
+        }
         self.cancel();
     }
 
@@ -371,6 +395,7 @@ fn as_ours(error: Box<dyn error::Error + Send + Sync>) -> ConcurrencyError {
 ///
 /// # Errors
 /// All errors together, if a child failed or the caller was cancelled while it waited for them.
+/// A child that never ran, because its executor was shut down, has failed with `Cancelled`.
 /// `Failed(Unwinding)` on a virtual thread that unwinds: then `f` was not run.
 ///
 /// # Panics

@@ -89,7 +89,7 @@ fn nothing_comes_after_a_shutdown() {
     assert_eq!(thread.join(), Ok(1), "what has ended is kept");
     assert_eq!(spawn_on(&executor, || 1).unwrap_err(), ConcurrencyError::Closed);
     let failed = scope(|s| s.spawn_on(&executor, || 1).join()).unwrap_err();
-    assert_eq!(failed.cause(), &Error::ExecSubmitFailed(3).into());
+    assert_eq!(failed.errors(), [Error::ExecSubmitFailed(3).into()]);
 }
 
 fn a_root_that_a_shutdown_cancels_says_so() {
