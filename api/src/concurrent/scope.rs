@@ -3,6 +3,8 @@
 //! | event                          | the other children | the scope                            |
 //! |--------------------------------|--------------------|--------------------------------------|
 //! | a child panics, or fails       | are cancelled      | has its error                        |
+//! | a child never runs, because    | are cancelled      | has `Cancelled`                      |
+//! | its executor is shut down      |                    |                                      |
 //! | the body panics                | are cancelled      | panics, after they have ended        |
 //! | the scope's caller is cancelled| are cancelled      | has `Cancelled`                      |
 //! | the scope's time runs out      | are cancelled      | has `Timeout`; its body goes on      |
@@ -15,6 +17,7 @@
 #![allow(unsafe_code)]
 
 mod child;
+mod ticket;
 
 use std::error;
 use std::fmt;
@@ -30,6 +33,7 @@ use drift_core::task::Handle;
 
 pub use self::child::ScopedVirtualThread;
 
+use self::ticket::{Fate, Ticket};
 use super::executor::Executor;
 use super::packet;
 use super::spawn::{Builder, VirtualThread};
@@ -64,6 +68,7 @@ pub struct Scope<'scope, 'env: 'scope> {
 #[derive(Debug)]
 struct Shared {
     runtime: &'static Runtime,
+    deadline: Option<Instant>,
     state: Mutex<State>,
 }
 
@@ -215,8 +220,12 @@ impl<'scope, 'env> Scope<'scope, 'env> {
         F: FnOnce() -> Result<T, ConcurrencyError> + Send + 'scope,
         T: Send + 'scope,
     {
+        self.shared.heed_time();
         let comes_late = self.shared.state().is_cancelled;
+        let fate = Fate::default();
+        let ticket = Ticket::new(&self.shared, &fate);
         let child = move || {
+            ticket.enter();
             if comes_late {
                 // It may start before it is cancelled.
                 return Err(ConcurrencyError::Cancelled);
@@ -240,9 +249,14 @@ impl<'scope, 'env> Scope<'scope, 'env> {
         let thread = unsafe { Builder::new().start(on, child) };
         match thread.refusal() {
             Some(error) => self.shared.fail(error.clone()),
-            None => self.shared.adopt(thread.handle()),
+            None => {
+                self.shared.adopt(thread.handle());
+                if fate.take() {
+                    self.shared.miss();
+                }
+            }
         }
-        ScopedVirtualThread::new(thread)
+        ScopedVirtualThread::new(thread, fate)
     }
 }
 
@@ -285,6 +299,18 @@ impl Shared {
         self.cancel();
     }
 
+    /// A child was cancelled before it ran; fails, unless it was the scope that asked.
+    fn miss(&self) {
+        {
+            let mut state = self.state();
+            if state.is_cancelled {
+                return;
+            }
+            state.errors.push(ConcurrencyError::Cancelled);
+        }
+        self.cancel();
+    }
+
     /// The time is over; fails once, unless everything has ended.
     fn expire(&self) {
         {
@@ -296,9 +322,17 @@ impl Shared {
         self.fail(ConcurrencyError::Timeout);
     }
 
+    /// Expires it if its time is over: who should have may wait for the caller's own carrier.
+    fn heed_time(&self) {
+        if self.deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+            self.expire();
+        }
+    }
+
     /// Expires it at `deadline`, by a virtual thread that nobody waits for: while the body
     /// runs, and may wait for children, nobody else looks at the time. On the runtime's own
-    /// executor, which has room; if there is none, the end of the scope sees to it.
+    /// executor, which has room; if there is none, or its carrier is busy, the next spawn or the
+    /// end of the scope sees to it.
     fn watch(self: &Arc<Self>, deadline: Instant) -> VirtualThread<()> {
         let shared = self.clone();
         let watch = move || {
@@ -314,6 +348,7 @@ impl Shared {
     /// Waits for all children, also for those that children spawn meanwhile.
     fn finish(&self, mut how: Wait) {
         loop {
+            self.heed_time();
             // It stays among the children until it has ended, to be cancelled with them.
             let child = {
                 let mut state = self.state();
@@ -360,6 +395,7 @@ fn as_ours(error: Box<dyn error::Error + Send + Sync>) -> ConcurrencyError {
 ///
 /// # Errors
 /// All errors together, if a child failed or the caller was cancelled while it waited for them.
+/// A child that never ran, because its executor was shut down, has failed with `Cancelled`.
 /// `Failed(Unwinding)` on a virtual thread that unwinds: then `f` was not run.
 ///
 /// # Panics
@@ -385,11 +421,12 @@ where
 }
 
 /// As [`scope`], and cancels the children when `timeout` is over, also while `f` runs, which goes
-/// on: what it waits for from them comes to an end.
+/// on: what it waits for from them comes to an end. What is spawned after that never runs.
 ///
 /// # Errors
-/// As [`scope`]; `Timeout` is the cause if the time ran out first. At once, without running `f`,
-/// if it is zero; `Failed(InvalidDuration)` if it is negative.
+/// As [`scope`]; `Timeout` is among them if the time was over before `f` and all children had
+/// ended, even if only `f` took too long; it is the cause if nothing failed before. At once,
+/// without running `f`, if it is zero; `Failed(InvalidDuration)` if it is negative.
 ///
 /// # Panics
 /// As [`scope`].
@@ -423,7 +460,8 @@ where
     F: for<'scope> FnOnce(&'scope Scope<'scope, 'env>) -> T,
 {
     let wait = deadline.map_or_else(wait, |deadline| wait_until(deadline.core()))?;
-    let shared = Arc::new(Shared { runtime: runtime(), state: Mutex::new(State::default()) });
+    let state = Mutex::new(State::default());
+    let shared = Arc::new(Shared { runtime: runtime(), deadline, state });
     let watch = deadline.map(|deadline| shared.watch(deadline));
     let scope = Scope { shared, scope: PhantomData, env: PhantomData };
     let ended = panic::catch_unwind(AssertUnwindSafe(|| f(&scope)));

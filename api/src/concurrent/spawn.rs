@@ -54,7 +54,8 @@ impl<T> VirtualThread<T> {
     /// `Failed(Panic)` if it panicked; `Failed(ExecSubmitFailed)` if the executor did not take it;
     /// `Cancelled` if it was cancelled before it started, or the calling virtual thread is
     /// cancelled (then it can be joined again); `Closed` if it was joined before, or is the
-    /// caller itself.
+    /// caller itself. `Failed(Unwinding)` if it has not ended, on a virtual thread that unwinds;
+    /// then it can be joined again.
     ///
     /// # Source
     /// Drift's `VirtualThread.join`.
@@ -79,11 +80,9 @@ impl<T> VirtualThread<T> {
     /// assert_eq!(never.join_timeout(Duration::ZERO), Err(ConcurrencyError::Timeout));
     /// ```
     pub fn join_timeout(&self, timeout: impl Into<Duration>) -> Result<T, ConcurrencyError> {
-        match wait_for(timeout.into())? {
-            Some(wait) => self.join_as(|| Ok(wait)),
-            None if self.is_completed() => self.join_as(wait),
-            None => Err(ConcurrencyError::Timeout),
-        }
+        let timeout = timeout.into();
+        timeout.nanoseconds()?;
+        self.join_as(|| wait_for(timeout)?.ok_or(ConcurrencyError::Timeout))
     }
 
     /// Asks it to end. One that has not started never will; in any other, what waits answers
@@ -380,7 +379,10 @@ where
 /// On a virtual thread that unwinds, which may not wait, `f` runs right there.
 ///
 /// # Panics
-/// As `f` does, with the same payload. If there is no memory or OS thread to begin with.
+/// As `f` does, with the same payload. If there is no memory or OS thread to begin with, or the
+/// default executor does not take it, or is shut down with [`Shutdown::Cancel`] before it starts.
+///
+/// [`Shutdown::Cancel`]: crate::Shutdown::Cancel
 ///
 /// # Source
 /// Beyond Drift, whose `main` runs on a plain thread.
@@ -407,6 +409,11 @@ where
     match root.results.take() {
         Ok(Outcome::Value(value)) => value,
         Ok(Outcome::Panicked(_, thrown)) => panic::resume_unwind(thrown),
-        Ok(Outcome::Cancelled) | Err(_) => unreachable!("nobody else has its handle"),
+        // Nobody else has its handle, so it was a shutdown.
+        Ok(Outcome::Cancelled) => panic!(
+            "the root virtual thread cannot start: the default executor was shut down before it \
+             began; shut it down after `run`, or set another default executor first"
+        ),
+        Err(error) => unreachable!("it has ended, and is joined once: {error}"),
     }
 }

@@ -17,6 +17,7 @@ pub const CASES: &[Case] = cases![
     a_shutdown_cancels,
     a_shutdown_has_a_deadline,
     nothing_comes_after_a_shutdown,
+    a_root_that_a_shutdown_cancels_says_so,
     some_executors_are_not_to_be_shut_down,
     os_threads_end_with_their_executor,
     a_policy_names_the_stack,
@@ -88,7 +89,28 @@ fn nothing_comes_after_a_shutdown() {
     assert_eq!(thread.join(), Ok(1), "what has ended is kept");
     assert_eq!(spawn_on(&executor, || 1).unwrap_err(), ConcurrencyError::Closed);
     let failed = scope(|s| s.spawn_on(&executor, || 1).join()).unwrap_err();
-    assert_eq!(failed.cause(), &Error::ExecSubmitFailed(3).into());
+    assert_eq!(failed.errors(), [Error::ExecSubmitFailed(3).into()]);
+}
+
+fn a_root_that_a_shutdown_cancels_says_so() {
+    let before = Executor::default_get();
+    let executor = Executor::new(policy()).unwrap();
+    let occupied = Occupied::of(&executor, carriers());
+    // With one carrier, the other begins when the caller of `run` waits for its root.
+    let one = Executor::new(ExecutorPolicy::new()).unwrap();
+    let caller = spawn_on(&one, move || {
+        executor.default_set();
+        let other = spawn_on(&one, move || executor.shutdown(Shutdown::Cancel, Instant::now()));
+        drift::run(|| drop(other))
+    });
+    let joined = caller.unwrap().join();
+    before.default_set();
+    let Err(ConcurrencyError::Failed(Error::Panic(panic))) = joined else { panic!("{joined:?}") };
+    assert!(panic.message.starts_with("the root virtual thread cannot start"), "{panic}");
+    assert!(panic.message.contains("shut down"), "{panic}");
+    drop(occupied);
+    executor.shutdown(Shutdown::Drain, late()).unwrap();
+    one.shutdown(Shutdown::Drain, late()).unwrap();
 }
 
 fn some_executors_are_not_to_be_shut_down() {

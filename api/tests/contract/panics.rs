@@ -23,6 +23,7 @@ pub const CASES: &[Case] = cases![
     waits_while_unwinding_fail_and_disturb_nobody,
     run_while_unwinding_runs_there,
     groups_do_not_wait_while_unwinding,
+    what_has_ended_is_joined_while_unwinding,
     a_panic_ends_its_uncancellable_stretch,
     callbacks_of_locks_may_panic,
 ];
@@ -226,6 +227,37 @@ fn groups_do_not_wait_while_unwinding() {
         });
         assert_eq!(group.join_any(), Ok(&1));
         unwinding(|| assert_eq!(group.join_any(), Ok(&1)));
+    })
+    .join()
+    .unwrap();
+}
+
+fn what_has_ended_is_joined_while_unwinding() {
+    spawn(|| {
+        let (thread, future) = (spawn(|| 1), spawn_future(|| 2));
+        let waits = spawn(park);
+        while !(thread.is_completed() && future.is_completed()) {
+            yield_now();
+        }
+        unwinding(|| {
+            let negative = thread.join_timeout(Duration::from_millis(-1));
+            assert!(matches!(negative, Err(ConcurrencyError::Failed(Error::InvalidDuration(_)))));
+            assert_eq!(thread.join_timeout(Duration::from_secs(60)), Ok(1));
+            assert_eq!(thread.join_timeout(Duration::ZERO), Err(ConcurrencyError::Closed));
+            assert_eq!(future.join_timeout(Duration::from_secs(60)), Ok(2));
+            assert_eq!(waits.join_timeout(Duration::from_secs(60)), Err(UNWINDING));
+            assert_eq!(waits.join_timeout(Duration::ZERO), Err(ConcurrencyError::Timeout));
+        });
+        waits.thread().unpark();
+        assert_eq!(waits.join(), Ok(Ok(())));
+        scope(|s| {
+            let child = s.spawn(|| 3);
+            while !child.is_completed() {
+                yield_now();
+            }
+            unwinding(|| assert_eq!(child.join_timeout(Duration::from_secs(60)), Ok(3)));
+        })
+        .unwrap();
     })
     .join()
     .unwrap();

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use drift::sync::{Event, bounded};
-use drift::{ConcurrencyError, Duration, Error, Instant, Scope};
+use drift::{ConcurrencyError, Duration, Error, Executor, Instant, Scope, Shutdown};
 use drift::{is_cancelled, park, scope, scope_timeout, sleep, spawn, uncancellable, yield_now};
 
-use crate::harness::{Bomb, Case, PURPOSE, Tally};
+use crate::harness::{Bomb, Case, Occupied, PURPOSE, Tally, carriers, policy};
 
 pub const CASES: &[Case] = cases![
     children_borrow,
@@ -22,9 +22,11 @@ pub const CASES: &[Case] = cases![
     handles_may_be_forgotten,
     results_are_dropped_before_the_scope_ends,
     a_child_that_is_cancelled_is_no_failure,
+    a_child_that_a_shutdown_keeps_from_running_is_a_failure,
     late_children_never_run,
     time_runs_out_at_the_end,
     time_runs_out_in_the_body,
+    time_runs_out_while_the_carrier_is_busy,
     time_that_is_left_changes_nothing,
     many_children_end_in_time,
     many_failures_end_in_time,
@@ -250,6 +252,61 @@ fn a_child_that_is_cancelled_is_no_failure() {
     assert_eq!(ended.unwrap_err().cause(), &ConcurrencyError::Cancelled);
 }
 
+fn a_child_that_a_shutdown_keeps_from_running_is_a_failure() {
+    /// Runs `f` with an executor whose carriers are occupied, and with what shuts it down.
+    fn with_executor<T>(f: impl FnOnce(&Executor, &dyn Fn()) -> T) -> T {
+        let executor = Executor::new(policy()).unwrap();
+        let occupied = Occupied::of(&executor, carriers());
+        let shut = || {
+            executor.shutdown(Shutdown::Cancel, Instant::now()).unwrap();
+        };
+        let ended = f(&executor, &shut);
+        drop(occupied);
+        executor.shutdown(Shutdown::Drain, Instant::now() + LONG).unwrap();
+        ended
+    }
+    let body = || {
+        let ran = AtomicUsize::new(0);
+        let run = || ran.fetch_add(1, Ordering::Relaxed);
+        let failed = with_executor(|executor, shut| {
+            scope(|s| {
+                let child = s.spawn_on(executor, run);
+                drop(s.spawn_on(executor, run));
+                shut();
+                assert_eq!(child.join(), Err(ConcurrencyError::Cancelled));
+            })
+        });
+        assert_eq!(failed.unwrap_err().errors(), [ConcurrencyError::Cancelled]);
+        let siblings_too = with_executor(|executor, shut| {
+            scope(|s| {
+                s.spawn(|| while park().is_ok() {});
+                drop(s.spawn_on(executor, run));
+                shut();
+            })
+        });
+        assert_eq!(siblings_too.unwrap_err().errors(), [ConcurrencyError::Cancelled]);
+        let asked = with_executor(|executor, shut| {
+            scope(|s| {
+                let child = s.spawn_on(executor, run);
+                child.cancel();
+                shut();
+            })
+        });
+        asked.unwrap();
+        let all_asked = with_executor(|executor, shut| {
+            scope(|s| {
+                drop(s.spawn_on(executor, run));
+                s.cancel();
+                shut();
+            })
+        });
+        all_asked.unwrap();
+        assert_eq!(ran.into_inner(), 0);
+    };
+    body();
+    spawn(body).join().unwrap();
+}
+
 fn late_children_never_run() {
     for _ in 0..50 {
         let ran = AtomicUsize::new(0);
@@ -292,6 +349,36 @@ fn time_runs_out_in_the_body() {
         let cancelled = ConcurrencyError::Cancelled;
         assert!([Ok(Err(cancelled.clone())), Err(cancelled)].contains(&joined), "{joined:?}");
         assert_eq!(failed.unwrap_err().errors(), [ConcurrencyError::Timeout]);
+    };
+    body();
+    spawn(body).join().unwrap();
+}
+
+fn time_runs_out_while_the_carrier_is_busy() {
+    /// Lets nobody else run here; since it begins within the scope, it ends after the scope's time.
+    fn burn() {
+        let began = Instant::now();
+        while began.elapsed() <= SHORT.try_into().unwrap() {}
+    }
+    const SHORT: Duration = Duration::from_millis(3);
+    let body = || {
+        let late = [ConcurrencyError::Timeout];
+        let alone = scope_timeout(SHORT, |_| burn());
+        assert_eq!(alone.unwrap_err().errors(), late);
+        let child_in_time = scope_timeout(SHORT, |s| {
+            let _ = s.spawn(|| ()).join();
+            burn();
+        });
+        assert_eq!(child_in_time.unwrap_err().errors(), late);
+        let child_is_late = scope_timeout(SHORT, |s| drop(s.spawn(burn)));
+        assert_eq!(child_is_late.unwrap_err().errors(), late);
+        let ran = AtomicUsize::new(0);
+        let child_comes_late = scope_timeout(SHORT, |s| {
+            burn();
+            s.spawn(|| ran.fetch_add(1, Ordering::Relaxed)).join()
+        });
+        assert_eq!(child_comes_late.unwrap_err().errors(), late);
+        assert_eq!(ran.into_inner(), 0);
     };
     body();
     spawn(body).join().unwrap();
@@ -343,14 +430,14 @@ fn many_failures_end_in_time() {
 }
 
 fn a_refused_child_fails_the_scope() {
-    let limit = crate::harness::carriers();
-    let executor = drift::Executor::new(crate::harness::policy().queue_limit(limit)).unwrap();
-    let occupied = crate::harness::Occupied::of(&executor, limit);
+    let limit = carriers();
+    let executor = Executor::new(policy().queue_limit(limit)).unwrap();
+    let occupied = Occupied::of(&executor, limit);
     let failed = scope(|s| {
         let refused = s.spawn_on(&executor, || 1).join();
         assert_eq!(refused, Err(Error::ExecSubmitFailed(1).into()));
     });
-    assert_eq!(failed.unwrap_err().cause(), &Error::ExecSubmitFailed(1).into());
+    assert_eq!(failed.unwrap_err().errors(), [Error::ExecSubmitFailed(1).into()]);
     drop(occupied);
 }
 

@@ -2,6 +2,7 @@
 
 use std::marker::PhantomData;
 
+use super::ticket::Fate;
 use crate::concurrent::spawn::VirtualThread;
 use crate::concurrent::thread::Thread;
 use crate::error::ConcurrencyError;
@@ -21,12 +22,13 @@ use crate::time::Duration;
 #[derive(Debug)]
 pub struct ScopedVirtualThread<'scope, T> {
     thread: VirtualThread<Result<T, ConcurrencyError>>,
+    fate: Fate,
     scope: PhantomData<&'scope ()>,
 }
 
 impl<T> ScopedVirtualThread<'_, T> {
-    pub(super) fn new(thread: VirtualThread<Result<T, ConcurrencyError>>) -> Self {
-        Self { thread, scope: PhantomData }
+    pub(super) fn new(thread: VirtualThread<Result<T, ConcurrencyError>>, fate: Fate) -> Self {
+        Self { thread, fate, scope: PhantomData }
     }
 
     /// As [`VirtualThread::join`].
@@ -58,7 +60,7 @@ impl<T> ScopedVirtualThread<'_, T> {
         self.thread.join_timeout(timeout)?
     }
 
-    /// As [`VirtualThread::cancel`]; not a failure of the scope.
+    /// As [`VirtualThread::cancel`]; not a failure of the scope, even if it never runs.
     ///
     /// # Examples
     /// ```
@@ -69,6 +71,7 @@ impl<T> ScopedVirtualThread<'_, T> {
     /// .unwrap();
     /// ```
     pub fn cancel(&self) {
+        self.fate.ask();
         self.thread.cancel();
     }
 
