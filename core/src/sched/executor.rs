@@ -55,7 +55,7 @@ pub(crate) struct Executor {
     pub(crate) injector: Injector<InQueue, Task>,
     /// Tasks that found no memory for their stack. No work: who has nothing else tries one, and
     /// sleeps a little if there is still none. If all of those get other work, and it blocks, the
-    /// lookout or the standby finds the list.
+    /// last searcher among them, the lookout or the standby finds the list.
     pub(super) starved: Injector<InQueue, Task>,
     pub(crate) idle: Idle,
     pub(super) admission: Admission,

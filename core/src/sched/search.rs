@@ -134,7 +134,8 @@ impl Carrier {
         if starts {
             executor.runtime.rouse();
         }
-        if searched && executor.idle.stop_searching() && executor.has_work() {
+        let waits = || executor.has_work() || !executor.starved.is_empty();
+        if searched && executor.idle.stop_searching() && waits() {
             executor.notify();
         }
         if executor.may_grow() && executor.crew.wants_standby(executor.max_threads) {

@@ -132,6 +132,20 @@ fn one_release_serves_a_crowd() {
 }
 
 #[test]
+fn any_number_of_permits_can_be_waited_for() {
+    for wanted in [1, i32::MAX as u32 - 1, i32::MAX as u32, 1 << 31, Semaphore::MAX_PERMITS] {
+        let semaphore = Semaphore::new(0);
+        thread::scope(|scope| {
+            let waiting = scope.spawn(|| semaphore.acquire(wanted, &STAGE.forever()));
+            // Once it waits, nobody overtakes it.
+            spin(|| !semaphore.try_acquire(0));
+            semaphore.release(wanted);
+            assert_eq!(waiting.join().unwrap(), Ok(()));
+        });
+    }
+}
+
+#[test]
 fn a_crowd_is_notified_at_once_or_one_by_one() {
     let (mutex, condvar) = (Mutex::new(), Condvar::default());
     assert!(!condvar.notify_one());

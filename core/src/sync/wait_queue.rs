@@ -19,8 +19,8 @@
 //! | `claim`         | means                             | who writes it                          |
 //! |-----------------|-----------------------------------|----------------------------------------|
 //! | 0               | waits                             |                                        |
-//! | n + 1           | popped from list n, value and all | a popper, under the lock of that list; |
-//! |                 |                                   | for an OS thread after that            |
+//! | n + 1           | popped from list n of several, or | a popper, under the lock of that list; |
+//! |                 | from the only one (1)             | for an OS thread after that            |
 //! | HELD + n + 1    | the same, and not let go yet      | the popper of an OS thread, under the  |
 //! |                 |                                   | lock                                   |
 //! | GIVEN_UP        | deadline, cancel; or not needed   | its owner                              |
@@ -192,15 +192,16 @@ impl Sleeper {
 
     /// Ends the wait for a popper, who has the list's lock; false if it is over.
     fn claim(&self, tag: u32) -> bool {
-        let claim = if self.task.is_some() { tag + 1 } else { HELD | (tag + 1) };
+        let held = if self.task.is_some() { 0 } else { HELD };
         if !self.is_shared {
             // Release: what the popper did before is seen by the acquire in `block`; a virtual
             // thread looks under the lock.
-            self.claim.store(claim, Ordering::Release);
+            self.claim.store(held | 1, Ordering::Release);
             return true;
         }
         // Release: what the popper did before is seen by the owner's acquire, here, in `block`
         // and in `end`. Acquire, to find out: the owner may have given up.
+        let claim = held | (tag + 1);
         let claimed = self.claim.compare_exchange(0, claim, Ordering::AcqRel, Ordering::Acquire);
         claimed.is_ok()
     }
@@ -261,7 +262,7 @@ pub(crate) struct InWaiters;
 pub(crate) struct Waiter {
     link: Link<Waiter>,
     sleeper: *const Sleeper,
-    /// What it waits for, in the words of the list's owner; less than `GIVEN_UP - 1`.
+    /// What it waits for, in the words of the list's owner; in one list of several its number.
     tag: u32,
     /// Where a popper hands over or takes, in the words of the list's owner.
     value: *mut (),

@@ -77,7 +77,7 @@ pub(crate) fn wake_all<S>(lock: &SpinLock<S>, list: fn(&mut S) -> &mut Waiters) 
 }
 
 /// Tags for lists where waiters of one epoch are woken together.
-pub(crate) const EPOCHS: u32 = 1 << 30;
+pub(crate) const EPOCHS: u32 = 1 << 31;
 
 /// Wakes those who linked themselves before `epoch` began, which their tags say: neither those who
 /// come meanwhile nor, if this caller is slow, those of a later epoch. How many.
