@@ -63,6 +63,12 @@ pub unsafe trait Platform: Sync + fmt::Debug {
     /// Gives the CPU to another OS thread once.
     fn thread_yield(&self);
 
+    /// Which of those that share the calling OS thread calls, if it is no carrier; none where
+    /// nobody shares one, as on any machine.
+    fn thread_number(&self) -> Option<u32> {
+        None
+    }
+
     /// The words of the calling OS thread that belong to whoever runs on it.
     fn thread_words(&self) -> ThreadWords {
         ThreadWords::NONE

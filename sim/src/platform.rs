@@ -128,6 +128,13 @@ unsafe impl Platform for World {
         self.maybe_pause();
     }
 
+    fn thread_number(&self) -> Option<u32> {
+        match self.who() {
+            Who::Thread(number) => Some(number),
+            _ => None,
+        }
+    }
+
     fn thread_yield(&self) {
         let _calm = self.calm();
         self.pause(true);

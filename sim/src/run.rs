@@ -238,10 +238,7 @@ fn hook() {
     static HOOK: Once = Once::new();
     HOOK.call_once(|| {
         #[cfg(feature = "points")]
-        drift_core::prim::set_hook(|point| {
-            let spins = point == drift_core::prim::Point::Spin;
-            current().is_some_and(|world| world.point(spins))
-        });
+        drift_core::prim::set_hook(|point| current().is_some_and(|world| world.point(point)));
         drift_pal::process::set_worlds(|| current().and_then(|world| world.runtime.get()));
     });
 }

@@ -22,6 +22,8 @@
 //! checked where a call comes in (`current`), and no borrow of its cells is held across a switch.
 #![allow(unsafe_code)]
 
+mod schedule;
+
 use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::fmt;
@@ -29,6 +31,8 @@ use std::ptr;
 
 use drift_asm::{Context, init, slot};
 use drift_core::platform::{Stack, StackClass};
+#[cfg(feature = "points")]
+use drift_core::prim::Point;
 use drift_core::runtime::Runtime;
 use drift_core::sched::told::{OfTask, OfThread};
 use drift_core::task::Handle;
@@ -67,6 +71,8 @@ pub(crate) struct Thread {
     slot: Cell<*mut u8>,
     /// It has nothing to do until somebody else went on.
     gives_way: Cell<bool>,
+    /// Locks of the core's that it has.
+    locks: Cell<u32>,
     body: RefCell<Option<Body>>,
     told: Cell<OfTask>,
     _stack: Stack,
@@ -114,6 +120,8 @@ pub(crate) struct World {
     pub steps: Cell<u64>,
     /// Stretches of the running thread in which it must not be interrupted.
     calm: Cell<u32>,
+    /// One that unwinds, and cannot go on before somebody else did.
+    unwinding: Cell<Option<ThreadId>>,
     /// Accesses until the next interruption.
     #[cfg(feature = "points")]
     until_point: Cell<u64>,
@@ -140,11 +148,16 @@ impl Drop for Calm<'_> {
 }
 
 /// While it lives, the OS thread plays the world.
-pub(crate) struct Entered(*const World);
+pub(crate) struct Entered {
+    before: *const World,
+    /// The word of `drift_asm::slot`, of a carrier of the machine's on which a world is played.
+    slot: *mut u8,
+}
 
 impl Drop for Entered {
     fn drop(&mut self) {
-        CURRENT.set(self.0);
+        CURRENT.set(self.before);
+        slot::set(self.slot);
     }
 }
 
@@ -169,6 +182,7 @@ impl World {
             log: RefCell::new(Log::default()),
             steps: Cell::new(0),
             calm: Cell::new(0),
+            unwinding: Cell::new(None),
             #[cfg(feature = "points")]
             until_point: Cell::new(settings.temper.points),
             broken: RefCell::new(None),
@@ -179,7 +193,9 @@ impl World {
     /// Makes this the world of the calling OS thread.
     pub(crate) fn enter(&'static self) -> Entered {
         self.told.set(OfThread::here());
-        Entered(CURRENT.replace(self))
+        let entered = Entered { before: CURRENT.replace(self), slot: slot::get() };
+        slot::set(ptr::null_mut());
+        entered
     }
 
     /// Who runs.
@@ -220,6 +236,7 @@ impl World {
             context: Cell::new(Context::NONE),
             slot: Cell::new(ptr::null_mut()),
             gives_way: Cell::new(false),
+            locks: Cell::new(0),
             body: RefCell::new(Some(body)),
             // SAFETY: the stack was taken for this thread, and nothing has run on it.
             told: Cell::new(unsafe { OfTask::begin(&stack) }),
@@ -259,10 +276,22 @@ impl World {
     }
 
     /// The running thread lets the scheduler choose; `gives_way` if it has nothing to do itself.
+    ///
+    /// One that unwinds is left only if it gives way: std counts panics for the OS thread, so that
+    /// everybody would seem to unwind. Whoever goes on then does so until it has no lock.
     pub(crate) fn pause(&self, gives_way: bool) {
-        if self.running.get().is_some() {
-            self.running_thread().gives_way.set(gives_way);
-            self.leave(Status::Ready);
+        let Some(running) = self.running.get() else { return };
+        let unwinds = std::thread::panicking() && self.unwinding.get().is_none();
+        if unwinds {
+            if !gives_way {
+                return;
+            }
+            self.unwinding.set(Some(running));
+        }
+        self.running_thread().gives_way.set(gives_way);
+        self.leave(Status::Ready);
+        if unwinds {
+            self.unwinding.set(None);
         }
     }
 
@@ -276,13 +305,26 @@ impl World {
 
     /// A preemption point of the core's; true if somebody else may have gone on.
     #[cfg(feature = "points")]
-    pub(crate) fn point(&self, spins: bool) -> bool {
-        if self.calm.get() > 0 || self.running.get().is_none() || std::thread::panicking() {
+    pub(crate) fn point(&self, point: Point) -> bool {
+        if self.running.get().is_none() {
             return false;
         }
-        if spins {
+        let locks = &self.running_thread().locks;
+        match point {
+            Point::Taken => locks.set(locks.get() + 1),
+            Point::Given => locks.set(locks.get() - 1),
+            Point::Access | Point::Spin => {}
+        }
+        if point == Point::Taken || self.calm.get() > 0 {
+            return false;
+        }
+        let helps = self.unwinding.get().is_some();
+        if point == Point::Spin || helps && locks.get() == 0 {
             self.pause(true);
             return true;
+        }
+        if helps || std::thread::panicking() {
+            return false;
         }
         match self.until_point.get() {
             0 => {
@@ -403,82 +445,10 @@ impl World {
         unsafe { self.told.get().back() };
         self.running.set(None);
     }
-
-    /// Who goes on next. Moves the clock.
-    fn choose(&self) -> Option<ThreadId> {
-        let temper = &self.settings.temper;
-        self.now.set(self.now.get() + 1 + self.schedule.borrow_mut().below(temper.step));
-        if self.strikes(Fault::ClockJump) {
-            self.now.set(self.now.get() + self.faults.borrow_mut().amount(LONGEST_JUMP));
-        }
-        loop {
-            let threads = self.threads.borrow();
-            let now = self.now.get();
-            let (mut ready, mut polite, mut next) = (0, 0, None::<u64>);
-            for thread in threads.iter() {
-                if let Status::Waiting { until: Some(until), .. } = thread.status.get() {
-                    if until <= now {
-                        thread.status.set(Status::Ready);
-                    } else {
-                        next = Some(next.map_or(until, |next| next.min(until)));
-                    }
-                }
-                if thread.status.get() == Status::Ready {
-                    ready += 1;
-                    polite += u64::from(thread.gives_way.get());
-                }
-            }
-            if ready > 0 {
-                return Some(self.choose_of(&threads, ready, polite, next));
-            }
-            self.now.set(next?);
-            drop(threads);
-            self.note(What::TimePasses);
-        }
-    }
-
-    /// One of `ready` threads, of which `polite` ones would rather wait for another.
-    fn choose_of(
-        &self,
-        threads: &[Box<Thread>],
-        ready: u64,
-        polite: u64,
-        next: Option<u64>,
-    ) -> ThreadId {
-        let mut dice = self.schedule.borrow_mut();
-        let everybody = ready == polite;
-        if everybody {
-            // They spin: as on a machine, time goes on meanwhile.
-            let spun = self.now.get() + SPIN;
-            self.now.set(next.map_or(spun, |next| next.min(spun)));
-        }
-        let is_ready = |thread: &Thread| {
-            thread.status.get() == Status::Ready && (everybody || !thread.gives_way.get())
-        };
-        if let Some(last) = self.last.get()
-            && is_ready(&threads[last])
-            && dice.hits(self.settings.temper.sticks)
-        {
-            threads.iter().for_each(|thread| thread.gives_way.set(false));
-            return last;
-        }
-        let chosen = dice.below(if everybody { ready } else { ready - polite });
-        let mut candidates = threads.iter().enumerate().filter(|(_, thread)| is_ready(thread));
-        let (chosen, _) = candidates.nth(chosen as usize).expect("so many were counted");
-        // Somebody goes on: who gave way may look again.
-        threads.iter().for_each(|thread| thread.gives_way.set(false));
-        chosen
-    }
 }
 
 /// How late a late wake may be, in nanoseconds.
 const LATEST: u64 = 100_000_000;
-
-/// How far a clock may jump.
-const LONGEST_JUMP: u64 = 10_000_000_000;
-
-/// How long it takes to look whether somebody else went on.
-const SPIN: u64 = 1_000;
 
 /// What every thread of a world runs first and last, on its own stack.
 unsafe extern "C" fn begin(argument: *mut u8) -> ! {

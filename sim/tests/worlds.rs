@@ -253,3 +253,65 @@ fn worlds_give_their_memory_back() {
     // Other tests run beside this one: 64 MiB, where 2 000 worlds that stay would be 300.
     assert!(grown < 16_384, "{grown} pages more");
 }
+
+/// Several channels can be received from at once, and nothing is waited for.
+#[test]
+fn a_choice_among_ready_channels_follows_from_the_seed() {
+    let choose = || {
+        let chosen = || {
+            let (ones, from_ones) = channel::unbounded();
+            let (twos, from_twos) = channel::unbounded();
+            ones.send(1).unwrap();
+            twos.send(2).unwrap();
+            drift::select! {
+                recv(from_ones) -> one => one.unwrap(),
+                recv(from_twos) -> two => two.unwrap(),
+                default => unreachable!("both are ready"),
+            }
+            .unwrap()
+        };
+        (0..7).map(|_| chosen()).collect::<Vec<u32>>()
+    };
+    for seed in seeds(50) {
+        let chosen = Sim::new(seed).run(choose);
+        assert_eq!(chosen, Sim::new(seed).run(choose));
+    }
+    let all: Vec<_> = (0..50).flat_map(|seed| Sim::new(seed).run(choose)).collect();
+    assert!(all.contains(&1) && all.contains(&2), "any of them");
+}
+
+/// Threads of a world share an OS thread, and are several all the same.
+#[test]
+fn a_reentrant_lock_excludes_threads_of_the_world() {
+    for seed in seeds(50) {
+        Sim::new(seed).carriers(2).run(|| {
+            let mutex = Arc::new(drift::sync::ReentrantMutex::new(AtomicU32::new(0)));
+            let both = [0, 1].map(|_| {
+                let mutex = Arc::clone(&mutex);
+                thread::spawn(move || {
+                    let inside = mutex.lock().unwrap();
+                    let again = mutex.lock().unwrap();
+                    assert_eq!(again.fetch_add(1, Ordering::Relaxed), 0, "two owners");
+                    sleep(Duration::from_millis(1)).unwrap();
+                    inside.fetch_sub(1, Ordering::Relaxed);
+                })
+            });
+            both.into_iter().for_each(thread::JoinHandle::join);
+        });
+    }
+}
+
+/// Many children, spawned from several carriers.
+#[test]
+fn a_scope_of_many_children_ends() {
+    for seed in seeds(30) {
+        Sim::new(seed).carriers(2).run(|| {
+            let spawned = drift::scope(|s| {
+                for _ in 0..4 {
+                    s.spawn(move || (0..60).for_each(|_| drop(s.spawn(|| ()))));
+                }
+            });
+            assert!(spawned.is_ok());
+        });
+    }
+}

@@ -280,18 +280,34 @@ impl Shared {
     }
 
     fn adopt(&self, child: Handle) {
-        let is_cancelled = {
+        let (is_cancelled, many) = {
             let mut state = self.state();
-            if state.children.len() >= state.prune_at {
-                state.children.retain(|child| !self.runtime.is_completed(*child));
-                state.prune_at = (2 * state.children.len()).max(64);
-            }
             state.children.push(child);
-            state.is_cancelled
+            let is_due = state.children.len() > state.prune_at.max(64);
+            if is_due {
+                // One looks at a time.
+                state.prune_at = usize::MAX;
+            }
+            (state.is_cancelled, is_due.then(|| state.children.clone()))
         };
         if is_cancelled {
             self.runtime.cancel(child);
         }
+        if let Some(many) = many {
+            self.prune(many);
+        }
+    }
+
+    /// Forgets those of `children` that have ended. They are asked without the lock, which is not
+    /// the runtime's own: whoever waits for it keeps the carrier.
+    fn prune(&self, mut children: Vec<Handle>) {
+        children.retain(|child| self.runtime.is_completed(*child));
+        children.sort_unstable_by_key(|child| child.0);
+        let mut state = self.state();
+        state
+            .children
+            .retain(|child| children.binary_search_by_key(&child.0, |ended| ended.0).is_err());
+        state.prune_at = 2 * state.children.len();
     }
 
     fn fail(&self, error: ConcurrencyError) {

@@ -14,6 +14,7 @@ use drift_core::sync::reentrant;
 
 use super::Limit;
 use crate::error::ConcurrencyError;
+use crate::runtime::try_runtime;
 use crate::time::Duration;
 
 /// A lock around `T` that whoever has it may take again: guards of one virtual thread share the
@@ -60,12 +61,16 @@ pub struct ReentrantMutexGuard<'a, T: ?Sized> {
 }
 
 /// The number of whoever calls: a virtual thread's is its handle, an OS thread's the address of
-/// something of its own, with the top bit, which no handle has.
+/// something of its own, with the top bit, which no handle has. Threads that share an OS thread
+/// have a number, with the two top bits, which no such address has.
 fn caller() -> u64 {
     thread_local!(static OWN: u8 = const { 0 });
     let handle = Runtime::here().and_then(|runtime| runtime.current());
-    match handle {
-        Some(handle) => handle.0.unsigned_abs(),
+    if let Some(handle) = handle {
+        return handle.0.unsigned_abs();
+    }
+    match try_runtime().ok().and_then(|runtime| runtime.platform().thread_number()) {
+        Some(number) => u64::from(number) | 3 << 62,
         None => OWN.with(|own| std::ptr::from_ref(own).addr() as u64) | 1 << 63,
     }
 }

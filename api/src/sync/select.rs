@@ -1,13 +1,11 @@
 //! What `select!` expands to; see there.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-
-use drift_core::sync::channel;
 pub use drift_core::sync::select::Arm;
+use drift_core::sync::{Wait, channel};
 
 use super::channel::{Receiver, SendError, Sender};
 use crate::error::ConcurrencyError;
-use crate::runtime::{wait, wait_until};
+use crate::runtime::{try_runtime, wait, wait_until};
 use crate::time::Instant;
 
 /// Waits for several channels at once and does what can be done first.
@@ -173,8 +171,8 @@ pub fn select(arms: &mut [&mut dyn Arm], limit: Limit) -> Result<Option<usize>, 
     let wait = match limit {
         Limit::Never => {
             // Any arm, so that one that always can does not keep the others from it.
-            static TURN: AtomicUsize = AtomicUsize::new(0);
-            return Ok(try_select(arms, TURN.fetch_add(1, Ordering::Relaxed)));
+            let first = Wait::new(try_runtime()?).random();
+            return Ok(try_select(arms, first as usize));
         }
         Limit::Until(deadline) => wait_until(deadline.core())?,
         Limit::Forever => wait()?,

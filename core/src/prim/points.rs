@@ -19,6 +19,10 @@ pub enum Point {
     Access,
     /// A lock is taken: nothing can be done here before somebody else goes on.
     Spin,
+    /// The caller has taken a lock just now.
+    Taken,
+    /// It has given one back, where it can be interrupted as before an access.
+    Given,
 }
 
 static HOOK: atomic::AtomicPtr<()> = atomic::AtomicPtr::new(core::ptr::null_mut());
@@ -173,6 +177,7 @@ impl<T> SpinLock<T> {
                 <native::Relax as spin::relax::RelaxStrategy>::relax();
             }
         }
+        point(Point::Taken);
         SpinGuard(self)
     }
 
@@ -204,6 +209,6 @@ impl<T> Drop for SpinGuard<'_, T> {
     fn drop(&mut self) {
         // Release publishes what was done under the lock; pairs with the acquire in `lock`.
         self.0.is_taken.store(false, Ordering::Release);
-        point(Point::Access);
+        point(Point::Given);
     }
 }

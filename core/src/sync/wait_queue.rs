@@ -122,7 +122,7 @@ impl Wait {
     }
 
     /// A number for a choice among equals.
-    pub(crate) fn random(&self) -> u32 {
+    pub fn random(&self) -> u32 {
         let drawn = self
             .task
             .and_then(|(_, runtime)| sched::with_carrier(runtime, |carrier| carrier.random()));

@@ -28,6 +28,7 @@ use std::time::Duration;
 use drift_core::error::ConcurrencyError;
 use drift_core::platform::{Armed, EVENTS, Event, Events, Interest, Source};
 use drift_core::reactor::Poll;
+use drift_core::runtime::Runtime;
 use drift_core::sync::Wait;
 use drift_core::time::Instant;
 
@@ -71,6 +72,10 @@ fn locked<T>(what: &Mutex<T>) -> MutexGuard<'_, T> {
 
 /// Waits for one end, as poll(2) of one descriptor.
 fn wait(source: Source, interest: Interest, until: Instant) -> io::Result<()> {
+    if std::thread::panicking() && Runtime::here().is_some() {
+        // As the machine's sockets.
+        return Err(io::Error::other("a virtual thread that unwinds may not wait"));
+    }
     let runtime = current().and_then(|world| world.runtime.get()).expect("in the end's world");
     let mut one = [Poll::new(source, interest)];
     let waited = runtime.poll_many(&mut one, &Wait::new(runtime).until(until));
