@@ -129,6 +129,40 @@ fn a_panic_of_a_thread_ends_the_world() {
     assert!(failure.to_string().contains("thread 0 panicked: on purpose"), "{failure}");
 }
 
+/// The rest of what was left behind ends as well.
+#[test]
+fn a_panic_of_a_thread_after_the_program_ends_the_world_too() {
+    for seed in seeds(50) {
+        let ended = Arc::new(AtomicU32::new(0));
+        let failure = Sim::new(seed)
+            .carriers(1 + (seed % 4) as u32)
+            .try_run(|| {
+                let (ended, panics) = (ended.clone(), Arc::new(AtomicU32::new(0)));
+                let told = panics.clone();
+                drop(spawn(move || {
+                    while sleep(Duration::from_millis(1_000)).is_ok() {}
+                    while panics.load(Ordering::SeqCst) == 0 {
+                        yield_now();
+                    }
+                    (0..100).for_each(|_| yield_now());
+                    ended.fetch_add(1, Ordering::SeqCst);
+                }));
+                drop(thread::spawn(move || {
+                    sleep(Duration::from_millis(20)).unwrap();
+                    told.store(1, Ordering::SeqCst);
+                    panic!("on purpose");
+                }));
+                // The other has begun.
+                sleep(Duration::from_millis(2)).unwrap();
+            })
+            .map(|run| run.value)
+            .unwrap_err();
+        assert!(matches!(failure.reason, Reason::Broken(_)), "{failure}");
+        assert!(failure.to_string().contains("thread 0 panicked: on purpose"), "{failure}");
+        assert_eq!(ended.load(Ordering::SeqCst), 1);
+    }
+}
+
 #[test]
 fn a_deadlock_is_told_with_what_each_waits_for() {
     // A world with a deadlock keeps its memory.
