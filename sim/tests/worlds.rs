@@ -88,6 +88,25 @@ fn another_process_gives_the_same_log() {
     assert!(theirs == own(), "the logs differ");
 }
 
+/// The highest there is, too; and none if none are asked for.
+#[test]
+fn seeds_are_those_that_are_named() {
+    const ASKED: &str = "DRIFT_SIM_TEST_SEEDS";
+    if std::env::var_os(ASKED).is_some() {
+        println!("[{:?}]", seeds(10).collect::<Vec<_>>());
+        return;
+    }
+    let one = |seed: u64| ("DRIFT_SIM_SEED", seed.to_string(), vec![seed]);
+    let count = |count: u64| ("DRIFT_SIM_SEEDS", count.to_string(), (0..count).collect());
+    for (name, value, expected) in [one(0), one(7), one(u64::MAX), count(0), count(3)] {
+        let mut other = Command::new(std::env::current_exe().unwrap());
+        other.args(["--exact", "seeds_are_those_that_are_named", "--nocapture"]).env(ASKED, "1");
+        other.env_remove("DRIFT_SIM_SEED").env(name, value);
+        let text = String::from_utf8(other.output().unwrap().stdout).unwrap();
+        assert!(text.contains(&format!("[{expected:?}]")), "{text}");
+    }
+}
+
 #[test]
 fn worlds_of_several_os_threads_do_not_meet() {
     let alone: Vec<String> = (0..20).map(log).collect();
