@@ -195,7 +195,7 @@ impl Sim {
     ///
     /// # Panics
     /// On a thread of a world: they are not one inside the other. If the machine has no memory
-    /// for a world.
+    /// for a world, as it may be after some ten thousand that failed: those keep theirs.
     ///
     /// # Examples
     /// ```
@@ -238,6 +238,8 @@ impl Sim {
             unsafe { world.pool.borrow_mut().clear() };
             // SAFETY: leaked above; its runtime, which had the only other reference, is gone.
             drop(unsafe { Box::from_raw(ptr::from_ref(world).cast_mut()) });
+        } else {
+            world.pool.borrow_mut().abandon();
         }
         result
     }
