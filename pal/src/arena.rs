@@ -2,16 +2,20 @@
 //!
 //! # Safety
 //!
-//! The range is mapped once, is nobody else's, and is never unmapped.
+//! The range is mapped once, and is nobody else's. Nothing of it is ever unmapped that was in a
+//! table.
 #![allow(unsafe_code)]
 
 use core::ptr::NonNull;
 
 use drift_core::platform::PlatformError;
 
-use crate::sys::stack::{give_back, map_table, page_bytes};
+use crate::sys::stack::{give_back, map_table, page_bytes, unmap};
 
 /// A range of zeros that is committed as it is touched.
+///
+/// It is used from its end down, as Linux gives address space out: what is trimmed lies where the
+/// next range comes from, which is then adjacent, and not a hole that no range fits in.
 #[derive(Debug)]
 pub struct Arena {
     base: NonNull<u8>,
@@ -19,8 +23,11 @@ pub struct Arena {
     used: usize,
 }
 
+// SAFETY: it is only a range; what lies there has rules of its own.
+unsafe impl Send for Arena {}
+
 impl Arena {
-    /// A range of `bytes`, for ever.
+    /// A range of `bytes`, for ever or until it is trimmed.
     ///
     /// # Errors
     /// The kernel's code when there is no such range.
@@ -38,10 +45,8 @@ impl Arena {
             let what = "bytes of an arena";
             return Err(PlatformError::Limit { what, limit: self.bytes });
         }
-        // SAFETY: `used` is within the range.
-        let table = unsafe { self.base.add(self.used) };
         self.used += wanted;
-        Ok(table)
+        Ok(self.lowest())
     }
 
     /// Takes all tables back; what comes next is zero again.
@@ -50,8 +55,27 @@ impl Arena {
     /// Nobody uses what lies in them any more.
     pub unsafe fn clear(&mut self) {
         // SAFETY: the range is ours, and the caller says that nobody uses it.
-        unsafe { give_back(self.base.as_ptr().expose_provenance(), self.used) };
+        unsafe { give_back(self.lowest().as_ptr().expose_provenance(), self.used) };
         self.used = 0;
+    }
+
+    /// Gives the address space back that no table has. What there is stays, and there is no room
+    /// for more.
+    pub fn trim(&mut self) {
+        let rest = self.bytes - self.used;
+        if rest > 0 {
+            // SAFETY: the first bytes of what was mapped, in whole pages as each table is; no
+            // table lies there that is not cleared.
+            unsafe { unmap(self.base, rest) };
+        }
+        self.base = self.lowest();
+        self.bytes = self.used;
+    }
+
+    /// Where the last table begins.
+    fn lowest(&self) -> NonNull<u8> {
+        // SAFETY: no more is used than there is: within the range, or at its end.
+        unsafe { self.base.add(self.bytes - self.used) }
     }
 }
 

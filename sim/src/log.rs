@@ -49,8 +49,6 @@ pub enum What {
     Unblocks(u32),
     /// Everybody slept, and the clock went on to the next deadline.
     TimePasses,
-    /// A source became ready for these directions, as poll(2) numbers them.
-    Ready(u32, u32),
     /// Something was refused or disturbed.
     Fault(Fault),
     /// What the program under test said of itself: [`note`](crate::note()).
@@ -73,7 +71,6 @@ impl fmt::Display for What {
             Self::Blocks(when) => write!(f, "blocks").and_then(|()| until(f, when)),
             Self::Unblocks(threads) => write!(f, "unblocks {threads}"),
             Self::TimePasses => write!(f, "time passes"),
-            Self::Ready(source, what) => write!(f, "source {source} is ready for {what:#x}"),
             Self::Fault(fault) => write!(f, "fault: {fault:?}"),
             Self::Note(text) => write!(f, "note: {text}"),
         }

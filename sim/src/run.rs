@@ -20,7 +20,7 @@ use drift_core::task::{Entry, Payload, Standing, View};
 
 use crate::dice::{Dice, Stream};
 use crate::faults::Faults;
-use crate::log::Log;
+use crate::log::{Log, Who};
 use crate::seeds;
 use crate::settings::{Settings, Temper};
 use crate::world::{Stop, World, current};
@@ -67,7 +67,7 @@ pub struct Run<T> {
 pub enum Reason {
     /// The program panicked, with this payload.
     Panic(Box<dyn Any + Send>),
-    /// A thread of the world or the runtime itself panicked.
+    /// A thread of the world or the runtime itself panicked, be it after the program returned.
     Broken(String),
     /// Nobody could ever go on. What each virtual thread waits for is in the report.
     Deadlock,
@@ -120,6 +120,11 @@ impl std::error::Error for Failure {}
 fn said(payload: &(dyn Any + Send)) -> &str {
     let text = payload.downcast_ref::<&str>().copied();
     text.or_else(|| payload.downcast_ref::<String>().map(String::as_str)).unwrap_or("no text")
+}
+
+/// A thread of the world, or the runtime on it, panicked.
+fn broken(who: Who, payload: &(dyn Any + Send)) -> Reason {
+    Reason::Broken(format!("{who} panicked: {}", said(payload)))
 }
 
 impl Sim {
@@ -185,11 +190,12 @@ impl Sim {
     /// The same, with all that can be known of it.
     ///
     /// # Errors
-    /// When the program panics or can never end, or takes more steps than it may.
+    /// When the program panics or can never end, or takes more steps than it may; when a thread of
+    /// the world or the runtime itself panics, also after the program returned.
     ///
     /// # Panics
     /// On a thread of a world: they are not one inside the other. If the machine has no memory
-    /// for a world.
+    /// for a world, as it may be after some ten thousand that failed: those keep theirs.
     ///
     /// # Examples
     /// ```
@@ -204,15 +210,19 @@ impl Sim {
         hook();
         let world: &'static World = Box::leak(Box::new(World::new(self.settings)));
         let entered = world.enter();
-        let mut left_behind = 0;
-        let outcome = world.play(program).map(|value| {
+        // The value outlives this, as one that is returned does: it is dropped outside.
+        let mut value = None;
+        let outcome = world.play(program).and_then(|played| {
+            value = Some(played);
             let (elapsed, steps) = (world.now.get(), world.steps.get());
-            left_behind = world.clean_up();
-            (value, elapsed, steps)
+            Ok((world.clean_up()?, elapsed, steps))
         });
         let log = world.take_log();
         let result = match outcome {
-            Ok((value, elapsed, steps)) => Ok(Run { value, log, elapsed, steps, left_behind }),
+            Ok((left_behind, elapsed, steps)) => {
+                let value = value.take().expect("it was played");
+                Ok(Run { value, log, elapsed, steps, left_behind })
+            }
             Err(reason) => Err(Failure {
                 reason,
                 seed: self.settings.seed,
@@ -228,6 +238,8 @@ impl Sim {
             unsafe { world.pool.borrow_mut().clear() };
             // SAFETY: leaked above; its runtime, which had the only other reference, is gone.
             drop(unsafe { Box::from_raw(ptr::from_ref(world).cast_mut()) });
+        } else {
+            world.pool.borrow_mut().abandon();
         }
         result
     }
@@ -292,9 +304,7 @@ impl World {
         played.map_err(|stop| match stop {
             Stop::Deadlock => Reason::Deadlock,
             Stop::Steps => Reason::Steps(limit),
-            Stop::Panic(who, payload) => {
-                Reason::Broken(format!("{who} panicked: {}", said(&*payload)))
-            }
+            Stop::Panic(who, payload) => broken(who, &*payload),
         })?;
         drop(root);
         value.expect("the root is over").map_err(Reason::Panic)
@@ -346,8 +356,8 @@ impl World {
     }
 
     /// Lets the program's first virtual thread leave its stack; cancels what it left behind, and
-    /// lets that end. How many there were.
-    fn clean_up(&'static self) -> usize {
+    /// lets that end. How many there were; or what panicked first, after the others had their time.
+    fn clean_up(&'static self) -> Result<usize, Reason> {
         let runtime = self.runtime.get().expect("it was played");
         let others: Vec<View> =
             self.unfinished().filter(|view| Some(view.handle) != self.root.get()).collect();
@@ -359,12 +369,17 @@ impl World {
         }
         let asked = Cell::new(0_u32);
         let limit = self.steps.get() + AFTERMATH;
-        // Whatever stops it: it is not the program's any more.
-        let _ = self.run_until(limit, || {
+        let is_done = || {
             asked.set(asked.get() + 1);
             asked.get().is_multiple_of(16) && self.is_quiet()
-        });
-        others.len()
+        };
+        let mut first = None;
+        // Who panicked is over: each time there is one thread less. What cannot end, or does not
+        // in time, is left behind.
+        while let Err(Stop::Panic(who, payload)) = self.run_until(limit, is_done) {
+            first.get_or_insert_with(|| broken(who, &*payload));
+        }
+        first.map_or(Ok(others.len()), Err)
     }
 
     /// Whether nothing is left that could run, and no source is open that somebody may close.

@@ -1,7 +1,7 @@
 //! Which seeds a test runs, and the line that replays one.
 
 use std::env;
-use std::ops::Range;
+use std::ops::RangeInclusive;
 
 /// One seed, to replay it.
 const ONE: &str = "DRIFT_SIM_SEED";
@@ -10,7 +10,7 @@ const ONE: &str = "DRIFT_SIM_SEED";
 const COUNT: &str = "DRIFT_SIM_SEEDS";
 
 /// The seeds of a test; see [`seeds`].
-pub type Seeds = Range<u64>;
+pub type Seeds = RangeInclusive<u64>;
 
 /// The seeds `0..count` for a test to run; one only if `DRIFT_SIM_SEED` names it, and as many as
 /// `DRIFT_SIM_SEEDS` says if that is set.
@@ -24,10 +24,13 @@ pub type Seeds = Range<u64>;
 /// ```
 #[must_use]
 pub fn seeds(count: u64) -> Seeds {
-    match (number(ONE), number(COUNT)) {
-        (Some(seed), _) => seed..seed + 1,
-        (None, Some(count)) => 0..count,
-        (None, None) => 0..count,
+    if let Some(seed) = number(ONE) {
+        return seed..=seed;
+    }
+    match number(COUNT).unwrap_or(count).checked_sub(1) {
+        Some(last) => 0..=last,
+        #[expect(clippy::reversed_empty_ranges, reason = "none")]
+        None => 1..=0,
     }
 }
 

@@ -33,7 +33,7 @@ impl<T> JoinHandle<T> {
     }
 }
 
-/// Starts a thread in the world that calls.
+/// Starts a thread in the world that calls. If it panics the world has failed, joined or not.
 ///
 /// # Panics
 /// Outside of a world, and if the machine has no stack for it.

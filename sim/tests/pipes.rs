@@ -287,3 +287,29 @@ fn a_registration_that_is_refused_leaves_nobody_behind() {
         });
     }
 }
+
+/// However many pipes there are, none has the number of a descriptor of the machine.
+#[test]
+fn descriptors_of_the_machine_are_refused() {
+    Sim::new(1).run(|| {
+        let (readers, writers): (Vec<_>, Vec<_>) = (0..100).map(|_| pipe()).unzip();
+        let takers: Vec<_> = readers
+            .into_iter()
+            .map(|mut reader| spawn(move || reader.read(&mut [0; 8]).unwrap()))
+            .collect();
+        sleep(Duration::from_millis(1)).unwrap();
+        let bad = drift::net::TcpListener::bind("127.0.0.1:0").unwrap_err();
+        assert_eq!(bad.raw_os_error(), Some(9));
+        let real = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let soon = Some(Instant::now() + Duration::from_millis(1));
+        let answer = block_on_io(&real, Interest::READABLE, soon);
+        assert!(matches!(answer, Err(ConcurrencyError::Failed(_))), "{answer:?}");
+        drop(real);
+        for mut writer in writers {
+            writer.write_all(b"x").unwrap();
+        }
+        for taker in takers {
+            assert_eq!(taker.join().unwrap(), 1);
+        }
+    });
+}

@@ -88,6 +88,25 @@ fn another_process_gives_the_same_log() {
     assert!(theirs == own(), "the logs differ");
 }
 
+/// The highest there is, too; and none if none are asked for.
+#[test]
+fn seeds_are_those_that_are_named() {
+    const ASKED: &str = "DRIFT_SIM_TEST_SEEDS";
+    if std::env::var_os(ASKED).is_some() {
+        println!("[{:?}]", seeds(10).collect::<Vec<_>>());
+        return;
+    }
+    let one = |seed: u64| ("DRIFT_SIM_SEED", seed.to_string(), vec![seed]);
+    let count = |count: u64| ("DRIFT_SIM_SEEDS", count.to_string(), (0..count).collect());
+    for (name, value, expected) in [one(0), one(7), one(u64::MAX), count(0), count(3)] {
+        let mut other = Command::new(std::env::current_exe().unwrap());
+        other.args(["--exact", "seeds_are_those_that_are_named", "--nocapture"]).env(ASKED, "1");
+        other.env_remove("DRIFT_SIM_SEED").env(name, value);
+        let text = String::from_utf8(other.output().unwrap().stdout).unwrap();
+        assert!(text.contains(&format!("[{expected:?}]")), "{text}");
+    }
+}
+
 #[test]
 fn worlds_of_several_os_threads_do_not_meet() {
     let alone: Vec<String> = (0..20).map(log).collect();
@@ -127,6 +146,40 @@ fn a_panic_of_a_thread_ends_the_world() {
         .unwrap_err();
     assert!(matches!(failure.reason, Reason::Broken(_)), "{failure}");
     assert!(failure.to_string().contains("thread 0 panicked: on purpose"), "{failure}");
+}
+
+/// The rest of what was left behind ends as well.
+#[test]
+fn a_panic_of_a_thread_after_the_program_ends_the_world_too() {
+    for seed in seeds(50) {
+        let ended = Arc::new(AtomicU32::new(0));
+        let failure = Sim::new(seed)
+            .carriers(1 + (seed % 4) as u32)
+            .try_run(|| {
+                let (ended, panics) = (ended.clone(), Arc::new(AtomicU32::new(0)));
+                let told = panics.clone();
+                drop(spawn(move || {
+                    while sleep(Duration::from_millis(1_000)).is_ok() {}
+                    while panics.load(Ordering::SeqCst) == 0 {
+                        yield_now();
+                    }
+                    (0..100).for_each(|_| yield_now());
+                    ended.fetch_add(1, Ordering::SeqCst);
+                }));
+                drop(thread::spawn(move || {
+                    sleep(Duration::from_millis(20)).unwrap();
+                    told.store(1, Ordering::SeqCst);
+                    panic!("on purpose");
+                }));
+                // The other has begun.
+                sleep(Duration::from_millis(2)).unwrap();
+            })
+            .map(|run| run.value)
+            .unwrap_err();
+        assert!(matches!(failure.reason, Reason::Broken(_)), "{failure}");
+        assert!(failure.to_string().contains("thread 0 panicked: on purpose"), "{failure}");
+        assert_eq!(ended.load(Ordering::SeqCst), 1);
+    }
 }
 
 #[test]

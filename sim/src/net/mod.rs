@@ -25,6 +25,7 @@ use std::io;
 use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
+use drift_core::MAX_SOURCES;
 use drift_core::error::ConcurrencyError;
 use drift_core::platform::{Armed, EVENTS, Event, Events, Interest, Source};
 use drift_core::reactor::Poll;
@@ -35,8 +36,9 @@ use drift_core::time::Instant;
 use crate::net::listener::Ports;
 use crate::world::current;
 
-/// The lowest number that a source gets, as after the three streams of a process.
-const FIRST: usize = 3;
+/// The lowest number that a source gets: half of those that there are, where a process that opens
+/// the lowest that is free never comes. So a descriptor of the machine is none of the world's.
+const FIRST: usize = MAX_SOURCES / 2;
 
 /// What ends waits whatever was asked for.
 const BROKEN: Interest = Interest::ERROR.union(Interest::HANG_UP);
@@ -60,9 +62,15 @@ enum Asked {
 /// The sources of a world, and the events that nobody has taken.
 #[derive(Debug, Default)]
 pub(crate) struct Net {
+    /// By how far their numbers are from the first.
     sources: Vec<Option<State>>,
     events: VecDeque<(Source, Event)>,
     ports: Ports,
+}
+
+/// Its place; none for the number of a descriptor of the machine.
+fn index(source: Source) -> Option<usize> {
+    (source.0 as usize).checked_sub(FIRST)
 }
 
 /// Never waits: the thread that has the lock is not interrupted.
@@ -99,18 +107,19 @@ fn after(nanoseconds: u64) -> Instant {
 impl Net {
     /// A new source, by the lowest number that is free, as open(2).
     pub(crate) fn open(&mut self, level: Interest) -> Source {
-        let free = (FIRST..self.sources.len()).find(|index| self.sources[*index].is_none());
+        let free = self.sources.iter().position(Option::is_none);
         let index = free.unwrap_or_else(|| {
-            self.sources.resize((self.sources.len() + 1).max(FIRST + 1), None);
+            self.sources.push(None);
             self.sources.len() - 1
         });
         self.sources[index] = Some(State { level, asked: Asked::Never });
-        Source(index as u32)
+        Source((FIRST + index) as u32)
     }
 
     /// Its number is free; what it had to tell is gone.
     pub(crate) fn close(&mut self, source: Source) {
-        self.sources[source.0 as usize] = None;
+        let index = index(source).expect("an open source has a place");
+        self.sources[index] = None;
         self.events.retain(|(of, _)| *of != source);
     }
 
@@ -165,7 +174,7 @@ impl Net {
 
     /// As `Platform::io_poll`; none for a source that is not open.
     pub(crate) fn level(&self, source: Source, on: Interest) -> Option<Interest> {
-        let state = self.sources.get(source.0 as usize)?.as_ref()?;
+        let state = self.sources.get(index(source)?)?.as_ref()?;
         Some(Interest(state.level.0 & on.union(BROKEN).0))
     }
 
@@ -181,7 +190,7 @@ impl Net {
     }
 
     fn state(&mut self, source: Source) -> Option<&mut State> {
-        self.sources.get_mut(source.0 as usize)?.as_mut()
+        self.sources.get_mut(index(source)?)?.as_mut()
     }
 
     fn tell_level(&mut self, source: Source) {
