@@ -70,18 +70,13 @@ impl Model {
     }
 }
 
-#[test]
-fn one_that_joined_in_does_not_leave_another_alone() {
-    loom::model(|| {
-        let model = Model::new(false);
+/// The first carrier wakes beside the second, which `ends` unless it says that it stays.
+fn nobody_is_left_alone(stands_by: bool, ends: fn(&Model) -> bool) {
+    loom::model(move || {
+        let model = Model::new(stands_by);
         let first = Arc::clone(&model);
         let first = thread::spawn(move || first.wake_up());
-        // As `Carrier::idle_turn` and `Carrier::end`.
-        let stays = model.crew.relies_on_one(&model.idle);
-        if !stays {
-            model.crew.drop_out();
-            model.stop(false);
-        }
+        let stays = !ends(&model);
         first.join().unwrap();
         let started = model.started.load(Ordering::Relaxed);
         assert_eq!(started, u32::from(!stays), "the first runs alone, or there are too many");
@@ -89,18 +84,26 @@ fn one_that_joined_in_does_not_leave_another_alone() {
 }
 
 #[test]
+fn one_that_joined_in_does_not_leave_another_alone() {
+    // As `Carrier::idle_turn` and `Carrier::end`.
+    nobody_is_left_alone(false, |model| {
+        let ends = !model.crew.relies_on_one(&model.idle);
+        if ends {
+            model.crew.drop_out();
+            model.stop(false);
+        }
+        ends
+    });
+}
+
+#[test]
 fn a_standby_that_ends_does_not_leave_another_alone() {
-    loom::model(|| {
-        let model = Model::new(true);
-        let first = Arc::clone(&model);
-        let first = thread::spawn(move || first.wake_up());
-        // As `Carrier::stand_by`, at its last look.
-        let stays = !model.idle.are_asleep(model.crew.active());
-        if !stays {
+    // As `Carrier::stand_by`, at its last look.
+    nobody_is_left_alone(true, |model| {
+        let ends = model.idle.are_asleep(model.crew.active());
+        if ends {
             model.stop(true);
         }
-        first.join().unwrap();
-        let started = model.started.load(Ordering::Relaxed);
-        assert_eq!(started, u32::from(!stays), "the first runs alone, or there are too many");
+        ends
     });
 }
