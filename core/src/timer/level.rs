@@ -68,10 +68,10 @@ impl Level {
         }
     }
 
-    /// Takes everything out of `slot`.
-    pub(super) fn take(&mut self, slot: u32) -> List<InWheel, TimerNode> {
-        self.occupied &= !(1 << slot);
-        self.slots[slot as usize].take()
+    /// Whether `slot` has a node.
+    #[inline]
+    pub(super) const fn has(&self, slot: u32) -> bool {
+        self.occupied & 1 << slot != 0
     }
 
     /// The oldest node in `slot`.

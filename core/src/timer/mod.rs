@@ -34,9 +34,9 @@ use crate::sched::{self, Carrier};
 use crate::task::header::{InQueue, Task};
 use crate::task::state::{Then, Ticket};
 use crate::time::Instant;
-use crate::timer::wheel::{Kind, TimerNode, Wheel};
+use crate::timer::wheel::{Kind, Step, TimerNode, Wheel};
 
-/// Timers that fire under one hold of a wheel's lock.
+/// Timers that fire or cascade under one hold of a wheel's lock.
 const BATCH: usize = 64;
 
 /// A carrier's wheel, and when it wants to be served.
@@ -225,7 +225,14 @@ pub(crate) fn fire(carrier: &Carrier, now: Instant) -> bool {
         let mut wheel = carrier.timers.lock();
         let mut left = BATCH;
         while left > 0 {
-            let Some(node) = wheel.expire(now) else { break };
+            let node = match wheel.advance(now) {
+                Step::Due(node) => node,
+                Step::Cascaded => {
+                    left -= 1;
+                    continue;
+                }
+                Step::Over => break,
+            };
             left -= 1;
             // SAFETY: a node in a wheel is alive, and its kind never changes.
             let claimed = match unsafe { node.as_ref() }.kind() {

@@ -19,17 +19,21 @@
 //! those after the digit of `elapsed`, and everything on a lower level comes before everything
 //! on a higher one. The first occupied slot of the lowest occupied level is what comes next.
 //!
-//! | step of `expire`, while the next slot starts by `now` | then                              |
-//! |-------------------------------------------------------|-----------------------------------|
-//! | it is on level 0                                      | `elapsed` := its tick; give a node|
-//! | it is on a higher level                               | `elapsed` := its start; its nodes |
-//! |                                                       | go down, in order (they cascade)  |
-//! | none starts by `now`                                  | `elapsed` := the tick of `now`    |
+//! | step of `advance`, if the next slot starts by `now` | then                                |
+//! |-----------------------------------------------------|-------------------------------------|
+//! | it is on level 0                                    | `elapsed` := its tick; give a node  |
+//! | it is on a higher level                             | `elapsed` := its start; its oldest  |
+//! |                                                     | node goes down (it cascades)        |
+//! | none starts by `now`                                | `elapsed` := the tick of `now`      |
 //!
-//! `elapsed` never passes the start of an occupied slot, so no digit of it that decides where a
-//! node is changes while the node is linked: the place of a node follows from its deadline and
-//! `elapsed` at any time, and equal ticks are in one slot, in order of insertion. A deadline that
-//! is over counts as `elapsed`. Empty slots are skipped by the bitmaps, however far time goes.
+//! One step moves one node, so that the caller can give the lock away between any two, however
+//! many nodes a slot has. A slot that has begun to cascade is `cascading` until it is empty: it is
+//! the next slot, and a node whose tick it covers is inserted behind its others, which keeps equal
+//! ticks in order of insertion. A node knows its level, since in a cascade that does not follow
+//! from its deadline and `elapsed`; its slot does. `elapsed` never passes the start of an occupied
+//! slot, so no digit of it that decides where a node is changes while the node is linked. A
+//! deadline that is over counts as `elapsed`. Empty slots are skipped by the bitmaps, however far
+//! time goes.
 //!
 //! The last deadlines of all round up to 2^48, a ninth digit: they have a level of their own, and
 //! come at [`Instant::FAR`].
@@ -50,7 +54,7 @@ use core::mem::offset_of;
 use core::ptr::NonNull;
 
 use crate::link::{Link, Linked};
-use crate::prim::{AtomicU64, Ordering};
+use crate::prim::{AtomicU8, AtomicU64, Ordering};
 use crate::time::Instant;
 use crate::timer::level::{BITS, Level};
 
@@ -70,6 +74,8 @@ pub(crate) struct TimerNode {
     link: Link<TimerNode>,
     /// In nanoseconds. Changes under the lock of the wheel; atomic, so that reading it is safe.
     deadline: AtomicU64,
+    /// Of the slot that it is in; the same.
+    level: AtomicU8,
     kind: Kind,
 }
 
@@ -93,7 +99,12 @@ unsafe impl Linked<InWheel> for TimerNode {
 impl TimerNode {
     /// A node in no wheel.
     pub(crate) fn new(kind: Kind) -> Self {
-        Self { link: Link::new(), deadline: AtomicU64::new(u64::MAX), kind }
+        Self {
+            link: Link::new(),
+            deadline: AtomicU64::new(u64::MAX),
+            level: AtomicU8::new(0),
+            kind,
+        }
     }
 
     /// What it is part of.
@@ -116,7 +127,21 @@ pub(crate) struct Wheel {
     elapsed: u64,
     /// A bit for each level that is not empty.
     occupied: u16,
+    /// The level of the slot at `elapsed` that cascades; 0 for none.
+    cascading: u8,
     levels: [Level; LEVELS],
+}
+
+/// What a step of [`Wheel::advance`] came to.
+#[must_use]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// The deadline of this node has come; it is in the wheel no more.
+    Due(NonNull<TimerNode>),
+    /// A node cascaded: there may be more to do.
+    Cascaded,
+    /// Nothing is left to do.
+    Over,
 }
 
 /// A slot of the wheel.
@@ -129,7 +154,7 @@ struct Place {
 impl Wheel {
     /// A wheel with nothing in it, at the beginning of time.
     pub(crate) const fn new() -> Self {
-        Self { elapsed: 0, occupied: 0, levels: [const { Level::new() }; LEVELS] }
+        Self { elapsed: 0, occupied: 0, cascading: 0, levels: [const { Level::new() }; LEVELS] }
     }
 
     /// Whether nothing is in it.
@@ -141,12 +166,26 @@ impl Wheel {
     /// Puts `node` in for `deadline`.
     ///
     /// # Safety
-    /// `node` is in no wheel, and stays alive and in place until it is removed or expires.
+    /// `node` is in no wheel, and stays alive and in place until it is removed or given as due.
     #[inline]
     pub(crate) unsafe fn insert(&mut self, node: NonNull<TimerNode>, deadline: Instant) {
         // SAFETY: alive, as the caller says.
         unsafe { node.as_ref() }.deadline.store(deadline.0, Ordering::Relaxed);
-        let place = self.place(deadline);
+        let mut place = self.place(deadline);
+        // All ticks below the level that cascades are of its slot, as it starts at `elapsed`.
+        if place.level < self.cascading.into() {
+            place = self.at(deadline, self.cascading.into());
+        }
+        // SAFETY: as the caller says.
+        unsafe { self.link(node, place) };
+    }
+
+    /// # Safety
+    /// `node` is in no wheel, and stays alive and in place until it is removed or given as due.
+    #[inline]
+    unsafe fn link(&mut self, node: NonNull<TimerNode>, place: Place) {
+        // SAFETY: alive, as the caller says.
+        unsafe { node.as_ref() }.level.store(place.level as u8, Ordering::Relaxed);
         // SAFETY: in no wheel, alive and in place, as the caller says.
         unsafe { self.levels[place.level].push_back(place.slot, node) };
         self.occupied |= 1 << place.level;
@@ -159,18 +198,23 @@ impl Wheel {
     #[inline]
     pub(crate) unsafe fn remove(&mut self, node: NonNull<TimerNode>) {
         // SAFETY: alive while it is in the wheel.
-        let deadline = unsafe { node.as_ref() }.deadline();
-        let place = self.place(deadline);
+        let known = unsafe { node.as_ref() };
+        let place = self.at(known.deadline(), known.level.load(Ordering::Relaxed).into());
+        let cascading = self.digit(self.cascading.into());
         let level = &mut self.levels[place.level];
-        // SAFETY: the place of a node follows from its deadline as long as it is linked.
+        // SAFETY: the level of a linked node is written down, and its slot follows from its
+        // deadline.
         unsafe { level.remove(place.slot, node) };
         if level.is_empty() {
             self.occupied &= !(1 << place.level);
         }
+        if place.level == usize::from(self.cascading) && !level.has(cascading) {
+            self.cascading = 0;
+        }
     }
 
-    /// When to call `expire` next: never later than the first tick that has a node, earlier only
-    /// to let nodes cascade, and after the last `now` for which `expire` gave none.
+    /// When to call `advance` next: never later than the first tick that has a node, earlier only
+    /// to let nodes cascade, and after the last `now` for which all was over.
     #[inline]
     pub(crate) fn next_expiry(&self) -> Option<Instant> {
         let (_, start) = self.first()?;
@@ -178,27 +222,30 @@ impl Wheel {
         Some(Instant(start.saturating_mul(TICK)))
     }
 
-    /// Takes out one node whose deadline has come, the earliest tick first, within a tick the one
-    /// that was inserted first; none when nothing is left at `now`. A `now` before an earlier one
+    /// One step towards `now`, in constant time. Gives nodes whose deadline has come, the earliest
+    /// tick first, within a tick the one that was inserted first. A `now` before an earlier one
     /// finds nothing.
-    pub(crate) fn expire(&mut self, now: Instant) -> Option<NonNull<TimerNode>> {
+    pub(crate) fn advance(&mut self, now: Instant) -> Step {
         let now = now.0 / TICK + u64::from(now == Instant::FAR);
-        while let Some((place, start)) = self.first() {
-            if start > now {
-                break;
-            }
-            self.elapsed = start;
-            if place.level > 0 {
-                self.cascade(place);
-                continue;
-            }
-            let node = self.levels[0].front(place.slot)?;
+        let Some((place, start)) = self.first().filter(|(_, start)| *start <= now) else {
+            self.elapsed = self.elapsed.max(now);
+            return Step::Over;
+        };
+        self.elapsed = start;
+        let node = self.levels[place.level].front(place.slot).expect("an occupied slot has a node");
+        if place.level == 0 {
             // SAFETY: found in this wheel.
             unsafe { self.remove(node) };
-            return Some(node);
+            return Step::Due(node);
         }
-        self.elapsed = self.elapsed.max(now);
-        None
+        self.cascading = place.level as u8;
+        // SAFETY: found in this wheel.
+        unsafe { self.remove(node) };
+        // SAFETY: it was in the wheel until now, so it is alive.
+        let deadline = unsafe { node.as_ref() }.deadline();
+        // SAFETY: just taken out; its inserter promised the rest.
+        unsafe { self.link(node, self.place(deadline)) };
+        Step::Cascaded
     }
 
     /// Takes out any node, for the owner of a wheel that is not served any more.
@@ -210,26 +257,15 @@ impl Wheel {
         Some(node)
     }
 
-    /// Moves the nodes of a slot that starts at `elapsed` to where they are now.
-    fn cascade(&mut self, from: Place) {
-        let level = &mut self.levels[from.level];
-        let mut nodes = level.take(from.slot);
-        if level.is_empty() {
-            self.occupied &= !(1 << from.level);
-        }
-        while let Some(node) = nodes.pop_front() {
-            // SAFETY: it was in the wheel until now, so it is alive.
-            let deadline = unsafe { node.as_ref() }.deadline();
-            // SAFETY: just taken out; its inserter promised the rest.
-            unsafe { self.insert(node, deadline) };
-        }
-    }
-
     /// What comes next: a slot, and the tick at which it starts.
     #[inline]
     fn first(&self) -> Option<(Place, u64)> {
         if self.is_empty() {
             return None;
+        }
+        if self.cascading != 0 {
+            let level = self.cascading.into();
+            return Some((Place { level, slot: self.digit(level) }, self.elapsed));
         }
         let level = self.occupied.trailing_zeros();
         let slot = self.levels[level as usize].first();
@@ -239,12 +275,24 @@ impl Wheel {
         Some((Place { level: level as usize, slot }, start))
     }
 
-    /// Where a node of this deadline belongs, and is if it is linked.
+    /// The digit of `elapsed` that names a slot of `level`.
+    #[inline]
+    fn digit(&self, level: usize) -> u32 {
+        (self.elapsed >> (BITS * level as u32)) as u32 % (1 << BITS)
+    }
+
+    /// Where a node of this deadline belongs when nothing cascades.
     #[inline]
     fn place(&self, deadline: Instant) -> Place {
         let tick = deadline.0.div_ceil(TICK).max(self.elapsed);
         let level = ((tick ^ self.elapsed) | 1).ilog2() / BITS;
-        let slot = (tick >> (BITS * level)) as u32 % (1 << BITS);
-        Place { level: level as usize, slot }
+        self.at(deadline, level as usize)
+    }
+
+    /// The slot of that level for a node of this deadline.
+    #[inline]
+    fn at(&self, deadline: Instant, level: usize) -> Place {
+        let tick = deadline.0.div_ceil(TICK).max(self.elapsed);
+        Place { level, slot: (tick >> (BITS * level as u32)) as u32 % (1 << BITS) }
     }
 }

@@ -16,8 +16,19 @@ pub(super) fn insert(wheel: &mut Wheel, node: &TimerNode, deadline: u64) {
     unsafe { wheel.insert(NonNull::from(node), Instant(deadline)) }
 }
 
+/// The next node whose deadline has come, however much has to cascade before.
+pub(super) fn expire(wheel: &mut Wheel, now: Instant) -> Option<NonNull<TimerNode>> {
+    loop {
+        match wheel.advance(now) {
+            Step::Due(node) => return Some(node),
+            Step::Cascaded => {}
+            Step::Over => return None,
+        }
+    }
+}
+
 #[derive(Clone, Debug)]
-pub(super) enum Step {
+pub(super) enum Act {
     /// Insert the node, if it is in no wheel, so long from now or ago.
     Insert(usize, u64, bool),
     /// The same, for the deadline of another node.
@@ -28,6 +39,8 @@ pub(super) enum Step {
     Advance(u64, usize),
     /// Let time pass to where the wheel wants to be asked, or a nanosecond before.
     AdvanceToNext(bool),
+    /// Let time pass and take so many steps, which may end within a cascade.
+    Nibble(u64, usize),
 }
 
 pub(super) const NODES: usize = 24;
@@ -66,7 +79,7 @@ impl Pair<'_> {
         for _ in 0..most {
             let due = self.armed.first().copied().filter(|&(tick, ..)| tick <= self.now / TICK);
             let expected = due.map(|(.., node)| NonNull::from(&self.nodes[node]));
-            prop_assert_eq!(self.wheel.expire(Instant(self.now)), expected);
+            prop_assert_eq!(expire(&mut self.wheel, Instant(self.now)), expected);
             let Some((tick, _, node)) = due else {
                 self.elapsed = self.now / TICK;
                 let next = self.wheel.next_expiry();
@@ -78,6 +91,24 @@ impl Pair<'_> {
             self.elapsed = tick;
             self.armed.remove(0);
         }
+        Ok(())
+    }
+
+    fn nibble(&mut self, to: u64, steps: usize) -> Result<(), TestCaseError> {
+        self.now = to;
+        for _ in 0..steps {
+            let due = self.armed.first().copied().filter(|&(tick, ..)| tick <= self.now / TICK);
+            match (self.wheel.advance(Instant(self.now)), due) {
+                (Step::Cascaded, _) => {}
+                (Step::Due(node), Some((.., number))) => {
+                    prop_assert_eq!(node, NonNull::from(&self.nodes[number]));
+                    self.armed.remove(0);
+                }
+                (Step::Over, None) => {}
+                (step, due) => prop_assert!(false, "{:?} where {:?} is due", step, due),
+            }
+        }
+        self.elapsed = self.wheel.elapsed;
         Ok(())
     }
 
@@ -95,7 +126,7 @@ impl Pair<'_> {
 }
 
 /// Does the same to both.
-pub(super) fn compare((start, steps): (u64, Vec<Step>)) -> Result<(), TestCaseError> {
+pub(super) fn compare((start, steps): (u64, Vec<Act>)) -> Result<(), TestCaseError> {
     let nodes = nodes(NODES);
     let wheel = Wheel::new();
     let mut pair =
@@ -103,21 +134,25 @@ pub(super) fn compare((start, steps): (u64, Vec<Step>)) -> Result<(), TestCaseEr
     pair.advance(start, usize::MAX)?;
     for step in steps {
         match step {
-            Step::Insert(node, span, true) => pair.insert(node, pair.now.saturating_add(span)),
-            Step::Insert(node, span, false) => pair.insert(node, pair.now.saturating_sub(span)),
-            Step::InsertLike(node, other) => pair.insert(node, nodes[other].deadline().0),
-            Step::InsertFar(node) => pair.insert(node, u64::MAX - node as u64 % 2),
-            Step::Remove(node) => pair.remove(node),
-            Step::Advance(span, most) => {
+            Act::Insert(node, span, true) => pair.insert(node, pair.now.saturating_add(span)),
+            Act::Insert(node, span, false) => pair.insert(node, pair.now.saturating_sub(span)),
+            Act::InsertLike(node, other) => pair.insert(node, nodes[other].deadline().0),
+            Act::InsertFar(node) => pair.insert(node, u64::MAX - node as u64 % 2),
+            Act::Remove(node) => pair.remove(node),
+            Act::Advance(span, most) => {
                 // The last instant is a test of its own.
                 let to = pair.now.saturating_add(span).min(u64::MAX - 1);
                 pair.advance(to, most)?;
             }
-            Step::AdvanceToNext(short) => {
+            Act::AdvanceToNext(short) => {
                 if let Some(next) = pair.wheel.next_expiry() {
                     let to = (next.0 - u64::from(short && next.0 > 0)).min(u64::MAX - 1);
                     pair.advance(to.max(pair.now), usize::MAX)?;
                 }
+            }
+            Act::Nibble(span, steps) => {
+                let to = pair.now.saturating_add(span).min(u64::MAX - 1);
+                pair.nibble(to, steps)?;
             }
         }
         pair.check()?;
@@ -136,17 +171,18 @@ pub fn fuzz(bytes: &[u8]) {
 
 /// The node, and a number whose highest bits say what to do, the next ones how large a span is.
 #[cfg(feature = "fuzzing")]
-fn decode(&[node, ref number @ ..]: &[u8; 9]) -> Step {
+fn decode(&[node, ref number @ ..]: &[u8; 9]) -> Act {
     let number = u64::from_le_bytes(*number);
     let (what, bits) = (number >> 61, (number >> 55) % 51);
     let (node, span) = (usize::from(node) % NODES, number & ((1 << bits) - 1));
     match what {
-        0 | 1 => Step::Insert(node, span, true),
-        2 => Step::Insert(node, span, false),
-        3 => Step::InsertLike(node, span as usize % NODES),
-        4 => Step::Remove(node),
-        5 => Step::Advance(span, if node < 4 { node } else { usize::MAX }),
-        6 => Step::AdvanceToNext(node % 2 == 0),
-        _ => Step::InsertFar(node),
+        0 | 1 => Act::Insert(node, span, true),
+        2 => Act::Insert(node, span, false),
+        3 => Act::InsertLike(node, span as usize % NODES),
+        4 => Act::Remove(node),
+        5 => Act::Advance(span, if node < 4 { node } else { usize::MAX }),
+        6 if node >= 16 => Act::Nibble(span, node - 16),
+        6 => Act::AdvanceToNext(node % 2 == 0),
+        _ => Act::InsertFar(node),
     }
 }
