@@ -60,8 +60,10 @@ pub unsafe trait Platform: Sync + fmt::Debug {
     /// is only a name.
     fn thread_wake(&self, word: *const AtomicU32);
 
-    /// Gives the CPU to another OS thread once.
-    fn thread_yield(&self);
+    /// Gives the CPU to another OS thread, which the caller waits for: the call number `turn`, from
+    /// 0, of one wait. Where threads have priorities, later calls sleep for a while: the other
+    /// thread may have a lower one.
+    fn thread_yield(&self, turn: u32);
 
     /// Which of those that share the calling OS thread calls, if it is no carrier; none where
     /// nobody shares one, as on any machine.

@@ -220,7 +220,7 @@ pub extern "C" fn drift_thread_park(reason: i64) {
     if let Ok(runtime) = process::runtime()
         && !runtime.park(Instant::FAR)
     {
-        runtime.platform().thread_yield();
+        runtime.platform().thread_yield(0);
     }
 }
 

@@ -65,7 +65,7 @@ impl Host {
         let seats = unsafe { for_seats.start().cast().as_ref() };
         let tables = SpinLock::new([for_parking, for_seats].into_iter().collect());
         let place = Table::map(size_of::<Self>())?;
-        prim::set_cpu_yield(thread::yield_now);
+        prim::set_cpu_yield(thread::give_way);
         let host = place.start().cast::<Self>();
         // SAFETY: mapped just now, large enough, page-aligned.
         unsafe { host.write(Self { parking, seats, poller, stacks, tables }) };
@@ -170,8 +170,8 @@ unsafe impl Platform for Host {
         park::wake_all(word);
     }
 
-    fn thread_yield(&self) {
-        thread::yield_now();
+    fn thread_yield(&self, turn: u32) {
+        thread::give_way(turn);
     }
 
     fn thread_words(&self) -> ThreadWords {

@@ -68,11 +68,13 @@ pub fn runtime() -> Result<&'static Runtime, PlatformError> {
     if let Some(runtime) = world() {
         return Ok(runtime);
     }
+    let mut turn = 0;
     loop {
         // Acquire pairs with the release in `make`.
         let runtime = RUNTIME.load(Ordering::Acquire);
         if runtime == MAKING {
-            thread::yield_now();
+            thread::give_way(turn);
+            turn += 1;
         } else if runtime.is_null() {
             // Before anybody makes one, so that the child of a fork in between is told. Twice, if
             // two come at once, is as good. Whoever acquires what was released is behind the call.

@@ -189,6 +189,7 @@ impl StackCache {
     pub(crate) fn alloc(&self, class: StackClass) -> Result<Stack, PlatformError> {
         let Class { plan, lists } = &self.classes[class as usize];
         let stride = plan.stride(self.page);
+        let mut turn = 0;
         let slot = loop {
             let (slot, trimming) = {
                 let mut lists = lists.lock();
@@ -197,7 +198,10 @@ impl StackCache {
             match slot {
                 Some(slot) => break slot,
                 // What is missing is in a batch, for the length of a system call.
-                None if trimming > 0 => thread::yield_now(),
+                None if trimming > 0 => {
+                    thread::give_way(turn);
+                    turn += 1;
+                }
                 None => {
                     let what = "stacks out at once; reserve one more first";
                     return Err(PlatformError::Limit { what, limit: lists.lock().reserved });

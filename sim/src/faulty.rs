@@ -192,8 +192,8 @@ unsafe impl Platform for Faulty {
         self.inner.thread_wake(word);
     }
 
-    fn thread_yield(&self) {
-        self.inner.thread_yield();
+    fn thread_yield(&self, turn: u32) {
+        self.inner.thread_yield(turn);
     }
 
     fn thread_words(&self) -> ThreadWords {

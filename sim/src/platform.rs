@@ -135,7 +135,7 @@ unsafe impl Platform for World {
         }
     }
 
-    fn thread_yield(&self) {
+    fn thread_yield(&self, _: u32) {
         let _calm = self.calm();
         self.pause(true);
     }

@@ -114,4 +114,4 @@ impl<T> SpinLock<T> {
 }
 
 /// Models have no CPU to give away.
-pub fn set_cpu_yield(_: fn()) {}
+pub fn set_cpu_yield(_: fn(u32)) {}

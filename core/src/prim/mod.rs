@@ -4,14 +4,15 @@
 //! |---------------------------|-----------------------------------|----------------------------|
 //! | `Atomic*`, `fence`        | `core::sync::atomic`              | `loom::sync::atomic`       |
 //! | `UnsafeCell`              | `core::cell`, with loom's methods | `loom::cell::UnsafeCell`   |
-//! | `SpinLock`                | `spin::mutex::SpinMutex`          | `loom::sync::Mutex` within |
+//! | `SpinLock`                | `spin::mutex::SpinMutex` within   | `loom::sync::Mutex` within |
 //!
 //! With feature `points` those of an ordinary build call a hook before each access, where a
 //! simulator may let another carrier go on (`points.rs`). No production build has it.
 //!
 //! `SpinLock` spins a few rounds and then gives the CPU away through the function that
-//! `set_cpu_yield` was given, because a holder may have been preempted. Locks are short: none is
-//! held across a switch, a system call or a callback; `docs/locks.md` gives their order.
+//! `set_cpu_yield` was given, because a holder may have been preempted; that function sleeps if it
+//! is called again and again, because the holder may have a lower priority. Locks are short: none
+//! is held across a switch, a system call or a callback; `docs/locks.md` gives their order.
 
 cfg_if::cfg_if! {
     if #[cfg(loom)] {

@@ -171,10 +171,11 @@ impl<T> SpinLock<T> {
     /// Waits for the lock.
     pub fn lock(&self) -> SpinGuard<'_, T> {
         point(Point::Access);
+        let mut backoff = native::Backoff::new();
         // Acquire pairs with the release in `drop`.
         while self.is_taken.swap(true, Ordering::Acquire) {
             if !point(Point::Spin) {
-                <native::Relax as spin::relax::RelaxStrategy>::relax();
+                backoff.pause();
             }
         }
         point(Point::Taken);

@@ -221,14 +221,17 @@ impl Admission {
         Self { places: Places::new(limit), queue: WaitQueue::new(Waiters::new()) }
     }
 
-    /// Takes a place if there is one, or says `Busy`; `pause`s while that is not certain.
-    pub(crate) fn reserve(&self, pause: impl Fn()) -> Result<UnderWay<'_>, ConcurrencyError> {
+    /// Takes a place if there is one, or says `Busy`. While that is not certain it calls `pause`,
+    /// with the number of the try.
+    pub(crate) fn reserve(&self, pause: impl Fn(u32)) -> Result<UnderWay<'_>, ConcurrencyError> {
+        let mut turn = 0;
         loop {
             match self.places.reserve() {
                 Reserved::Held => return Ok(UnderWay(&self.places)),
                 Reserved::Full => return Err(ConcurrencyError::Busy),
-                Reserved::Unsettled => pause(),
+                Reserved::Unsettled => pause(turn),
             }
+            turn += 1;
         }
     }
 
@@ -238,9 +241,10 @@ impl Admission {
         &self,
         wait: &Wait,
         is_open: impl Fn() -> bool,
-        pause: impl Fn(),
+        pause: impl Fn(u32),
     ) -> Result<Option<UnderWay<'_>>, ConcurrencyError> {
         let queue = Queue { waits_for: WaitsFor::Place, lock: &self.queue, list: wait_queue::all };
+        let mut turn = 0;
         loop {
             let mut found = None;
             let waits = |_: &mut Waiters| {
@@ -252,9 +256,10 @@ impl Admission {
             match found {
                 Some(Reserved::Held) => return Ok(Some(UnderWay(&self.places))),
                 Some(Reserved::Full) => return Ok(None),
-                Some(Reserved::Unsettled) => pause(),
+                Some(Reserved::Unsettled) => pause(turn),
                 None => return Err(ConcurrencyError::Closed),
             }
+            turn += 1;
         }
     }
 

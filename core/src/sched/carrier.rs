@@ -176,8 +176,11 @@ impl Carrier {
 
     /// The same, for a platform that decides after each turn who turns next.
     pub fn run_between(&'static self, between: impl Fn()) {
-        while self.life.load(Ordering::Acquire) != Life::On as u8 {
-            self.executor.runtime.platform().thread_yield();
+        for turn in 0.. {
+            if self.life.load(Ordering::Acquire) == Life::On as u8 {
+                break;
+            }
+            self.executor.runtime.platform().thread_yield(turn);
         }
         slot::set(ptr::from_ref(self).cast_mut().cast());
         self.own(|own| own.words = self.executor.runtime.platform().thread_words());

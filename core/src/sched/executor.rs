@@ -114,11 +114,13 @@ impl ExecutorRef {
     /// Whether it has to be submitted; `Closed` if it is gone. Looks again while somebody else
     /// submits it, who may find the executor closed.
     fn is_new(self, record: &Task, generation: u32) -> Result<bool, ConcurrencyError> {
+        let mut turn = 0;
         loop {
             match record.state.phase(generation).ok_or(ConcurrencyError::Closed)? {
                 Phase::New => return Ok(true),
                 Phase::Active if record.executor().is_none() => {
-                    self.executor.runtime.platform().thread_yield();
+                    self.executor.runtime.platform().thread_yield(turn);
+                    turn += 1;
                 }
                 _ => return Ok(false),
             }
@@ -189,7 +191,7 @@ impl ExecutorRef {
     ) -> Result<Option<UnderWay<'static>>, ConcurrencyError> {
         let Executor { runtime, admission, terms, .. } = self.executor;
         let platform = runtime.platform();
-        let pause = || platform.thread_yield();
+        let pause = |turn| platform.thread_yield(turn);
         let reserved = admission.reserve(pause);
         if reserved.is_ok() || terms.saturation() == Saturation::ReturnBusy {
             return reserved.map(Some);
@@ -373,6 +375,7 @@ impl Executor {
     /// Makes sure that one carrier runs; `Closed` if none may any more.
     pub(crate) fn ensure_carrier(&'static self) -> Result<(), ConcurrencyError> {
         let first = self.runtime.carrier(self.first as usize);
+        let mut turn = 0;
         loop {
             // Acquire pairs with the release in `start`.
             match first.life.load(Ordering::Acquire) {
@@ -382,7 +385,10 @@ impl Executor {
                     None if self.lives.is_ending() => return Err(ConcurrencyError::Closed),
                     None => continue,
                 },
-                _ => self.runtime.platform().thread_yield(),
+                _ => {
+                    self.runtime.platform().thread_yield(turn);
+                    turn += 1;
+                }
             }
         }
     }

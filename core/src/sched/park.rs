@@ -36,7 +36,7 @@ impl Runtime {
         match sched::current_task(self) {
             // SAFETY: it is the current task.
             Some(task) => unsafe { sched::carrier::leave(task, Request::Yield) },
-            None => self.platform().thread_yield(),
+            None => self.platform().thread_yield(0),
         }
     }
 

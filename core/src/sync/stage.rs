@@ -61,7 +61,7 @@ unsafe impl Platform for Stage {
         (self.wake)();
     }
 
-    fn thread_yield(&self) {}
+    fn thread_yield(&self, _: u32) {}
 
     fn carrier_start(&self, _: &'static Carrier) -> Result<(), PlatformError> {
         unreachable!("no virtual thread here")

@@ -144,7 +144,7 @@ pub(crate) mod thread {
 
     pub(crate) fn join(_: &Seat) {}
 
-    pub(crate) fn yield_now() {}
+    pub(crate) fn give_way(_: u32) {}
 
     pub(crate) fn after_fork(_: fn()) {}
 

@@ -36,11 +36,12 @@ const STACK_BYTES: usize = 256 << 10;
 /// Where growing a carrier's stack for a program with large thread-locals ends.
 const STACK_BYTES_MAX: usize = 64 << 20;
 
-/// Looks of `join` at a thread that the kernel has not quite put away: some at once, and then,
-/// on a busy machine, up to a second.
-const LOOKS_AT_ONCE: u32 = 100;
-const LOOKS: u32 = 10_000;
-const LOOK_EVERY: u64 = MILLISECOND / 10;
+/// Turns of a wait that only yield the CPU, and nanoseconds of the first sleep after them.
+const YIELDS: u32 = 8;
+const SLEEP_AT_FIRST: u64 = 50_000;
+
+/// Looks of `join` at a thread that the kernel has not quite put away: about a second.
+const LOOKS: u32 = 1_000;
 
 /// Which thread a carrier has, or had last. Changed by who starts the carrier's thread, and by who
 /// joins it: one at a time. What they read was written by the one before, whom the carrier's own
@@ -95,11 +96,7 @@ impl Ended {
             if unsafe { raw(libc::SYS_tgkill, [process, number, 0, 0, 0, 0]) }.is_err() {
                 return;
             }
-            if look < LOOKS_AT_ONCE {
-                yield_now();
-            } else {
-                park::wait_while(&AtomicU32::new(0), 0, Some(clock::now() + LOOK_EVERY));
-            }
+            give_way(look);
         }
     }
 }
@@ -233,9 +230,12 @@ fn set_up(carrier: &'static Carrier) {
     }
 }
 
-/// sched_yield(2).
-pub(crate) fn yield_now() {
-    sched_yield();
+/// sched_yield(2), and from the turn [`YIELDS`] of a wait on a sleep, which grows: sched_yield(2)
+/// runs no thread of a lower priority.
+pub(crate) fn give_way(turn: u32) {
+    let Some(slept) = turn.checked_sub(YIELDS) else { return sched_yield() };
+    let span = (SLEEP_AT_FIRST << slept.min(5)).min(MILLISECOND);
+    park::wait_while(&AtomicU32::new(0), 0, Some(clock::now() + span));
 }
 
 /// `errno`, and the C++ runtime's exception globals when the program has a C++ runtime.
