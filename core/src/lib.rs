@@ -11,12 +11,12 @@
 //! Reading order: [`platform`] and [`time`]; `task` (the state word, the record, handles, joins);
 //! [`sched`] (carriers, queues, sleeping, executors); `timer` and `reactor` (deadlines and
 //! readiness as wakes); `sync` (the wait queue and the primitives on it); `link` (intrusive
-//! lists); [`runtime`].
+//! lists); [`runtime`]; [`defaults`].
 //!
 //! # Unsafe
-//! The files that need it say so under this heading, each with its invariant: `link`, `link/list`,
-//! `platform`, `prim/native`, `prim/points`, `reactor`, `reactor/poll_many`, `reactor/slot`,
-//! `runtime`, `sched`,
+//! The files that need it say so under this heading, each with its invariant: `defaults`,
+//! `link`, `link/list`, `platform`, `prim/native`, `prim/points`, `reactor`,
+//! `reactor/poll_many`, `reactor/slot`, `runtime`, `sched`,
 //! `sched/cache`, `sched/carrier`, `sched/executor`, `sched/home`, `sched/injector`, `sched/park`,
 //! `sched/run_queue`, `sched/search`, `sched/told`, `sched/words`, `sync/channel`, `sync/select`,
 //! `sync/stage`, `sync/wait_queue`, `task`, `task/header`, `task/join`, `task/slab`, `timer`,
@@ -27,6 +27,7 @@
 #[cfg(any(test, loom, feature = "fuzzing"))]
 extern crate std;
 
+pub mod defaults;
 pub mod error;
 pub(crate) mod link;
 pub mod platform;

@@ -10,8 +10,9 @@
 
 use core::ptr::NonNull;
 
+use crate::defaults::Defaults;
 use crate::platform::{CarrierId, MAX_CARRIERS, Platform, PlatformError};
-use crate::prim::{AtomicBool, AtomicI64, AtomicU32, Ordering, SpinLock};
+use crate::prim::{AtomicBool, AtomicU32, Ordering, SpinLock};
 use crate::reactor::Reactor;
 use crate::sched::executor::{Executor, ExecutorRef};
 use crate::sched::idle::Lookout;
@@ -24,7 +25,7 @@ use crate::task::slab::{self, Kind, Slab};
 pub const MAX_EXECUTORS: usize = MAX_CARRIERS;
 
 /// The index of the default executor: the first.
-pub(crate) const DEFAULT: u32 = 0;
+const DEFAULT: u32 = 0;
 
 /// A runtime. Lives for ever.
 #[derive(Debug)]
@@ -41,8 +42,7 @@ pub struct Runtime {
     ready: [AtomicBool; MAX_EXECUTORS],
     /// Executors below may be ready.
     listed: AtomicU32,
-    /// The handle of the executor that virtual threads go to when none is named; 0 for the first.
-    preferred: AtomicI64,
+    pub(crate) defaults: Defaults,
 }
 
 /// How much of the tables is given out.
@@ -65,7 +65,7 @@ pub enum ExecutorError {
 }
 
 impl Runtime {
-    /// A runtime on `platform`, with its default executor: one carrier, no limit, not started.
+    /// A runtime on `platform`, with the default executor of C: one carrier, no limit, not started.
     /// Handles of runtimes with different `birth` (modulo 64) never pass for each other's.
     ///
     /// # Errors
@@ -85,7 +85,7 @@ impl Runtime {
             taken: SpinLock::new(Taken { executors: 0, carriers: 0 }),
             ready: core::array::from_fn(|_| AtomicBool::new(false)),
             listed: AtomicU32::new(0),
-            preferred: AtomicI64::new(0),
+            defaults: Defaults::new(),
         };
         // SAFETY: a table of this size, which nobody else has.
         unsafe { place.write(runtime) };
@@ -106,21 +106,10 @@ impl Runtime {
         sched::current_carrier(self).is_some()
     }
 
-    /// The executor that every runtime has.
+    /// The executor that every runtime has: C's own default (`defaults.rs`).
     #[inline]
     pub fn default_executor(&'static self) -> ExecutorRef {
         ExecutorRef { executor: self.first_executor(), generation: 1 }
-    }
-
-    /// The handle of the executor that virtual threads go to when none is named, as it was set;
-    /// 0 for [`default_executor`](Self::default_executor).
-    pub fn preferred_executor(&self) -> i64 {
-        self.preferred.load(Ordering::Relaxed)
-    }
-
-    /// Sets it, unchecked.
-    pub fn prefer_executor(&self, handle: i64) {
-        self.preferred.store(handle, Ordering::Relaxed);
     }
 
     fn first_executor(&'static self) -> &'static Executor {
@@ -240,9 +229,9 @@ impl Runtime {
         self.executors().map(|executor| executor.crew.active()).sum::<u32>() > 1
     }
 
-    /// The carrier whose wheel never has to be moved: the default executor's first.
+    /// The carrier whose wheel never has to be moved: the first of an executor that never ends.
     pub(crate) fn last_server(&'static self) -> &'static Carrier {
-        let executor = self.first_executor();
+        let executor = self.lasting_executor();
         // As in `server_of`.
         let _ = executor.ensure_carrier();
         self.carrier(executor.first as usize)
@@ -251,7 +240,7 @@ impl Runtime {
     /// The carrier whose wheel serves `task` when it is armed from outside: its executor's first,
     /// which does not end before its tasks.
     pub(crate) fn server_of(&'static self, task: &Task) -> &'static Carrier {
-        let executor = task.executor().unwrap_or_else(|| self.first_executor());
+        let executor = task.executor().unwrap_or_else(|| self.lasting_executor());
         // Without a carrier the deadline waits until there is one; there is nobody to tell.
         let _ = executor.ensure_carrier();
         self.carrier(executor.first as usize)

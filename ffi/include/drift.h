@@ -251,13 +251,13 @@ void drift_thread_yield(void);
 /* `drift_exec_*`: executors. */
 
 /**
- * The default executor: what was set last, else one carrier without a limit, made on first use.
- * 0 only if it cannot be made.
+ * The default executor of C: what was set last, else one carrier without a limit, made on first
+ * use. 0 only if it cannot be made. Rust code in the same process has a default of its own.
  */
 int64_t drift_exec_default_get(void);
 
 /**
- * Sets the default executor; 0 goes back to the runtime's own.
+ * Sets the default executor of C; 0 goes back to the runtime's own.
  */
 void drift_exec_default_set(int64_t exec);
 

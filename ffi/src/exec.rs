@@ -1,5 +1,10 @@
 //! `drift_exec_*`: executors.
+//!
+//! # Safety
+//! Invariant of `#![allow(unsafe_code)]`: sets the default of C, never that of Rust.
+#![allow(unsafe_code)]
 
+use drift_core::defaults::Face;
 use drift_core::error::ConcurrencyError;
 use drift_core::platform::PlatformError;
 use drift_core::prim::{AtomicI64, Ordering};
@@ -23,27 +28,26 @@ pub const DRIFT_SUBMIT_FAILED: i64 = 3;
 /// What every submit answers, if it is not negative: a hook of the test suite.
 static OVERRIDE: AtomicI64 = AtomicI64::new(-1);
 
-/// The default executor: what was set last, else one carrier without a limit, made on first use.
-/// 0 only if it cannot be made.
+/// The default executor of C: what was set last, else one carrier without a limit, made on first
+/// use. 0 only if it cannot be made. Rust code in the same process has a default of its own.
 ///
 /// C: `int64_t drift_exec_default_get(void);`
 #[unsafe(no_mangle)]
-#[allow(unsafe_code)]
 pub extern "C" fn drift_exec_default_get() -> i64 {
-    process::runtime().map_or(0, |runtime| match runtime.preferred_executor() {
+    process::runtime().map_or(0, |runtime| match runtime.preferred_executor(Face::C) {
         0 => runtime.executor_handle(runtime.default_executor()),
         set => set,
     })
 }
 
-/// Sets the default executor; 0 goes back to the runtime's own.
+/// Sets the default executor of C; 0 goes back to the runtime's own.
 ///
 /// C: `void drift_exec_default_set(int64_t exec);`
 #[unsafe(no_mangle)]
-#[allow(unsafe_code)]
 pub extern "C" fn drift_exec_default_set(exec: i64) {
     if let Ok(runtime) = process::runtime() {
-        runtime.prefer_executor(exec);
+        // SAFETY: the face is C.
+        unsafe { runtime.prefer_executor(Face::C, exec) };
     }
 }
 
@@ -62,7 +66,6 @@ pub extern "C" fn drift_exec_default_set(exec: i64) {
 /// C: `int64_t drift_exec_create(int64_t min_threads, int64_t max_threads, int64_t queue_limit,
 /// int64_t timeout_ms, int64_t saturation);`
 #[unsafe(no_mangle)]
-#[allow(unsafe_code)]
 pub extern "C" fn drift_exec_create(
     min_threads: i64,
     max_threads: i64,
@@ -100,7 +103,6 @@ pub extern "C" fn drift_exec_create(
 ///
 /// C: `int64_t drift_exec_submit(int64_t exec, int64_t vt);`
 #[unsafe(no_mangle)]
-#[allow(unsafe_code)]
 pub extern "C" fn drift_exec_submit(exec: i64, vt: i64) -> i64 {
     let forced = OVERRIDE.load(Ordering::Relaxed);
     if forced >= 0 {
@@ -125,7 +127,6 @@ pub extern "C" fn drift_exec_submit(exec: i64, vt: i64) -> i64 {
 ///
 /// C: `void drift_exec_submit_test_override(int64_t code);`
 #[unsafe(no_mangle)]
-#[allow(unsafe_code)]
 pub extern "C" fn drift_exec_submit_test_override(code: i64) {
     OVERRIDE.store(code, Ordering::Relaxed);
 }

@@ -18,7 +18,7 @@
 //! One file for each family of functions; the one runtime of the process is `drift_pal`'s.
 //!
 //! # Unsafe
-//! `channel`, `panic`, `sync`, `testing`, `thread`; and the attribute `no_mangle` of every
+//! `channel`, `exec`, `panic`, `sync`, `testing`, `thread`; and the attribute `no_mangle` of every
 //! exported function (exported names are unique: `symbols.txt`).
 #![no_std]
 #![deny(unsafe_code)]

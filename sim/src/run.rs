@@ -13,6 +13,7 @@ use std::ptr;
 use std::sync::Once;
 use std::sync::atomic::{AtomicU8, Ordering};
 
+use drift_core::defaults::Face;
 use drift_core::platform::StackClass;
 use drift_core::runtime::Runtime;
 use drift_core::sched::policy::ExecutorPolicy;
@@ -329,7 +330,11 @@ impl World {
             1 => runtime.default_executor(),
             _ => runtime.create_executor(policy).map_err(|error| refused("executor", &error))?,
         };
-        runtime.prefer_executor(runtime.executor_handle(executor));
+        let handle = runtime.executor_handle(executor);
+        for face in [Face::C, Face::Rust] {
+            // SAFETY: one OS thread plays all carriers of a world.
+            unsafe { runtime.prefer_executor(face, handle) };
+        }
         let mut payload: Payload = [0; 7];
         payload[0] = ptr::from_ref(root).expose_provenance() as u64;
         let entry = Entry { run: run_root, discard: discard_root, payload };

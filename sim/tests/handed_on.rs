@@ -8,6 +8,7 @@
 use std::cell::Cell;
 
 use drift::{Duration, sleep};
+use drift_core::defaults::Face;
 use drift_core::platform::StackClass;
 use drift_core::prim::AtomicU32;
 use drift_core::sched::policy::ExecutorPolicy;
@@ -64,7 +65,7 @@ fn new(run: unsafe fn(*mut Payload)) -> Handle {
 
 fn submit(one: Handle) {
     let runtime = process::runtime().unwrap();
-    let executor = runtime.find_executor(runtime.preferred_executor()).unwrap();
+    let executor = runtime.find_executor(runtime.preferred_executor(Face::Rust)).unwrap();
     executor.submit(one).unwrap();
 }
 

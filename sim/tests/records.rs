@@ -3,6 +3,7 @@
 
 use std::cell::Cell;
 
+use drift_core::defaults::Face;
 use drift_core::platform::StackClass;
 use drift_core::runtime::Runtime;
 use drift_core::task::{Entry, Handle, Payload, Standing};
@@ -36,7 +37,7 @@ unsafe fn is_long_in_being_dropped(payload: *mut Payload) {
 fn spawn(runtime: &'static Runtime) -> Handle {
     let entry = Entry { run: sleeps_on, discard: nothing, payload: [0; 7] };
     let handle = runtime.spawn(entry, StackClass::K64).unwrap();
-    runtime.find_executor(runtime.preferred_executor()).unwrap().submit(handle).unwrap();
+    runtime.find_executor(runtime.preferred_executor(Face::Rust)).unwrap().submit(handle).unwrap();
     handle
 }
 

@@ -1,13 +1,15 @@
 //! Executors: carriers, a queue and a policy.
 //!
 //! # Unsafe
-//! Invariant of `#![allow(unsafe_code)]`: only declares an unsafe function, whose caller vouches
-//! for what runs on the executor.
+//! Invariant of `#![allow(unsafe_code)]`: the default of Rust does not migrate, unless the caller
+//! of an unsafe function vouched for what runs there.
 #![allow(unsafe_code)]
 
+use drift_core::defaults::Face;
 use drift_core::error::ConcurrencyError as CoreError;
 use drift_core::platform::StackClass;
 use drift_core::runtime::{ExecutorError, Runtime};
+use drift_core::sched::executor::ExecutorRef;
 use drift_core::sched::policy;
 use drift_core::sched::shutdown::{self, ShutdownError};
 use drift_core::task::Handle;
@@ -232,6 +234,14 @@ pub struct ShutdownReport {
     pub timed_out: usize,
 }
 
+/// Why there is no executor.
+fn refused(error: ExecutorError) -> ConcurrencyError {
+    match error {
+        ExecutorError::Policy(error) => Error::Policy(error).into(),
+        ExecutorError::Platform(error) => error.into(),
+    }
+}
+
 impl Executor {
     /// A new executor. Its carriers start as work comes.
     ///
@@ -243,14 +253,15 @@ impl Executor {
     /// Drift's `std.concurrent.Executor.build`.
     pub fn new(policy: ExecutorPolicy) -> Result<Self, ConcurrencyError> {
         let runtime = try_runtime()?;
-        match runtime.create_executor(policy.core()?) {
-            Ok(executor) => Ok(Self { handle: runtime.executor_handle(executor) }),
-            Err(ExecutorError::Policy(error)) => Err(Error::Policy(error).into()),
-            Err(ExecutorError::Platform(error)) => Err(error.into()),
-        }
+        let executor = runtime.create_executor(policy.core()?).map_err(refused)?;
+        Ok(Self { handle: runtime.executor_handle(executor) })
     }
 
-    /// The default executor: what was set last, or else the runtime's own, with one carrier.
+    /// The default executor of Rust: what was set last, or else the runtime's own. C code in the
+    /// same process has a default of its own, and nothing that it sets changes this one.
+    ///
+    /// # Panics
+    /// If the runtime's own cannot be made.
     ///
     /// # Source
     /// Drift's `std.concurrent.default_executor`.
@@ -263,9 +274,14 @@ impl Executor {
     #[must_use]
     pub fn default_get() -> Self {
         Self::default_of(runtime())
+            .unwrap_or_else(|error| panic!("there is no default executor: {error}"))
     }
 
     /// Makes `self` the default executor of the process: what [`spawn`](crate::spawn()) means.
+    ///
+    /// # Panics
+    /// If it lets virtual threads migrate: safe code that only calls `spawn` relies on staying on
+    /// its OS thread. [`default_set_migrating`](Self::default_set_migrating) is for those.
     ///
     /// # Source
     /// Drift's `std.concurrent.set_default_executor`.
@@ -280,21 +296,62 @@ impl Executor {
     /// before.default_set();
     /// ```
     pub fn default_set(self) {
-        runtime().prefer_executor(self.handle);
+        let runtime = runtime();
+        let policy = runtime.find_executor(self.handle).and_then(ExecutorRef::policy);
+        assert!(
+            policy.is_none_or(|policy| !policy.migrates),
+            "an executor whose virtual threads migrate cannot be the default: make one without \
+             `migrating`, or vouch for everything with `default_set_migrating`"
+        );
+        // SAFETY: it does not migrate; one that was shut down takes nothing.
+        unsafe { runtime.prefer_executor(Face::Rust, self.handle) };
+    }
+
+    /// The same for an executor that lets virtual threads migrate.
+    ///
+    /// # Safety
+    /// What [`ExecutorPolicy::migrating`] asks holds for everything that the process spawns from
+    /// now on without naming an executor.
+    ///
+    /// # Source
+    /// Beyond Drift's `std.concurrent`.
+    ///
+    /// # Examples
+    /// ```
+    /// use drift::{Executor, ExecutorPolicy};
+    ///
+    /// // SAFETY: nothing here keeps what belongs to an OS thread across a call that waits.
+    /// let policy = unsafe { ExecutorPolicy::new().min_threads(2).migrating() };
+    /// let executor = Executor::new(policy).unwrap();
+    /// // SAFETY: the same.
+    /// unsafe { executor.default_set_migrating() };
+    /// assert_eq!(drift::spawn(|| 1).join(), Ok(1));
+    /// ```
+    pub unsafe fn default_set_migrating(self) {
+        // SAFETY: as the caller says.
+        unsafe { runtime().prefer_executor(Face::Rust, self.handle) };
     }
 
     /// That of `runtime`.
-    pub(super) fn default_of(runtime: &'static Runtime) -> Self {
-        let set = runtime.preferred_executor();
+    #[inline]
+    pub(super) fn default_of(runtime: &'static Runtime) -> Result<Self, ConcurrencyError> {
+        let set = runtime.preferred_executor(Face::Rust);
         match runtime.find_executor(set) {
-            Some(_) => Self { handle: set },
+            Some(_) => Ok(Self { handle: set }),
             None => Self::own_of(runtime),
         }
     }
 
-    /// The runtime's own, which has one carrier, no limit, and no end.
-    pub(super) fn own_of(runtime: &'static Runtime) -> Self {
-        Self { handle: runtime.executor_handle(runtime.default_executor()) }
+    /// The runtime's own for Rust, which has no limit, and no end.
+    pub(super) fn own_of(runtime: &'static Runtime) -> Result<Self, ConcurrencyError> {
+        let own = match runtime.rust_executor() {
+            Some(own) => own,
+            None => {
+                let policy = ExecutorPolicy::new().core()?;
+                runtime.make_rust_executor(policy).map_err(refused)?
+            }
+        };
+        Ok(Self { handle: runtime.executor_handle(own) })
     }
 
     /// Ends the executor: it takes no virtual threads from now on, those that it has end by

@@ -358,7 +358,7 @@ impl Shared {
         };
         let executor = Executor::own_of(self.runtime);
         // SAFETY: nothing is borrowed.
-        unsafe { Builder::new().stack_size(STACK).start(Some(&executor), watch) }
+        unsafe { Builder::new().stack_size(STACK).start_on(executor, watch) }
     }
 
     /// Waits for all children, also for those that children spawn meanwhile.

@@ -273,26 +273,47 @@ impl Builder {
         F: FnOnce() -> T + Send + 'a,
         T: Send + 'a,
     {
+        let on = on.copied().map_or_else(|| Executor::default_of(runtime()), Ok);
+        // SAFETY: as the caller says.
+        unsafe { self.start_on(on, f) }
+    }
+
+    /// The same, on an executor that may not be there.
+    ///
+    /// # Safety
+    /// As [`start`](Self::start).
+    pub(super) unsafe fn start_on<'a, F, T>(
+        self,
+        on: Result<Executor, ConcurrencyError>,
+        f: F,
+    ) -> VirtualThread<T>
+    where
+        F: FnOnce() -> T + Send + 'a,
+        T: Send + 'a,
+    {
         let runtime = runtime();
         let packed: Arc<dyn Results<T> + 'a> = packet::pack(f, self.name.map(Arc::from));
         let body = packed.clone();
         // SAFETY: the same type but for a lifetime, which the caller vouches for.
         let results =
             unsafe { std::mem::transmute::<Arc<dyn Results<T> + 'a>, Arc<dyn Results<T>>>(packed) };
-        let executor = on.copied().unwrap_or_else(|| Executor::default_of(runtime));
         let class = self.stack.map(stack_class).transpose();
-        let class = class.map(|class| class.or(executor.stack_class(runtime)).unwrap_or(STACK));
+        let place = on.and_then(|executor| {
+            let class = class?.or(executor.stack_class(runtime)).unwrap_or(STACK);
+            Ok((executor, class))
+        });
         // SAFETY: as the caller says.
         let entry = unsafe { packet::entry(body) };
-        let spawned = class.and_then(|class| Ok(runtime.spawn(entry, class)?));
+        let spawned =
+            place.and_then(|(executor, class)| Ok((executor, runtime.spawn(entry, class)?)));
         let (handle, refused) = match spawned {
             Err(error) => {
                 let mut payload = entry.payload;
                 // SAFETY: the runtime did not take it, and nobody else has it.
                 unsafe { (entry.discard)(&raw mut payload) };
-                (Handle(0), Some(error.into()))
+                (Handle(0), Some(error))
             }
-            Ok(handle) => match executor.submit(runtime, handle) {
+            Ok((executor, handle)) => match executor.submit(runtime, handle) {
                 Ok(()) => (handle, None),
                 Err(error) => {
                     runtime.abandon(handle);

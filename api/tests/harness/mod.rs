@@ -74,7 +74,9 @@ where
             Trial::test(name.clone(), move || {
                 CARRIERS.store(count, Ordering::Relaxed);
                 MIGRATES.store(migrates, Ordering::Relaxed);
-                executor.get_or_init(|| Executor::new(policy()).unwrap()).default_set();
+                let executor = *executor.get_or_init(|| Executor::new(policy()).unwrap());
+                // SAFETY: as in `policy`.
+                unsafe { executor.default_set_migrating() };
                 watch(&name);
                 run();
                 Ok(())

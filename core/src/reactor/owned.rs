@@ -175,7 +175,7 @@ impl Runtime {
         wait: &Wait,
     ) -> Result<(), ConcurrencyError> {
         if wait.is_of_thread() {
-            self.default_executor().executor.ensure_carrier()?;
+            self.lasting_executor().ensure_carrier()?;
         }
         Ok(())
     }

@@ -22,7 +22,7 @@
 
 use crate::error::ConcurrencyError;
 use crate::prim::Ordering;
-use crate::runtime::{DEFAULT, Runtime};
+use crate::runtime::Runtime;
 use crate::sched::current_carrier;
 use crate::sched::executor::{Executor, ExecutorRef, Life};
 use crate::sched::park;
@@ -56,7 +56,7 @@ pub struct ShutdownReport {
 /// Why there is no shutdown: the caller's mistake.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ShutdownError {
-    /// The executor that every runtime has.
+    /// A face's own default, which never ends.
     Default,
     /// The caller is one of the executor's own virtual threads.
     Own,
@@ -116,7 +116,7 @@ impl Runtime {
     ) -> Result<ShutdownReport, ShutdownError> {
         let found = self.find_executor(executor_handle).ok_or(ShutdownError::Unknown)?;
         let ExecutorRef { executor, generation } = found;
-        if executor.index == DEFAULT {
+        if self.is_lasting(found) {
             return Err(ShutdownError::Default);
         }
         if executor.lives.generation() != generation {
