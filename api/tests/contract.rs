@@ -9,6 +9,7 @@
 //! | `channels.rs` | exactly once, meetings, back-pressure, closing, values that call back |
 //! | `executors.rs`| shutdown, places, stacks                                              |
 //! | `selects.rs`  | arms, bodies, races                                                   |
+//! | `shapes.rs`   | the arms of `select!`: which expressions, commas and places it takes |
 //! | `traits.rs`   | `Send` and `Sync` of every public type; compiles or not               |
 
 #[macro_use]
@@ -25,6 +26,8 @@ mod results;
 mod scopes;
 #[path = "contract/selects.rs"]
 mod selects;
+#[path = "contract/shapes.rs"]
+mod shapes;
 #[path = "contract/threads.rs"]
 mod threads;
 #[path = "contract/traits.rs"]
@@ -41,6 +44,7 @@ fn main() -> ExitCode {
         channels::CASES,
         executors::CASES,
         selects::CASES,
+        shapes::CASES,
     ];
     harness::main(&[1, 2, 4], &cases.concat())
 }

@@ -1,6 +1,6 @@
 //! What `select!` expands to; see there.
 
-pub use drift_core::sync::select::Arm;
+pub use drift_core::sync::select::Numbered;
 use drift_core::sync::{Wait, channel};
 
 use super::channel::{Receiver, SendError, Sender};
@@ -18,8 +18,13 @@ use crate::time::Instant;
 /// | `until(instant) => body`                 | nothing else did until then                      |
 /// | `default => body`                        | nothing else can at once                         |
 ///
-/// `pattern` is bound to what [`Receiver::recv`] or [`Sender::send`] answers. At most one of the
-/// last three, as the last arm. If several can happen, any one does. The whole is a
+/// `pattern` is bound to what [`Receiver::recv`] or [`Sender::send`] answers. `receiver`, `sender`
+/// and the others are any expressions, evaluated once, in the order in which they stand; what they
+/// borrow for the selection is given back before a body runs, and a value that was not sent is
+/// dropped then. Arms stand in any order; of the last three there is at most one, which may be the
+/// only arm. A body that is a block needs no comma.
+///
+/// If several can happen, any one does, each with the same chance. The whole is a
 /// `Result<_, ConcurrencyError>`: `Ok` of the body's value; `Err(Cancelled)` if the calling virtual
 /// thread was cancelled first, and then nothing was received or sent.
 ///
@@ -40,58 +45,116 @@ use crate::time::Instant;
 /// };
 /// assert_eq!(got.unwrap(), "number 7");
 /// ```
+///
+/// At most one of the last three, and no selection of nothing:
+/// ```compile_fail
+/// let _ = drift::select! { default => 1, after(drift::Duration::from_secs(1)) => 2 };
+/// ```
+/// ```compile_fail
+/// let _: Result<(), _> = drift::select! {};
+/// ```
 #[macro_export]
 macro_rules! select {
-    // One arm after the other goes into the brackets: a name, what it is, its number, its pattern,
-    // its body. Names differ because each comes from a step of its own.
-    (@ [$($arms:tt)*] $index:expr;
-     recv($from:expr) -> $pattern:pat => $body:expr, $($rest:tt)*) => {
-        $crate::select!(@ [$($arms)* (
-            arm, $crate::sync::select::Receive::new(&$from), $index, $pattern, $body
-        )] $index + 1; $($rest)*)
+    // `@arm` reads the head of an arm, `@body` what it does, and `@put` adds it to the brackets: to
+    // the first a channel's (what it is, its number, its pattern, its body, and two names, which
+    // differ because each comes from a step of its own), to the second the last three of the table.
+    (@arm $arms:tt $last:tt $index:expr;) => { $crate::select!(@end $arms $last) };
+    (@arm $arms:tt $last:tt $index:expr;
+     recv($from:expr $(,)?) -> $pattern:pat => $($rest:tt)+) => {
+        $crate::select!(@body $arms $last $index;
+            (channel (match &$from { from => $crate::sync::select::Receive::new(from) }) ($pattern))
+            $($rest)+)
     };
-    (@ [$($arms:tt)*] $index:expr;
-     send($to:expr, $value:expr) -> $pattern:pat => $body:expr, $($rest:tt)*) => {
-        $crate::select!(@ [$($arms)* (
-            arm, $crate::sync::select::Send::new(&$to, $value), $index, $pattern, $body
-        )] $index + 1; $($rest)*)
+    (@arm $arms:tt $last:tt $index:expr;
+     send($to:expr, $value:expr $(,)?) -> $pattern:pat => $($rest:tt)+) => {
+        $crate::select!(@body $arms $last $index;
+            (channel (match &$to { to => $crate::sync::select::Send::new(to, $value) }) ($pattern))
+            $($rest)+)
     };
-    // The last arm needs no comma.
-    (@ [$($arms:tt)*] $index:expr; recv($from:expr) -> $pattern:pat => $body:expr) => {
-        $crate::select!(@ [$($arms)*] $index; recv($from) -> $pattern => $body,)
+    (@arm $arms:tt [] $index:expr; after($time:expr $(,)?) => $($rest:tt)+) => {
+        $crate::select!(@body $arms [] $index;
+            (last ($crate::sync::select::Limit::Until($crate::Instant::now() + $time))) $($rest)+)
     };
-    (@ [$($arms:tt)*] $index:expr; send($to:expr, $value:expr) -> $pattern:pat => $body:expr) => {
-        $crate::select!(@ [$($arms)*] $index; send($to, $value) -> $pattern => $body,)
+    (@arm $arms:tt [] $index:expr; until($deadline:expr $(,)?) => $($rest:tt)+) => {
+        $crate::select!(@body $arms [] $index;
+            (last ($crate::sync::select::Limit::Until($deadline))) $($rest)+)
     };
-    (@ [$($arms:tt)*] $index:expr; after($time:expr) => $body:expr $(,)?) => {
-        $crate::select!(! [$($arms)*]
-            $crate::sync::select::Limit::Until($crate::Instant::now() + $time);
-            ::core::result::Result::Ok($body))
+    (@arm $arms:tt [] $index:expr; default => $($rest:tt)+) => {
+        $crate::select!(@body $arms [] $index;
+            (last ($crate::sync::select::Limit::Never)) $($rest)+)
     };
-    (@ [$($arms:tt)*] $index:expr; until($deadline:expr) => $body:expr $(,)?) => {
-        $crate::select!(! [$($arms)*] $crate::sync::select::Limit::Until($deadline);
-            ::core::result::Result::Ok($body))
+    (@arm $arms:tt [$($last:tt)+] $index:expr; after $($rest:tt)*) => {
+        $crate::select!(@twice)
     };
-    (@ [$($arms:tt)*] $index:expr; default => $body:expr $(,)?) => {
-        $crate::select!(! [$($arms)*] $crate::sync::select::Limit::Never;
-            ::core::result::Result::Ok($body))
+    (@arm $arms:tt [$($last:tt)+] $index:expr; until $($rest:tt)*) => {
+        $crate::select!(@twice)
     };
-    (@ [$($arms:tt)*] $index:expr;) => {
-        $crate::select!(! [$($arms)*]
-            $crate::sync::select::Limit::Forever; ::core::unreachable!("it waits for ever"))
+    (@arm $arms:tt [$($last:tt)+] $index:expr; default $($rest:tt)*) => {
+        $crate::select!(@twice)
     };
-    (! [$(($name:ident, $arm:expr, $index:expr, $pattern:pat, $body:expr))*]
-     $limit:expr; $else:expr) => {{
-        $(let mut $name = $arm;)*
+    (@arm $($rest:tt)*) => {
+        ::core::compile_error!(
+            "an arm of `select!` is `recv(from) -> pattern => body`, `send(to, value) -> pattern \
+             => body`, `after(time) => body`, `until(instant) => body` or `default => body`"
+        )
+    };
+    (@twice) => {
+        ::core::compile_error!("a `select!` has at most one of `after`, `until` and `default`")
+    };
+
+    // A block ends the arm, as in `match`; anything else ends with a comma, or is the last.
+    (@body $arms:tt $last:tt $index:expr; $head:tt $body:block, $($rest:tt)*) => {
+        $crate::select!(@put $arms $last $index; $head ($body) $($rest)*)
+    };
+    (@body $arms:tt $last:tt $index:expr; $head:tt $body:block $($rest:tt)*) => {
+        $crate::select!(@put $arms $last $index; $head ($body) $($rest)*)
+    };
+    (@body $arms:tt $last:tt $index:expr; $head:tt $body:expr, $($rest:tt)*) => {
+        $crate::select!(@put $arms $last $index; $head ($body) $($rest)*)
+    };
+    (@body $arms:tt $last:tt $index:expr; $head:tt $body:expr) => {
+        $crate::select!(@put $arms $last $index; $head ($body))
+    };
+
+    (@put [$($arms:tt)*] $last:tt $index:expr;
+     (channel ($arm:expr) ($pattern:pat)) ($body:expr) $($rest:tt)*) => {
+        $crate::select!(@arm
+            [$($arms)* (arm, ended, $arm, $index, $pattern, $body)] $last $index + 1; $($rest)*)
+    };
+    (@put $arms:tt [] $index:expr; (last ($limit:expr)) ($body:expr) $($rest:tt)*) => {
+        $crate::select!(@arm $arms [$limit, $body] $index; $($rest)*)
+    };
+
+    (@end $arms:tt []) => {
+        $crate::select!(@end $arms
+            [$crate::sync::select::Limit::Forever, ::core::unreachable!("it waits for ever")])
+    };
+    (@end [$(($name:ident, $ended:ident, $arm:expr, $index:expr, $pattern:pat, $body:expr))*]
+     [$limit:expr, $else:expr]) => {{
+        $(let mut $ended = ::core::option::Option::None;)*
+        // What the expressions of the arms borrow ends with this statement.
+        let done = match ($($arm,)*) {
+            ($(mut $name,)*) => {
+                let done =
+                    $crate::sync::select::select(&mut [$(($index, &mut $name.0)),*], $limit);
+                $(if done == ::core::result::Result::Ok(::core::option::Option::Some($index)) {
+                    $ended = ::core::option::Option::Some($name.finish());
+                } else)* {}
+                done
+            }
+        };
         // A body may leave by `return`, `break` or `continue`.
         #[allow(unreachable_code, clippy::diverging_sub_expression)]
-        let selected = match $crate::sync::select::select(&mut [$(&mut $name.0),*], $limit) {
+        let selected = match done {
             ::core::result::Result::Err(error) => ::core::result::Result::Err(error),
-            ::core::result::Result::Ok(::core::option::Option::None) => $else,
-            ::core::result::Result::Ok(::core::option::Option::Some(done)) => {
-                $(if done == $index {
-                    let $pattern = $name.finish();
-                    ::core::result::Result::Ok($body)
+            ::core::result::Result::Ok(::core::option::Option::None) => {
+                ::core::result::Result::Ok($else)
+            }
+            ::core::result::Result::Ok(::core::option::Option::Some(_)) => {
+                $(if let ::core::option::Option::Some(ended) = $ended {
+                    match ended {
+                        $pattern => ::core::result::Result::Ok($body),
+                    }
                 } else)* {
                     ::core::unreachable!("one of the arms was done")
                 }
@@ -99,17 +162,11 @@ macro_rules! select {
         };
         selected
     }};
-    (@ $($rest:tt)*) => {
-        ::core::compile_error!(
-            "an arm of `select!` is `recv(from) -> pattern => body` or `send(to, value) -> pattern \
-             => body`; `after(time)`, `until(instant)` or `default` may come last"
-        )
+
+    () => {
+        ::core::compile_error!("a `select!` without an arm would wait for ever")
     };
-    (recv $($arms:tt)*) => { $crate::select!(@ [] 0usize; recv $($arms)*) };
-    (send $($arms:tt)*) => { $crate::select!(@ [] 0usize; send $($arms)*) };
-    ($($other:tt)*) => {
-        ::core::compile_error!("`select!` begins with an arm `recv(..)` or `send(..)`")
-    };
+    ($($arms:tt)+) => { $crate::select!(@arm [] [] 0u32; $($arms)+) };
 }
 
 /// How long a `select!` waits.
@@ -165,15 +222,11 @@ impl<'a, T> Send<'a, T> {
 ///
 /// # Errors
 /// `Cancelled`.
-pub fn select(arms: &mut [&mut dyn Arm], limit: Limit) -> Result<Option<usize>, ConcurrencyError> {
+pub fn select(arms: &mut [Numbered<'_>], limit: Limit) -> Result<Option<u32>, ConcurrencyError> {
     use drift_core::error::ConcurrencyError as Core;
     use drift_core::sync::select::{select, try_select};
     let wait = match limit {
-        Limit::Never => {
-            // Any arm, so that one that always can does not keep the others from it.
-            let first = Wait::new(try_runtime()?).random();
-            return Ok(try_select(arms, first as usize));
-        }
+        Limit::Never => return Ok(try_select(arms, &Wait::new(try_runtime()?))),
         Limit::Until(deadline) => wait_until(deadline.core())?,
         Limit::Forever => wait()?,
     };

@@ -18,7 +18,8 @@ pub const CASES: &[Case] = cases![
     a_receiver_may_be_named_twice,
     it_does_not_meet_itself,
     values_that_are_not_sent_are_dropped_once,
-    every_arm_has_its_turn,
+    ready_arms_have_the_same_chance,
+    arms_that_are_woken_have_the_same_chance,
     selects_meet_selects,
     many_selects_lose_nothing,
     cancelled_selects_lose_nothing,
@@ -191,27 +192,113 @@ fn values_that_are_not_sent_are_dropped_once() {
     assert_eq!((tally.made(), tally.dropped()), (2, 2));
 }
 
-fn every_arm_has_its_turn() {
-    let ((one, from_one), (other, from_other)) = (unbounded(), unbounded());
-    for _ in 0..1000 {
-        one.send(()).unwrap();
-        other.send(()).unwrap();
-    }
-    let mut turns = [0; 4];
-    for _ in 0..200 {
-        turns[select! {
-            recv(from_one) -> _value => 0,
-            recv(from_other) -> _value => 1,
-            default => unreachable!("both have values"),
+/// Whether all shares of `rounds` are as even as those of a fair choice, which is outside these
+/// bounds less than once in 10^10 times.
+fn assert_even(rounds: usize, shares: &[usize]) {
+    let fair = rounds / shares.len();
+    let bounds = fair - 7 * fair.isqrt()..fair + 7 * fair.isqrt();
+    assert!(shares.iter().all(|share| bounds.contains(share)), "{shares:?} of {rounds}");
+}
+
+fn ready_arms_have_the_same_chance() {
+    const ROUNDS: usize = 2000;
+    let (_never, idle) = unbounded::<()>();
+    let ends = [(); 4].map(|()| unbounded());
+    let fill = |count| {
+        for (to, from) in &ends {
+            while from.try_recv().is_ok() {}
+            (0..count).for_each(|_| to.send(()).unwrap());
+        }
+    };
+    let [one, other, third, fourth] = ends.each_ref().map(|(_, from)| from);
+    fill(ROUNDS);
+    let mut shares = [0; 2];
+    for _ in 0..ROUNDS {
+        shares[select! {
+            recv(idle) -> _n => unreachable!("nobody sends"),
+            recv(idle) -> _n => unreachable!("nobody sends"),
+            recv(idle) -> _n => unreachable!("nobody sends"),
+            recv(idle) -> _n => unreachable!("nobody sends"),
+            recv(idle) -> _n => unreachable!("nobody sends"),
+            recv(idle) -> _n => unreachable!("nobody sends"),
+            recv(idle) -> _n => unreachable!("nobody sends"),
+            recv(idle) -> _n => unreachable!("nobody sends"),
+            recv(one) -> _n => 0,
+            recv(other) -> _n => 1,
         }
         .unwrap()] += 1;
-        turns[select! {
-            recv(from_one) -> _value => 2,
-            recv(from_other) -> _value => 3,
+    }
+    assert_even(ROUNDS, &shares);
+    // Apart, and with a `default`.
+    fill(ROUNDS);
+    let mut shares = [0; 3];
+    for _ in 0..ROUNDS {
+        shares[select! {
+            recv(idle) -> _n => unreachable!("nobody sends"),
+            recv(one) -> _n => 0,
+            recv(other) -> _n => 1,
+            default => unreachable!("three have values"),
+            recv(idle) -> _n => unreachable!("nobody sends"),
+            recv(idle) -> _n => unreachable!("nobody sends"),
+            recv(third) -> _n => 2,
         }
         .unwrap()] += 1;
     }
-    assert!(turns.iter().all(|turns| *turns > 20), "{turns:?}");
+    assert_even(ROUNDS, &shares);
+    // Those that can be done because the channel is closed.
+    fourth.close();
+    let mut shares = [0; 2];
+    for _ in 0..ROUNDS {
+        shares[select! {
+            recv(idle) -> _n => unreachable!("nobody sends"),
+            recv(fourth) -> _n => 0,
+            recv(fourth) -> _n => 1,
+        }
+        .unwrap()] += 1;
+    }
+    fill(0);
+    assert_even(ROUNDS, &shares);
+}
+
+fn arms_that_are_woken_have_the_same_chance() {
+    const ROUNDS: usize = 256;
+    let ((to, from), (_never, idle)) = (bounded(0), bounded::<()>(0));
+    let receives = spawn(move || {
+        let mut shares = [0; 2];
+        for _ in 0..ROUNDS {
+            shares[select! {
+                recv(from) -> _n => 0,
+                recv(idle) -> _n => unreachable!("nobody sends"),
+                recv(from) -> _n => 1,
+            }
+            .unwrap()] += 1;
+        }
+        shares
+    });
+    for _ in 0..ROUNDS {
+        // Mostly it waits by then; if not, the value is found instead.
+        drift::sleep(Duration::from_millis(1)).unwrap();
+        to.send(()).unwrap();
+    }
+    assert_even(ROUNDS, &receives.join().unwrap());
+    let ((to, from), (other, _full)) = (bounded(0), bounded::<usize>(0));
+    let sends = spawn(move || {
+        for _ in 0..ROUNDS {
+            select! {
+                send(to, 0) -> sent => sent.unwrap(),
+                send(other, 0) -> _sent => unreachable!("nobody receives"),
+                send(to, 1) -> sent => sent.unwrap(),
+            }
+            .unwrap();
+        }
+    });
+    let mut shares = [0; 2];
+    for _ in 0..ROUNDS {
+        drift::sleep(Duration::from_millis(1)).unwrap();
+        shares[from.recv().unwrap()] += 1;
+    }
+    sends.join().unwrap();
+    assert_even(ROUNDS, &shares);
 }
 
 fn selects_meet_selects() {

@@ -12,7 +12,7 @@ use std::thread;
 use std::vec::Vec;
 
 use super::channel::{Buffer, Channel, Receive, Send};
-use super::select::{Arm, select, try_select};
+use super::select::{Arm, Dice, Numbered, attempt, select, try_select};
 use super::stage::{Bounded, Stage, Unbounded};
 use super::wait_queue::{self, Sleeper, Wait, WaitQueue, Waiter, Waiters};
 use super::{
@@ -372,23 +372,56 @@ fn a_channel_without_a_limit_takes_all() {
     assert!(channel.is_empty());
 }
 
+/// How often each of `arms` was done in `rounds` selections, by the numbers of `wait`.
+fn shares<const N: usize>(rounds: usize, ready: [bool; N]) -> [usize; N] {
+    let channels = ready.map(|_| bounded(1));
+    let mut shares = [0; N];
+    for round in 0..rounds {
+        let is_ready = channels.iter().zip(ready).filter(|(_, is_ready)| *is_ready);
+        is_ready.for_each(|(channel, _)| _ = channel.try_send(7));
+        let mut dice = Dice(round as u64);
+        let mut arms = channels.each_ref().map(Receive::new);
+        let mut number = 0;
+        let mut numbered = arms.each_mut().map(|arm| {
+            number += 1;
+            (number - 1, arm as &mut dyn Arm)
+        });
+        let done = attempt(&mut numbered, &mut dice).expect("one is ready");
+        shares[done as usize] += 1;
+    }
+    shares
+}
+
 #[test]
-fn a_select_does_the_first_that_can_be_done_from_where_it_begins() {
-    let channels = [bounded(1), bounded(1)];
-    channels.iter().for_each(|channel| channel.try_send(7).unwrap());
-    let [mut first, mut second] = channels.each_ref().map(Receive::new);
-    assert_eq!(try_select(&mut [&mut first, &mut second], 3), Some(1));
-    assert_eq!(try_select(&mut [&mut first, &mut second], 3), Some(0));
-    assert_eq!(second.finish(), Ok(7));
-    assert_eq!(first.finish(), Ok(7));
-    assert_eq!(try_select(&mut [], 3), None);
+fn every_arm_that_can_be_done_has_the_same_chance() {
+    const ROUNDS: usize = 12_000;
+    let cases: [[bool; 6]; 5] = [
+        [true; 6],
+        [false, false, false, false, true, true],
+        [true, false, false, false, false, true],
+        [true, true, false, true, false, false],
+        [false, true, false, true, true, true],
+    ];
+    for ready in cases {
+        let shares = shares(ROUNDS, ready);
+        let fair = ROUNDS / ready.iter().filter(|is_ready| **is_ready).count();
+        for (share, is_ready) in shares.iter().zip(ready) {
+            let bounds = if is_ready { fair * 9 / 10..fair * 11 / 10 } else { 0..1 };
+            assert!(bounds.contains(share), "{ready:?}: {shares:?}");
+        }
+    }
+}
+
+#[test]
+fn a_selection_among_nothing_ends_at_once() {
+    assert_eq!(try_select(&mut [], &STAGE.briefly()), None);
 }
 
 #[test]
 fn a_select_without_an_outcome_gives_the_value_back() {
     let channel = bounded(0);
     let (mut send, mut receive) = (Send::new(&channel, 7), Receive::new(&channel));
-    let arms: &mut [&mut dyn Arm] = &mut [&mut send, &mut receive];
+    let arms: &mut [Numbered<'_>] = &mut [(0, &mut send), (1, &mut receive)];
     assert_eq!(select(arms, &STAGE.briefly()), Err(ConcurrencyError::Timeout));
     assert_eq!(select(&mut [], &STAGE.briefly()), Err(ConcurrencyError::Timeout));
     assert_eq!(send.finish(), Err((7, ConcurrencyError::Closed)));
@@ -404,7 +437,7 @@ fn selects_on_both_ends_of_two_channels_exchange_every_value() {
         while sent + received < 200 {
             let mut send = Send::new(&channels[own], own);
             let mut receive = Receive::new(&channels[1 - own]);
-            match select(&mut [&mut send, &mut receive], &STAGE.forever()) {
+            match select(&mut [(0, &mut send), (1, &mut receive)], &STAGE.forever()) {
                 Ok(0) => sent += 1,
                 _ => received += usize::from(receive.finish() == Ok(1 - own)),
             }

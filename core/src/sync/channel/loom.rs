@@ -5,7 +5,7 @@ use loom::sync::Arc;
 use super::{Channel, Receive, Send};
 use crate::error::ConcurrencyError;
 use crate::sync::loom::{STAGE, beside, joined, model_of_three};
-use crate::sync::select::{Arm, select};
+use crate::sync::select::{Numbered, select};
 use crate::sync::stage::{Bounded, Unbounded};
 use crate::sync::wait_queue::Wait;
 
@@ -167,9 +167,9 @@ fn a_value_whose_send_runs_out_of_time_is_in_one_place() {
 fn select_two(
     [first, second]: [&Numbers; 2],
     wait: &Wait,
-) -> Result<(usize, Result<u32, ConcurrencyError>), ConcurrencyError> {
+) -> Result<(u32, Result<u32, ConcurrencyError>), ConcurrencyError> {
     let (mut first, mut second) = (Receive::new(first), Receive::new(second));
-    let chosen = select(&mut [&mut first, &mut second], wait)?;
+    let chosen = select(&mut [(0, &mut first), (1, &mut second)], wait)?;
     let (chosen_one, other) = if chosen == 0 { (first, second) } else { (second, first) };
     assert_eq!(other.finish(), Err(ConcurrencyError::Closed), "one outcome");
     Ok((chosen, chosen_one.finish()))
@@ -189,7 +189,7 @@ fn a_select_receives_from_one_of_two() {
         let sent = joined(theirs);
         match received {
             Ok((index, value)) => {
-                assert_eq!(value, Ok(index as u32));
+                assert_eq!(value, Ok(index));
                 assert_eq!(sent, [index == 0, index == 1]);
             }
             Err(error) => {
@@ -210,8 +210,8 @@ fn a_select_misses_no_value_and_takes_only_one() {
         let (chosen, value) = select_two(channels.each_ref(), &STAGE.forever()).unwrap();
         assert_eq!(value, Ok(7));
         joined(theirs);
-        assert_eq!(rest(&channels[chosen]), []);
-        assert_eq!(rest(&channels[1 - chosen]), [7]);
+        assert_eq!(rest(&channels[chosen as usize]), []);
+        assert_eq!(rest(&channels[1 - chosen as usize]), [7]);
     });
 }
 
@@ -249,7 +249,7 @@ fn a_close_ends_a_select() {
 /// what it received.
 fn exchange(to: &Numbers, value: u32, from: &Numbers, wait: &Wait) -> (bool, Option<u32>) {
     let (mut send, mut receive) = (Send::new(to, value), Receive::new(from));
-    let arms: &mut [&mut dyn Arm] = &mut [&mut send, &mut receive];
+    let arms: &mut [Numbered<'_>] = &mut [(0, &mut send), (1, &mut receive)];
     match select(arms, wait) {
         Ok(0) => {
             assert!(receive.finish().is_err(), "one outcome");
