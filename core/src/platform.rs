@@ -33,13 +33,15 @@ pub unsafe trait Platform: Sync + fmt::Debug {
     /// The platform's own code when no thread can be had.
     fn carrier_start(&self, carrier: &'static Carrier) -> Result<(), PlatformError>;
 
-    /// Waits until nothing is left of the OS thread or CPU that ran carrier `id` and of all that
-    /// ran it before; at once if there is none. Only after the last `Carrier::run` of it has
-    /// returned or is about to, by one caller at a time, and not from that thread.
+    /// Whether nothing is left of the OS thread or CPU that ran carrier `id` and of all that ran it
+    /// before; does not wait. Asked only after the last `Carrier::run` of it has returned or is
+    /// about to, by one caller at a time, and not from that thread.
     ///
-    /// A platform that starts carriers on threads which the process counts must wait for them.
-    fn carrier_join(&self, id: CarrierId) {
+    /// A platform that starts carriers on threads which the process counts must look for them: the
+    /// destructors of a thread's own variables may run for long.
+    fn carrier_is_gone(&self, id: CarrierId) -> bool {
         let _ = id;
+        true
     }
 
     /// Sleeps until `carrier_wake(id)`, an event or `until`. A wake that came first is not lost:

@@ -141,8 +141,8 @@ unsafe impl Platform for Host {
         thread::start(carrier, &self.seats[usize::from(carrier.id().0)])
     }
 
-    fn carrier_join(&self, id: CarrierId) {
-        thread::join(&self.seats[usize::from(id.0)]);
+    fn carrier_is_gone(&self, id: CarrierId) -> bool {
+        thread::is_gone(&self.seats[usize::from(id.0)])
     }
 
     fn carrier_sleep(&self, id: CarrierId, until: Option<Instant>, ready: Option<&mut Events>) {

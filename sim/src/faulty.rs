@@ -164,8 +164,8 @@ unsafe impl Platform for Faulty {
         self.inner.carrier_start(carrier)
     }
 
-    fn carrier_join(&self, id: CarrierId) {
-        self.inner.carrier_join(id);
+    fn carrier_is_gone(&self, id: CarrierId) -> bool {
+        self.inner.carrier_is_gone(id)
     }
 
     fn carrier_sleep(&self, id: CarrierId, until: Option<Instant>, ready: Option<&mut Events>) {

@@ -68,12 +68,9 @@ unsafe impl Platform for World {
         Ok(())
     }
 
-    fn carrier_join(&self, id: CarrierId) {
+    fn carrier_is_gone(&self, id: CarrierId) -> bool {
         let _calm = self.calm();
-        let Some(thread) = self.seat(id, |seat| seat.thread) else { return };
-        while !self.is_over(thread) {
-            self.wait(On::End(thread), None);
-        }
+        self.seat(id, |seat| seat.thread).is_none_or(|thread| self.is_over(thread))
     }
 
     fn carrier_sleep(&self, id: CarrierId, until: Option<Instant>, ready: Option<&mut Events>) {

@@ -6,6 +6,7 @@
 //! | `limits.rs`   | more carriers than there are                                              |
 //! | `shutdown.rs` | drain, cancel, deadline; who waits, who submits; threads and places       |
 //! | `stay.rs`     | virtual threads that do not migrate                                       |
+//! | `threads.rs`  | OS threads of carriers that take their time to end                        |
 #![cfg(not(loom))]
 
 #[path = "executors/limits.rs"]
@@ -14,5 +15,7 @@ mod limits;
 mod shutdown;
 #[path = "executors/stay.rs"]
 mod stay;
+#[path = "executors/threads.rs"]
+mod threads;
 #[path = "executors/world.rs"]
 mod world;

@@ -232,6 +232,9 @@ pub struct ShutdownReport {
     pub cancelled: usize,
     /// Still there at the deadline.
     pub timed_out: usize,
+    /// Carriers whose OS thread was still there at the deadline, although no virtual thread was:
+    /// the destructors of its thread-locals take their time.
+    pub carriers: usize,
 }
 
 /// Why there is no executor.
@@ -393,8 +396,8 @@ impl Executor {
             Shutdown::Cancel => shutdown::Shutdown::Cancel,
         };
         match runtime().shutdown(self.handle, how, deadline.core()) {
-            Ok(shutdown::ShutdownReport { completed, cancelled, timed_out }) => {
-                Ok(ShutdownReport { completed, cancelled, timed_out })
+            Ok(shutdown::ShutdownReport { completed, cancelled, timed_out, carriers }) => {
+                Ok(ShutdownReport { completed, cancelled, timed_out, carriers })
             }
             Err(ShutdownError::Default | ShutdownError::Own) => Err(Error::InUse.into()),
             Err(ShutdownError::Unknown) => Err(ConcurrencyError::Closed),

@@ -8,7 +8,8 @@
 //! | survey: look for one that is alive; wait for its end  | the shutdown, until its deadline|
 //! | the same, without waiting                             | a carrier with nothing to do    |
 //! | end: none is alive; wake the carriers, which end      | whoever finds that              |
-//! | finish: wait until the carriers' threads are gone     | a shutdown; who wants the place |
+//! | finish: look until the carriers' threads are gone     | the same, until its deadline    |
+//! | the same, without waiting                             | who wants the place             |
 //!
 //! What happens between two words of this is in `stage.rs`.
 //!
@@ -23,10 +24,10 @@
 use crate::error::ConcurrencyError;
 use crate::prim::Ordering;
 use crate::runtime::Runtime;
-use crate::sched::current_carrier;
 use crate::sched::executor::{Executor, ExecutorRef, Life};
 use crate::sched::park;
 use crate::sched::stage::Stage;
+use crate::sched::{Carrier, current_carrier};
 use crate::sync::wait_queue::{self, Queue, Wait, Waited};
 use crate::task::Handle;
 use crate::task::WaitsFor;
@@ -42,7 +43,7 @@ pub enum Shutdown {
     Cancel,
 }
 
-/// What a shutdown came to: the virtual threads that were alive when it began.
+/// What a shutdown came to: the virtual threads that were alive when it began, and its carriers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ShutdownReport {
     /// Ended, and this shutdown did not ask them to.
@@ -51,6 +52,9 @@ pub struct ShutdownReport {
     pub cancelled: usize,
     /// Still alive at the deadline.
     pub timed_out: usize,
+    /// Carriers whose OS thread was left at the deadline, although no virtual thread was: the
+    /// destructors of the thread's own variables run.
+    pub carriers: usize,
 }
 
 /// Why there is no shutdown: the caller's mistake.
@@ -100,7 +104,8 @@ impl Runtime {
     /// for that until `until`; parks a virtual thread, blocks an OS thread.
     ///
     /// If some are alive at `until`, the executor stays closed, and its carriers end when the
-    /// last one has. A second shutdown finishes the job; when there is nothing left to do, its
+    /// last one has; one that ends may take its time as well, if its thread has variables with
+    /// destructors. A second shutdown finishes the job; when there is nothing left to do, its
     /// report is zeros. So it is for a handle whose executor was shut down long ago.
     ///
     /// Not for the drop of an entry that was cancelled before it ran on that executor: it is alive
@@ -129,7 +134,7 @@ impl Runtime {
         executor.admission.close(|| executor.lives.generation() == generation);
         let mut report = executor.last_call(generation, how);
         if executor.wait_for_all(generation, until) {
-            executor.finish(generation);
+            report.carriers = executor.finish(generation, until);
         } else {
             report.timed_out = executor.count_alive(generation);
         }
@@ -279,36 +284,52 @@ impl Executor {
         joiners.wait(&wait, |_| record.state.expect_joiner(generation), |_| {})
     }
 
-    /// Waits until the carriers are gone, or until whoever waits for them has seen that.
-    fn finish(&'static self, generation: u32) {
+    /// Waits until the carriers are gone, or whoever looks for them has seen that; `until` at the
+    /// longest. How many are left.
+    fn finish(&'static self, generation: u32, until: Instant) -> usize {
         let mut patience = Patience::new(self.runtime);
-        while !self.lives.claim(generation) {
-            let others = self.lives.is(generation, Stage::Joining);
-            if !others {
-                return;
+        loop {
+            let left = self.finish_now(generation);
+            if left == 0 || self.runtime.platform().now() >= until {
+                return left;
             }
-            patience.wait(Instant::FAR);
+            patience.wait(until);
+        }
+    }
+
+    /// The same, without waiting: the executor's place is free if none is left.
+    fn finish_now(&'static self, generation: u32) -> usize {
+        if !self.lives.claim(generation) {
+            // Whoever claimed it has seen one at least, or is about to see none.
+            return usize::from(self.lives.is(generation, Stage::Joining));
+        }
+        let left = self.carriers().filter(|carrier| !carrier.is_gone()).count();
+        if left > 0 {
+            self.lives.leave(generation);
+            return left;
         }
         for carrier in self.carriers() {
-            // SeqCst: after the change to Ending; pairs with `start`.
-            while carrier.life.load(Ordering::SeqCst) != Life::Off as u8 {
-                patience.wait(Instant::FAR);
-            }
-            self.runtime.platform().carrier_join(carrier.id());
             timer::evacuate(self.runtime, carrier);
         }
         self.lives.free(generation);
+        0
     }
 
-    /// Finishes what a shutdown left behind at its deadline, if the carriers have ended since.
+    /// Finishes what a shutdown left behind at its deadline, if the carriers are gone since.
     pub(crate) fn finish_if_left(&'static self) {
         let generation = self.lives.generation();
-        let is_off = |carrier: &crate::sched::Carrier| {
-            carrier.life.load(Ordering::SeqCst) == Life::Off as u8
-        };
-        if self.lives.is(generation, Stage::Ending) && self.carriers().all(is_off) {
-            self.finish(generation);
+        if self.lives.is(generation, Stage::Ending) {
+            self.finish_now(generation);
         }
+    }
+}
+
+impl Carrier {
+    /// Whether nothing is left of the OS threads that ran it. Of an executor that is Joining.
+    fn is_gone(&self) -> bool {
+        // SeqCst: after the change to Ending; pairs with `start`.
+        self.life.load(Ordering::SeqCst) == Life::Off as u8
+            && self.executor.runtime.platform().carrier_is_gone(self.id())
     }
 }
 

@@ -14,6 +14,7 @@
 //! | Open    | close | a shutdown                                  | Closed                 |
 //! | Closed  | end   | a shutdown or carrier that finds none alive | Ending                 |
 //! | Ending  | claim | a shutdown; who looks for a free place      | Joining                |
+//! | Joining | leave | the same, if a carrier's thread is left     | Ending                 |
 //! | Joining | free  | the same, when the carriers are gone        | Free                   |
 //! | Free    | take  | who creates an executor                     | Making, the next life  |
 //! | Making  | open  | the same                                    | Open                   |
@@ -40,7 +41,7 @@ pub(crate) enum Stage {
     Closed = 1,
     /// None is alive; carriers end.
     Ending = 2,
-    /// Somebody waits for the carriers' OS threads.
+    /// Somebody looks whether the carriers' OS threads are gone.
     Joining = 3,
     /// Can be given out again.
     Free = 4,
@@ -105,9 +106,15 @@ impl Lives {
         self.step(generation, Stage::Closed, Stage::Ending)
     }
 
-    /// The caller alone waits for the carriers.
+    /// The caller alone looks whether the carriers are gone.
     pub(crate) fn claim(&self, generation: u32) -> bool {
         self.step(generation, Stage::Ending, Stage::Joining)
+    }
+
+    /// Some are not.
+    pub(crate) fn leave(&self, generation: u32) {
+        let left = self.step(generation, Stage::Joining, Stage::Ending);
+        debug_assert!(left, "who claimed it is alone with it");
     }
 
     /// They are gone.

@@ -22,7 +22,7 @@ fn counter() -> Arc<AtomicUsize> {
 }
 
 impl World {
-    fn shut(&self, executor: ExecutorRef, how: Shutdown, until: Instant) -> ShutdownReport {
+    pub fn shut(&self, executor: ExecutorRef, how: Shutdown, until: Instant) -> ShutdownReport {
         let handle = self.runtime.executor_handle(executor);
         self.runtime.shutdown(handle, how, until).unwrap()
     }
@@ -43,7 +43,12 @@ impl World {
     }
 
     /// Keeps every carrier busy until `ends`, or until cancelled if that is none.
-    fn busy(&self, on: ExecutorRef, count: usize, ends: Option<&Arc<AtomicBool>>) -> Vec<Handle> {
+    pub fn busy(
+        &self,
+        on: ExecutorRef,
+        count: usize,
+        ends: Option<&Arc<AtomicBool>>,
+    ) -> Vec<Handle> {
         let (runtime, started) = (self.runtime, counter());
         let spin = |_| {
             let (ends, started) = (ends.cloned(), started.clone());
@@ -65,7 +70,7 @@ impl World {
 }
 
 fn ended(completed: usize, cancelled: usize, timed_out: usize) -> ShutdownReport {
-    ShutdownReport { completed, cancelled, timed_out }
+    ShutdownReport { completed, cancelled, timed_out, carriers: 0 }
 }
 
 #[test]

@@ -1,8 +1,9 @@
 //! OS threads: carriers are pthreads, so that foreign code finds what it expects of a thread
 //! (thread-locals, `errno`, cancellation state).
 //!
-//! Each is joined exactly once: by the next thread of the same carrier, as the first thing that
-//! it does, or by `join`. Not by whoever starts the next: that may be the thread that ends.
+//! Each is joined exactly once: by the next thread of the same carrier, as the last thing that it
+//! does, or by `is_gone`. Not when the next one starts: the destructors of the thread's own
+//! variables may still run, and may need the carrier.
 //!
 //! # Safety
 //!
@@ -44,13 +45,15 @@ const SLEEP_AT_FIRST: u64 = 50_000;
 const LOOKS: u32 = 1_000;
 
 /// Which thread a carrier has, or had last. Changed by who starts the carrier's thread, and by who
-/// joins it: one at a time. What they read was written by the one before, whom the carrier's own
-/// `life` orders; so everything is Relaxed.
+/// asks whether it is gone: one at a time. What they read was written by the one before, whom the
+/// carrier's own `life` orders; so everything is Relaxed.
 pub(crate) struct Seat {
     /// Its pthread_t; 0 for none, or joined.
     thread: AtomicUsize,
     /// Its number in the kernel; it writes that itself, before it runs its carrier.
     number: AtomicU32,
+    /// How often `is_gone` has found it joined, and not put away by the kernel.
+    looks: AtomicU32,
 }
 
 /// A thread that nobody has joined.
@@ -65,7 +68,7 @@ struct Start {
     carrier: &'static Carrier,
     signals: SignalStack,
     seat: &'static Seat,
-    /// The one before, which may not quite have ended.
+    /// The one before, which may not have ended.
     before: Option<Ended>,
 }
 
@@ -78,27 +81,38 @@ impl Seat {
 }
 
 impl Ended {
-    /// pthread_join(3), and then until the kernel does not count the thread any more: it tells
-    /// the joiner a moment before.
+    /// pthread_join(3).
     fn join(self) {
         let thread = self.thread as libc::pthread_t;
         // SAFETY: nobody else has joined it, and it is not this thread, as its carrier has left
         // it. There is no value to be had.
         let refused = unsafe { libc::pthread_join(thread, ptr::null_mut()) };
         debug_assert_eq!(refused, 0, "a carrier's thread is joined once, by another");
-        // SAFETY: getpid(2) has no argument, and cannot fail.
-        let process = unsafe { raw(libc::SYS_getpid, [0; 6]) }.unwrap_or(0);
-        let number = self.number as usize;
-        // A number is given out again after all others were; whoever has it by then is looked
-        // at for a moment.
         for look in 0..LOOKS {
-            // SAFETY: tgkill(2) with signal 0 only asks.
-            if unsafe { raw(libc::SYS_tgkill, [process, number, 0, 0, 0, 0]) }.is_err() {
+            if !is_counted(self.number) {
                 return;
             }
             give_way(look);
         }
     }
+
+    /// pthread_tryjoin_np(3): false if it has not ended.
+    fn try_join(self) -> bool {
+        let thread = self.thread as libc::pthread_t;
+        // SAFETY: as for `join`.
+        let refused = unsafe { libc::pthread_tryjoin_np(thread, ptr::null_mut()) };
+        debug_assert!(matches!(refused, 0 | libc::EBUSY), "a carrier's thread is joined once");
+        refused != libc::EBUSY
+    }
+}
+
+/// Whether the kernel still counts the thread of that number: it tells who joins a moment before.
+/// A number is given out again after all others were; so nobody looks for ever.
+fn is_counted(number: u32) -> bool {
+    // SAFETY: getpid(2) has no argument, and cannot fail.
+    let process = unsafe { raw(libc::SYS_getpid, [0; 6]) }.unwrap_or(0);
+    // SAFETY: tgkill(2) with signal 0 only asks.
+    unsafe { raw(libc::SYS_tgkill, [process, number as usize, 0, 0, 0, 0]) }.is_ok()
 }
 
 /// Runs `carrier` on a new thread. It inherits the signal mask: which thread takes a signal is
@@ -170,12 +184,23 @@ unsafe extern "C" fn add_thread_locals(
     0
 }
 
-/// Waits until the thread that `seat` names is gone, and with it all before it.
-pub(crate) fn join(seat: &Seat) {
+/// Whether the thread that `seat` names is gone, and with it all before it, which it joins.
+pub(crate) fn is_gone(seat: &Seat) -> bool {
+    let number = seat.number.load(Ordering::Relaxed);
     if let Some(last) = seat.last() {
+        if !last.try_join() {
+            return false;
+        }
         seat.thread.store(0, Ordering::Relaxed);
-        last.join();
+        seat.looks.store(0, Ordering::Relaxed);
     }
+    let looks = seat.looks.load(Ordering::Relaxed);
+    if number == 0 || looks == LOOKS || !is_counted(number) {
+        seat.number.store(0, Ordering::Relaxed);
+        return true;
+    }
+    seat.looks.store(looks + 1, Ordering::Relaxed);
+    false
 }
 
 /// pthread_create(3), with a stack of `bytes`. The thread, or the errno.
@@ -202,9 +227,6 @@ fn create(start: *mut c_void, bytes: usize) -> Result<usize, i32> {
 extern "C" fn main(start: *mut c_void) -> *mut c_void {
     // SAFETY: written by `start`, for this thread alone, and read once.
     let Start { carrier, signals, seat, before } = unsafe { start.cast::<Start>().read() };
-    if let Some(before) = before {
-        before.join();
-    }
     let number = rustix::thread::gettid().as_raw_nonzero().get();
     seat.number.store(number.unsigned_abs(), Ordering::Relaxed);
     set_up(carrier);
@@ -212,6 +234,9 @@ extern "C" fn main(start: *mut c_void) -> *mut c_void {
     carrier.run();
     signals.leave();
     signals.unmap();
+    if let Some(before) = before {
+        before.join();
+    }
     ptr::null_mut()
 }
 
