@@ -14,7 +14,7 @@ use std::ops::{BitOr, BitOrAssign};
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 
 use drift_core::platform::{self, Source};
-use drift_core::reactor::Poll;
+use drift_core::reactor::{Place, Poll};
 
 use crate::error::ConcurrencyError;
 use crate::runtime::{try_runtime, wait};
@@ -276,8 +276,8 @@ pub fn block_on_io(
     deadline: Option<Instant>,
 ) -> Result<Ready, ConcurrencyError> {
     let mut one = [PollFd::new(descriptor, interest).core()];
-    poll(&mut one, deadline)?;
-    Ok(Ready(one[0].ready.0))
+    poll(&mut one, &mut [Place::default()], deadline)?;
+    Ok(Ready(one[0].ready().0))
 }
 
 /// Waits until one of several descriptors is ready, or until `deadline`; how many are. A deadline
@@ -311,19 +311,24 @@ pub fn poll_many(
         one.ready = Ready::default();
     }
     let mut polls: Vec<Poll> = descriptors.iter().map(PollFd::core).collect();
-    let ready = poll(&mut polls, deadline)?;
+    let mut places: Vec<Place> = descriptors.iter().map(|_| Place::default()).collect();
+    let ready = poll(&mut polls, &mut places, deadline)?;
     for (one, poll) in descriptors.iter_mut().zip(&polls) {
-        one.ready = Ready(poll.ready.0);
+        one.ready = Ready(poll.ready().0);
     }
     Ok(ready)
 }
 
-fn poll(polls: &mut [Poll], deadline: Option<Instant>) -> Result<usize, ConcurrencyError> {
+fn poll(
+    polls: &mut [Poll],
+    places: &mut [Place],
+    deadline: Option<Instant>,
+) -> Result<usize, ConcurrencyError> {
     let waits = match deadline {
         None => wait()?,
         Some(deadline) => wait()?.until(deadline.core()),
     };
-    Ok(try_runtime()?.poll_many(polls, &waits)?)
+    Ok(try_runtime()?.poll_many(polls, places, &waits)?)
 }
 
 /// Closes a descriptor, and ends the waits for it with `Closed`. One that is closed in any other

@@ -104,13 +104,13 @@ pub unsafe trait Platform: Sync + fmt::Debug {
         let _ = source;
     }
 
-    /// What of `on` is so just now, without waiting; with [`Interest::HANG_UP`] and
-    /// [`Interest::ERROR`], asked for or not.
+    /// Answers each of `polls`: what of its interest is so just now, without waiting; with
+    /// [`Interest::HANG_UP`] and [`Interest::ERROR`], asked for or not. How many have an answer.
     ///
     /// # Errors
-    /// When there is no such source.
-    fn io_poll(&self, source: Source, on: Interest) -> Result<Interest, PlatformError> {
-        let _ = (source, on);
+    /// When there is no such source as one of them names; the answers then mean nothing.
+    fn io_poll(&self, polls: &mut [Poll]) -> Result<usize, PlatformError> {
+        let _ = polls;
         Err(PlatformError::Unsupported)
     }
 
@@ -177,6 +177,7 @@ impl fmt::Display for PlatformError {
 
 /// Something to wait for: a descriptor, or a board's own number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(transparent)]
 pub struct Source(pub u32);
 
 /// What `io_arm` found.
@@ -218,6 +219,47 @@ impl Interest {
     #[must_use]
     pub const fn intersects(self, other: Self) -> bool {
         self.0 & other.0 != 0
+    }
+}
+
+/// One question of [`Platform::io_poll`] and its answer. Laid out as the `struct pollfd` of
+/// poll(2), so that a kernel takes a slice of them as it is.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct Poll {
+    source: Source,
+    asked: u16,
+    found: u16,
+}
+
+impl Poll {
+    /// Whether `source` is ready for any of `interest`. Without an answer yet.
+    #[must_use]
+    pub const fn new(source: Source, interest: Interest) -> Self {
+        Self { source, asked: (interest.0 & Interest::BOTH.0) as u16, found: 0 }
+    }
+
+    /// What is asked of.
+    #[must_use]
+    pub const fn source(&self) -> Source {
+        self.source
+    }
+
+    /// One direction or both.
+    #[must_use]
+    pub const fn interest(&self) -> Interest {
+        Interest(self.asked as u32)
+    }
+
+    /// The answer: of `interest`, and `HANG_UP` and `ERROR`, asked for or not.
+    #[must_use]
+    pub const fn ready(&self) -> Interest {
+        Interest(self.found as u32)
+    }
+
+    /// The platform's answer.
+    pub const fn answer(&mut self, ready: Interest) {
+        self.found = ready.0 as u16;
     }
 }
 

@@ -11,7 +11,7 @@ use core::ptr::NonNull;
 use core::{fmt, mem};
 
 use drift_core::platform::{
-    Armed, CarrierId, Events, Interest, MAX_CARRIERS, Platform, PlatformError, Source, Stack,
+    Armed, CarrierId, Events, Interest, MAX_CARRIERS, Platform, PlatformError, Poll, Source, Stack,
     StackClass, ThreadWords,
 };
 use drift_core::prim::{self, AtomicU32, SpinLock};
@@ -190,8 +190,8 @@ unsafe impl Platform for Host {
         self.poller.deregister(source);
     }
 
-    fn io_poll(&self, source: Source, on: Interest) -> Result<Interest, PlatformError> {
-        self.poller.look(source, on)
+    fn io_poll(&self, polls: &mut [Poll]) -> Result<usize, PlatformError> {
+        self.poller.look(polls)
     }
 
     fn stack_reserve(&self, class: StackClass) -> Result<(), PlatformError> {

@@ -27,7 +27,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use drift_core::platform::{
-    Armed, CarrierId, Events, Interest, Platform, PlatformError, Source, Stack, StackClass,
+    Armed, CarrierId, Events, Interest, Platform, PlatformError, Poll, Source, Stack, StackClass,
     ThreadWords,
 };
 use drift_core::prim::AtomicU32;
@@ -214,8 +214,8 @@ unsafe impl Platform for Faulty {
         self.inner.io_deregister(source);
     }
 
-    fn io_poll(&self, source: Source, on: Interest) -> Result<Interest, PlatformError> {
-        self.inner.io_poll(source, on)
+    fn io_poll(&self, polls: &mut [Poll]) -> Result<usize, PlatformError> {
+        self.inner.io_poll(polls)
     }
 
     fn stack_reserve(&self, class: StackClass) -> Result<(), PlatformError> {

@@ -7,7 +7,7 @@
 use std::ptr::NonNull;
 
 use drift_core::platform::{
-    Armed, CarrierId, Events, Interest, Platform, PlatformError, Source, Stack, StackClass,
+    Armed, CarrierId, Events, Interest, Platform, PlatformError, Poll, Source, Stack, StackClass,
 };
 use drift_core::prim::{AtomicU32, Ordering};
 use drift_core::sched::Carrier;
@@ -162,9 +162,15 @@ unsafe impl Platform for World {
         self.net.borrow_mut().deregister(source);
     }
 
-    fn io_poll(&self, source: Source, on: Interest) -> Result<Interest, PlatformError> {
+    fn io_poll(&self, polls: &mut [Poll]) -> Result<usize, PlatformError> {
         let _calm = self.calm();
-        self.net.borrow().level(source, on).ok_or(NO_SOURCE)
+        let mut answers = 0;
+        for poll in polls {
+            let level = self.net.borrow().level(poll.source(), poll.interest()).ok_or(NO_SOURCE)?;
+            poll.answer(level);
+            answers += usize::from(level != Interest::NONE);
+        }
+        Ok(answers)
     }
 
     fn stack_reserve(&self, _: StackClass) -> Result<(), PlatformError> {

@@ -89,6 +89,7 @@ macro_rules! for_each_promise {
             a_source_that_was_deregistered_is_quiet
             a_registration_replaces_a_question
             a_level_is_what_is_so_now
+            levels_are_asked_for_together
         }
     };
 }

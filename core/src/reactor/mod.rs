@@ -24,7 +24,8 @@ mod poll_many;
 mod readiness;
 pub(crate) mod slot;
 
-pub use crate::reactor::poll_many::Poll;
+pub use crate::platform::Poll;
+pub use crate::reactor::poll_many::Place;
 pub use crate::reactor::readiness::Readiness;
 
 use core::ptr::NonNull;
@@ -191,7 +192,7 @@ fn converse(runtime: &'static Runtime, slot: &Slot, source: Source, mut ask: Ask
         match ask {
             Ask::Nothing => return,
             Ask::Look(interest) => {
-                let ready = runtime.platform().io_poll(source, interest).unwrap_or(Interest::BOTH);
+                let ready = runtime.level(source, interest).unwrap_or(Interest::BOTH);
                 let mut state = slot.state.lock();
                 state.claim_ready(ready, &mut claimed);
                 ask = Ask::Nothing;

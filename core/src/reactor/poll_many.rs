@@ -4,14 +4,15 @@
 //! |--------------------------------------------------|-------------------------------------------|
 //! | ask the platform which are ready: the answer     |                                           |
 //! | link in each slot; a raw one is armed            | an event pops the waiter                  |
-//! | look at the owned ones once more, because their  | it is seen here                           |
-//! | edge may have come before the link               |                                           |
+//! | if any is owned, ask once more, because its edge | it is seen here                           |
+//! | may have come before the link                    |                                           |
 //! | sleep; unlink; begin anew                        |                                           |
 //!
 //! Nothing but the first step says what is ready, so a wake for nothing costs one more question.
+//! Each question is one call for all of them.
 //!
 //! # Unsafe
-//! Invariant of `#![allow(unsafe_code)]`: the waiters of a call lie in its caller's entries, which
+//! Invariant of `#![allow(unsafe_code)]`: the waiters of a call lie in its caller's places, which
 //! it has borrowed, and are unlinked before it returns.
 #![allow(unsafe_code)]
 
@@ -19,22 +20,16 @@ use core::cell::Cell;
 use core::ptr::{self, NonNull};
 
 use crate::error::ConcurrencyError;
-use crate::platform::{Interest, PlatformError, Source};
+use crate::platform::{Interest, PlatformError, Poll, Source};
 use crate::prim::UnsafeCell;
 use crate::reactor::slot::{Ask, Slot};
 use crate::runtime::Runtime;
 use crate::sync::wait_queue::{Sleeper, Wait, Waiter};
 use crate::task::WaitsFor;
 
-/// One descriptor of a [`Runtime::poll_many`], and its answer.
+/// Where a [`Runtime::poll_many`] waits for one of its descriptors.
 #[derive(Debug)]
-pub struct Poll {
-    /// The descriptor.
-    pub source: Source,
-    /// What is waited for: one direction or both.
-    pub interest: Interest,
-    /// What is ready: of `interest`, and `HANG_UP` and `ERROR`, asked for or not.
-    pub ready: Interest,
+pub struct Place {
     /// Cells: while they are linked, others write to them under the slot's lock.
     read: UnsafeCell<Waiter>,
     write: UnsafeCell<Waiter>,
@@ -42,92 +37,112 @@ pub struct Poll {
     closes: Cell<u32>,
 }
 
-fn place(waiter: &UnsafeCell<Waiter>) -> NonNull<Waiter> {
+impl Default for Place {
+    fn default() -> Self {
+        let waiter = || UnsafeCell::new(Waiter::new(ptr::null(), 0, ptr::null_mut()));
+        Self { read: waiter(), write: waiter(), closes: Cell::new(0) }
+    }
+}
+
+fn node(waiter: &UnsafeCell<Waiter>) -> NonNull<Waiter> {
     waiter.with_mut(|waiter| NonNull::new(waiter).expect("a field has an address"))
 }
 
-impl Poll {
-    /// To wait for `interest` in `source`.
-    #[must_use]
-    pub fn new(source: Source, interest: Interest) -> Self {
-        let waiter = || UnsafeCell::new(Waiter::new(ptr::null(), 0, ptr::null_mut()));
-        let ready = Interest::NONE;
-        Self { source, interest, ready, read: waiter(), write: waiter(), closes: Cell::new(0) }
-    }
-
+impl Place {
+    /// Links for what `poll` asks; whether the reactor owns the descriptor.
+    ///
     /// # Safety
     /// `self` and the sleeper stay where they are until `unlink`.
-    unsafe fn link(&self, runtime: &'static Runtime, slot: &Slot, sleeper: *const Sleeper) {
+    unsafe fn link(
+        &self,
+        runtime: &'static Runtime,
+        slot: &Slot,
+        poll: &Poll,
+        sleeper: *const Sleeper,
+    ) -> bool {
         for waiter in [&self.read, &self.write] {
             // SAFETY: not linked, so nobody else knows it.
-            unsafe { place(waiter).write(Waiter::new(sleeper, 0, ptr::null_mut())) };
+            unsafe { node(waiter).write(Waiter::new(sleeper, 0, ptr::null_mut())) };
         }
-        let ask = {
+        let (is_owned, ask) = {
             let mut state = slot.state.lock();
             self.closes.set(state.closes());
-            if self.interest.intersects(Interest::READ) {
+            if poll.interest().intersects(Interest::READ) {
                 // SAFETY: as the caller promises.
-                unsafe { state.readers.push(place(&self.read)) };
+                unsafe { state.readers.push(node(&self.read)) };
             }
-            if self.interest.intersects(Interest::WRITE) {
+            if poll.interest().intersects(Interest::WRITE) {
                 // SAFETY: the same.
-                unsafe { state.writers.push(place(&self.write)) };
+                unsafe { state.writers.push(node(&self.write)) };
             }
+            let is_owned = state.is_owned();
             // The edges of an owned one come by themselves.
-            if state.is_owned() { Ask::Nothing } else { state.ask() }
+            (is_owned, if is_owned { Ask::Nothing } else { state.ask() })
         };
-        super::converse(runtime, slot, self.source, ask);
+        super::converse(runtime, slot, poll.source(), ask);
+        is_owned
     }
 
+    /// Whether the descriptor was closed since the link.
+    ///
     /// # Safety
     /// It was linked in `slot`.
-    unsafe fn unlink(&self, slot: &Slot) {
+    unsafe fn unlink(&self, slot: &Slot) -> bool {
         let mut state = slot.state.lock();
         // SAFETY: as the caller says; one that was not linked is in no list.
-        unsafe { state.readers.remove(place(&self.read)) };
+        unsafe { state.readers.remove(node(&self.read)) };
         // SAFETY: the same.
-        unsafe { state.writers.remove(place(&self.write)) };
+        unsafe { state.writers.remove(node(&self.write)) };
+        state.closes() != self.closes.get()
     }
 }
 
 impl Runtime {
-    /// Waits until one of `polls` is ready; how many are. A level: what is ready already counts,
-    /// and what is not any more does not. Cancellation goes before readiness, and that before the
-    /// time. Of no entries: sleeps.
+    /// Waits until one of `polls` is ready, each in the place of `places` of its number; how many
+    /// are. A level: what is ready already counts, and what is not any more does not. Cancellation
+    /// goes before readiness, and that before the time. Of no entries: sleeps.
     ///
     /// # Errors
     /// `Failed` if a descriptor cannot be waited for, such as one that is closed; `Closed` if one
     /// was closed meanwhile, by [`closing`](Self::closing) or its owner; `Cancelled`, `Timeout`.
+    ///
+    /// # Panics
+    /// If there are not as many places.
     pub fn poll_many(
         &'static self,
         polls: &mut [Poll],
+        places: &mut [Place],
         wait: &Wait,
     ) -> Result<usize, ConcurrencyError> {
+        assert!(polls.len() == places.len(), "a place for each descriptor");
         self.reactor.use_it();
         self.see_that_somebody_polls(wait)?;
         let mut is_over = wait.is_over();
         loop {
             wait.check()?;
-            let ready = self.ask_for_levels(polls)?;
+            for poll in polls.iter() {
+                self.slot_of(poll.source())?;
+            }
+            let ready = self.platform().io_poll(polls)?;
             if ready > 0 {
                 return Ok(ready);
             }
             if is_over {
                 return Err(wait.why());
             }
-            is_over = self.sleep_in_slots(polls, wait)?;
+            is_over = self.sleep_in_slots(polls, places, wait)?;
         }
     }
 
-    /// Fills `ready` in; how many have some.
-    fn ask_for_levels(&'static self, polls: &mut [Poll]) -> Result<usize, ConcurrencyError> {
-        let mut count = 0;
-        for poll in polls {
-            self.slot_of(poll.source)?;
-            poll.ready = self.platform().io_poll(poll.source, poll.interest)?;
-            count += usize::from(poll.ready != Interest::NONE);
-        }
-        Ok(count)
+    /// What of `interest` is so just now.
+    pub(super) fn level(
+        &'static self,
+        source: Source,
+        interest: Interest,
+    ) -> Result<Interest, PlatformError> {
+        let mut one = [Poll::new(source, interest)];
+        self.platform().io_poll(&mut one)?;
+        Ok(one[0].ready())
     }
 
     fn slot_of(&'static self, source: Source) -> Result<&'static Slot, PlatformError> {
@@ -137,36 +152,32 @@ impl Runtime {
         })
     }
 
-    /// One sleep; true if nothing but its end has ended it. `polls` is not written to meanwhile.
+    /// One sleep; true if nothing but its end has ended it.
     fn sleep_in_slots(
         &'static self,
-        polls: &[Poll],
+        polls: &mut [Poll],
+        places: &[Place],
         wait: &Wait,
     ) -> Result<bool, ConcurrencyError> {
-        let slot_of = |poll: &Poll| self.reactor.slot(poll.source.0).expect("it was asked before");
+        let slot_of = |poll: &Poll| self.slot_of(poll.source()).expect("it was asked before");
         let sleeper = Sleeper::new(wait, true);
-        for poll in polls {
-            // SAFETY: the entries are borrowed, and the sleeper is in this frame: both stay until
+        let mut any_is_owned = false;
+        for (poll, place) in polls.iter().zip(places) {
+            // SAFETY: the places are borrowed, and the sleeper is in this frame: both stay until
             // they are unlinked below.
-            unsafe { poll.link(self, slot_of(poll), &raw const sleeper) };
+            any_is_owned |= unsafe { place.link(self, slot_of(poll), poll, &raw const sleeper) };
         }
         // An edge that came before the link is not told again; whatever is wrong is found by the
         // next question.
-        let is_missed = |poll: &Poll| {
-            slot_of(poll).state.lock().is_owned()
-                && self.platform().io_poll(poll.source, poll.interest) != Ok(Interest::NONE)
-        };
-        let sleeps = !polls.iter().any(is_missed);
-        if sleeps {
+        let is_missed = any_is_owned && self.platform().io_poll(polls) != Ok(0);
+        if !is_missed {
             sleeper.sleep(wait, WaitsFor::Readiness);
         }
-        let is_over = sleeper.end().is_none() && sleeps;
+        let is_over = sleeper.end().is_none() && !is_missed;
         let mut closed = false;
-        for poll in polls {
-            let slot = slot_of(poll);
+        for (poll, place) in polls.iter().zip(places) {
             // SAFETY: linked above.
-            unsafe { poll.unlink(slot) };
-            closed |= slot.state.lock().closes() != poll.closes.get();
+            closed |= unsafe { place.unlink(slot_of(poll)) };
         }
         sleeper.forget();
         if closed { Err(ConcurrencyError::Closed) } else { Ok(is_over) }

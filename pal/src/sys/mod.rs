@@ -29,7 +29,7 @@ pub(crate) use os::{clock, park, poll, stack, thread};
 
 use core::ptr::NonNull;
 
-use drift_core::platform::{Armed, Events, Interest, PlatformError, Source, ThreadWords};
+use drift_core::platform::{Armed, Events, Interest, PlatformError, Poll, Source, ThreadWords};
 use drift_core::prim::AtomicU32;
 use drift_core::sched::Carrier;
 use drift_core::time::Instant;
@@ -52,7 +52,7 @@ const _: fn() -> Answer<poll::Poller> = poll::Poller::new;
 const _: fn(&poll::Poller, Source, u64, Interest) -> Answer<Armed> = poll::Poller::arm;
 const _: fn(&poll::Poller, Source, u64) -> Answer<()> = poll::Poller::register;
 const _: fn(&poll::Poller, Source) = poll::Poller::deregister;
-const _: fn(&poll::Poller, Source, Interest) -> Answer<Interest> = poll::Poller::look;
+const _: fn(&poll::Poller, &mut [Poll]) -> Answer<usize> = poll::Poller::look;
 const _: fn(&poll::Poller, Option<Instant>, &mut Events) = poll::Poller::wait;
 const _: fn(&poll::Poller) = poll::Poller::ring;
 

@@ -33,7 +33,7 @@ pub(crate) mod park {
 pub(crate) mod poll {
     //! No poller: the refusal that `Host::new` passes on.
 
-    use drift_core::platform::{Armed, Events, Interest, PlatformError, Source};
+    use drift_core::platform::{Armed, Events, Interest, PlatformError, Poll, Source};
     use drift_core::time::Instant;
 
     /// Cannot be made.
@@ -57,7 +57,7 @@ pub(crate) mod poll {
             match *self {}
         }
 
-        pub(crate) fn look(&self, _: Source, _: Interest) -> Result<Interest, PlatformError> {
+        pub(crate) fn look(&self, _: &mut [Poll]) -> Result<usize, PlatformError> {
             match *self {}
         }
 

@@ -20,7 +20,7 @@ use std::thread;
 
 use drift_core::error::ConcurrencyError;
 use drift_core::platform::{
-    CarrierId, Events, Interest, Platform, PlatformError, Source, StackClass,
+    CarrierId, Events, Interest, Platform, PlatformError, Poll, Source, StackClass,
 };
 use drift_core::runtime::Runtime;
 use drift_core::sched::policy::ExecutorPolicy;
@@ -237,7 +237,8 @@ fn signals_that_restart_nothing_end_no_wait() {
             let mut events = Events::new();
             other.carrier_sleep(CarrierId(0), None, Some(&mut events));
             assert_eq!(events[0].token, token);
-            assert!(other.io_poll(source(&far), Interest::WRITE).is_ok());
+            let mut polls = [Poll::new(source(&far), Interest::WRITE)];
+            assert!(other.io_poll(&mut polls).is_ok());
         }
         let handle = runtime.executor_handle(executor);
         runtime.shutdown(handle, Shutdown::Drain, Instant::FAR).unwrap();

@@ -23,11 +23,11 @@ use std::time::Duration;
 use std::{fs, io, thread};
 
 use drift_core::platform::{
-    Armed, CarrierId, Events, Interest, Platform, PlatformError, Stack, StackClass,
+    Armed, CarrierId, Events, Interest, Platform, PlatformError, Poll, Source, Stack, StackClass,
 };
 use drift_core::time::MILLISECOND;
 use drift_pal::Host;
-use libc::{EAGAIN, EEXIST, EFAULT, EINTR, EINVAL, EMFILE, ENOENT, ENOMEM, ENOSYS, EPERM};
+use libc::{EAGAIN, EBADF, EEXIST, EFAULT, EINTR, EINVAL, EMFILE, ENOENT, ENOMEM, ENOSYS, EPERM};
 
 use super::filter::{alone, answer, answers_given, every, limit, opens, refuse, with};
 use super::{mapped_bytes, page_bytes, poll_now, source, take};
@@ -134,8 +134,36 @@ fn a_look_is_repeated_after_a_signal_and_not_after_an_error() {
         let host = Host::new().unwrap();
         let (near, _far) = UnixStream::pair().unwrap();
         answer(every(libc::SYS_ppoll), &[EINTR, EINTR, ENOMEM].map(|errno| -i64::from(errno)));
-        assert_eq!(host.io_poll(source(&near), Interest::READ), Err(code(ENOMEM)));
+        let mut polls = [Poll::new(source(&near), Interest::READ)];
+        assert_eq!(host.io_poll(&mut polls), Err(code(ENOMEM)));
         assert_eq!(answers_given(), 3);
+    });
+}
+
+#[test]
+fn a_thousand_levels_are_one_call() {
+    alone("refused::a_thousand_levels_are_one_call", || {
+        let host = Host::new().unwrap();
+        let (near, _far) = UnixStream::pair().unwrap();
+        let mut polls = [Poll::new(source(&near), Interest::WRITE); 1000];
+        answer(every(libc::SYS_ppoll), &[7]);
+        assert_eq!(host.io_poll(&mut polls), Ok(7));
+        assert_eq!(answers_given(), 1);
+    });
+}
+
+/// Where a process may have fewer descriptors than it asks about, one of them several times.
+#[test]
+fn more_levels_than_one_call_answers_are_asked_for_in_parts() {
+    alone("refused::more_levels_than_one_call_answers_are_asked_for_in_parts", || {
+        let host = Host::new().unwrap();
+        let (near, _far) = UnixStream::pair().unwrap();
+        let mut polls = [Poll::new(source(&near), Interest::WRITE); 500];
+        limit(libc::RLIMIT_NOFILE, 64);
+        assert_eq!(host.io_poll(&mut polls), Ok(500));
+        assert!(polls.iter().all(|poll| poll.ready() == Interest::WRITE));
+        polls[400] = Poll::new(Source(1000), Interest::WRITE);
+        assert_eq!(host.io_poll(&mut polls), Err(code(EBADF)));
     });
 }
 

@@ -28,7 +28,7 @@ use std::time::Duration;
 use drift_core::MAX_SOURCES;
 use drift_core::error::ConcurrencyError;
 use drift_core::platform::{Armed, EVENTS, Event, Events, Interest, Source};
-use drift_core::reactor::Poll;
+use drift_core::reactor::{Place, Poll};
 use drift_core::runtime::Runtime;
 use drift_core::sync::Wait;
 use drift_core::time::Instant;
@@ -86,7 +86,8 @@ fn wait(source: Source, interest: Interest, until: Instant) -> io::Result<()> {
     }
     let runtime = current().and_then(|world| world.runtime.get()).expect("in the end's world");
     let mut one = [Poll::new(source, interest)];
-    let waited = runtime.poll_many(&mut one, &Wait::new(runtime).until(until));
+    let wait = Wait::new(runtime).until(until);
+    let waited = runtime.poll_many(&mut one, &mut [Place::default()], &wait);
     waited.map(drop).map_err(|error| match error {
         ConcurrencyError::Timeout => io::ErrorKind::TimedOut.into(),
         error => io::Error::other(format!("{error:?}")),
@@ -172,7 +173,7 @@ impl Net {
         }
     }
 
-    /// As `Platform::io_poll`; none for a source that is not open.
+    /// As `Platform::io_poll` of one; none for a source that is not open.
     pub(crate) fn level(&self, source: Source, on: Interest) -> Option<Interest> {
         let state = self.sources.get(index(source)?)?.as_ref()?;
         Some(Interest(state.level.0 & on.union(BROKEN).0))

@@ -2,7 +2,7 @@
 //!
 //! A world without a wire keeps these promises by having nothing to wait for.
 
-use drift_core::platform::{Armed, Event, Interest, Platform, Source};
+use drift_core::platform::{Armed, Event, Interest, Platform, Poll, Source};
 use drift_core::time::{Instant, MILLISECOND};
 
 use super::{ME, Wire, World, give_time, sleep, sleep_whole};
@@ -142,8 +142,16 @@ fn register(on: &dyn Platform, wire: &dyn Wire, token: u64) {
     on.io_register(wire.source(), token).expect("a wire can be owned");
 }
 
+/// Asks about one.
+fn ask(on: &dyn Platform, wire: &dyn Wire, what: Interest) -> Interest {
+    let mut polls = [Poll::new(wire.source(), what)];
+    let answers = on.io_poll(&mut polls).expect("a wire is there");
+    assert_eq!(answers, usize::from(polls[0].ready() != Interest::NONE));
+    polls[0].ready()
+}
+
 fn level(on: &dyn Platform, wire: &dyn Wire) -> Interest {
-    on.io_poll(wire.source(), Interest::BOTH).expect("a wire is there")
+    ask(on, wire, Interest::BOTH)
 }
 
 /// What is so at the registration is told at once, and afterwards each time that data comes.
@@ -199,11 +207,30 @@ pub fn a_registration_replaces_a_question(world: &dyn World) {
 /// `io_poll` tells what is so now, and of what was asked only.
 pub fn a_level_is_what_is_so_now(world: &dyn World) {
     let (on, Some(wire)) = (world.platform(), world.wire()) else { return };
-    let asked = |what| on.io_poll(wire.source(), what).expect("a wire is there");
+    let asked = |what| ask(on, wire, what);
     assert_eq!((asked(Interest::READ), asked(Interest::WRITE)), (Interest::NONE, Interest::WRITE));
     wire.send();
     assert_eq!((asked(Interest::READ), asked(Interest::BOTH)), (Interest::READ, Interest::BOTH));
     wire.receive();
     assert_eq!((asked(Interest::READ), asked(Interest::NONE)), (Interest::NONE, Interest::NONE));
-    assert!(on.io_poll(Source(i32::MAX as u32), Interest::READ).is_err());
+}
+
+/// Any number of questions is one call; each has its own answer, and one that names nothing makes
+/// all of them void.
+pub fn levels_are_asked_for_together(world: &dyn World) {
+    let (on, Some(wire)) = (world.platform(), world.wire()) else { return };
+    assert_eq!(on.io_poll(&mut []), Ok(0));
+    wire.send();
+    let asked = [Interest::READ, Interest::NONE, Interest::WRITE, Interest::BOTH];
+    let mut polls: [Poll; 3000] = core::array::from_fn(|i| Poll::new(wire.source(), asked[i % 4]));
+    assert_eq!(on.io_poll(&mut polls), Ok(3000 / 4 * 3));
+    assert!(polls.iter().all(|poll| poll.ready() == poll.interest()));
+    wire.receive();
+    assert_eq!(on.io_poll(&mut polls), Ok(3000 / 4 * 2));
+    let left = |poll: &Poll| Interest(poll.interest().0 & Interest::WRITE.0);
+    assert!(polls.iter().all(|poll| poll.ready() == left(poll)));
+    for nothing in [i32::MAX as u32, u32::MAX] {
+        polls[1500] = Poll::new(Source(nothing), Interest::READ);
+        assert!(on.io_poll(&mut polls).is_err());
+    }
 }

@@ -8,6 +8,7 @@
 pub(crate) mod clock;
 mod errno;
 mod fault;
+mod level;
 pub(crate) mod park;
 pub(crate) mod poll;
 pub(crate) mod stack;

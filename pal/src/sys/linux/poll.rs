@@ -15,15 +15,15 @@
 use core::mem::MaybeUninit;
 use core::{ptr, slice};
 
-use drift_core::platform::{Armed, EVENTS, Event, Events, Interest, PlatformError, Source};
+use drift_core::platform::{Armed, EVENTS, Event, Events, Interest, PlatformError, Poll, Source};
 use drift_core::prim::{AtomicBool, Ordering};
 use drift_core::time::{Instant, MILLISECOND};
-use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, epoll, eventfd};
+use rustix::event::{EventfdFlags, epoll, eventfd};
 use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use rustix::io::{Errno, read, write};
 
-use super::clock;
 use super::errno::{code, raw};
+use super::{clock, level};
 
 /// The bell's token; `arm` refuses it.
 const BELL: u64 = u64::MAX;
@@ -110,22 +110,24 @@ impl Poller {
         }
     }
 
-    /// See `Platform::io_poll`: poll(2), whose bits are ours.
-    pub(crate) fn look(&self, source: Source, on: Interest) -> Result<Interest, PlatformError> {
-        let fd = self.borrow(&source)?;
-        let asked = PollFlags::from_bits_retain((on.0 & Interest::BOTH.0) as u16);
-        let mut polls = [PollFd::from_borrowed_fd(fd, asked)];
-        let now = Timespec { tv_sec: 0, tv_nsec: 0 };
-        loop {
-            match rustix::event::poll(&mut polls, Some(&now)) {
-                Err(Errno::INTR) => {}
-                Err(errno) => return Err(code(errno)),
-                Ok(_) => break,
-            }
+    /// Answers all questions at once; see `Platform::io_poll`. Takes longer than one call only if
+    /// more are asked than the process may have descriptors, which poll(2) refuses.
+    pub(crate) fn look(&self, polls: &mut [Poll]) -> Result<usize, PlatformError> {
+        // The kernel passes negative numbers over, and our own are nobody's to ask about.
+        for poll in polls.iter() {
+            self.borrow(&poll.source())?;
         }
-        match polls[0].revents() {
-            flags if flags.contains(PollFlags::NVAL) => Err(code(Errno::BADF)),
-            flags => Ok(Interest(u32::from(flags.bits()))),
+        self.look_at(polls)
+    }
+
+    fn look_at(&self, polls: &mut [Poll]) -> Result<usize, PlatformError> {
+        match level::look(polls) {
+            Err(Errno::INVAL) if polls.len() > 1 => {
+                let (first, second) = polls.split_at_mut(polls.len() / 2);
+                Ok(self.look_at(first)? + self.look_at(second)?)
+            }
+            Err(errno) => Err(code(errno)),
+            Ok(answers) => Ok(answers),
         }
     }
 
