@@ -18,7 +18,7 @@ use crate::time::Instant;
 ///
 /// # Safety
 /// `stack_alloc` and `table` give memory nobody else uses, of the stated size, never unmapped,
-/// and a stack's lowest page is inaccessible. `now` never goes back. `thread_words` gives
+/// and what lies below a stack is inaccessible. `now` never goes back. `thread_words` gives
 /// pointers that stay valid while the calling OS thread lives.
 pub unsafe trait Platform: Sync + fmt::Debug {
     /// The monotonic clock.
@@ -119,6 +119,13 @@ pub unsafe trait Platform: Sync + fmt::Debug {
     /// # Errors
     /// When the address space, or what guards cost, does not allow one more.
     fn stack_reserve(&self, class: StackClass) -> Result<(), PlatformError>;
+
+    /// Takes one `stack_reserve` of `class` back, whose stack is not out: what it cost is there for
+    /// another class. A platform on which stacks of one class take nothing from another's may leave
+    /// this out.
+    fn stack_unreserve(&self, class: StackClass) {
+        let _ = class;
+    }
 
     /// Takes a stack. At most as many are out at once as were reserved.
     ///
@@ -311,7 +318,7 @@ impl StackClass {
 /// A stack that is out: from `limit`, above the guard, up to `top`, where it begins.
 #[derive(Debug)]
 pub struct Stack {
-    /// The lowest usable address; the guard page ends here.
+    /// The lowest usable address; the guard ends here.
     pub limit: usize,
     /// The first address above, 16-aligned and coloured (not all tops share a cache set).
     pub top: usize,

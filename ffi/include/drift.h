@@ -178,7 +178,7 @@ extern "C" {
  * record or stack for one more, and then the callback is still the caller's.
  *
  * The callback's `call` and then `drop` run once on the virtual thread's stack (1 MiB and a
- * guard page); or `drop` alone, if it is cancelled or dropped before it starts.
+ * guard); or `drop` alone, if it is cancelled or dropped before it starts.
  *
  * `callback` is null or leads to a callback, which is given away.
  */

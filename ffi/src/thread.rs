@@ -108,7 +108,7 @@ unsafe fn discard(payload: *mut Payload) {
 /// record or stack for one more, and then the callback is still the caller's.
 ///
 /// The callback's `call` and then `drop` run once on the virtual thread's stack (1 MiB and a
-/// guard page); or `drop` alone, if it is cancelled or dropped before it starts.
+/// guard); or `drop` alone, if it is cancelled or dropped before it starts.
 ///
 /// C: `int64_t drift_thread_spawn(const DriftIface *callback, int64_t exec);`
 ///

@@ -20,11 +20,30 @@ __attribute__((noinline)) static i64 recurse(i64 level) {
     return level == deepest ? 0 : recurse(level + 1) + frame[0];
 }
 
+/* A frame of so many bytes, of which the lowest are written first: compiled without
+ * -fstack-clash-protection, it touches nothing in between. */
+#define LARGE_FRAME(name, bytes)                                                                 \
+    __attribute__((noinline)) static i64 name(i64 level) {                                       \
+        volatile char frame[bytes];                                                              \
+        frame[0] = (char)level;                                                                  \
+        return level == deepest ? 0 : name(level + 1) + frame[0];                                \
+    }
+LARGE_FRAME(recurse_by_16_kib, 16 << 10)
+LARGE_FRAME(recurse_by_60_kib, 60 << 10)
+
 /* The address goes through a volatile, so that the compiler does not see it. */
 static int *volatile nowhere;
 
 static void body_overflows(task *self) {
     self->result = recurse(1);
+}
+
+static void body_overflows_by_16_kib(task *self) {
+    self->result = recurse_by_16_kib(1);
+}
+
+static void body_overflows_by_60_kib(task *self) {
+    self->result = recurse_by_60_kib(1);
 }
 
 static void body_stores_wildly(task *self) {
@@ -141,6 +160,23 @@ static void overflow_in_locked_memory(void) {
     says_which();
 }
 
+/* The frame does not step over the guard, into the stack below. */
+static void overflow_by_16_kib(void) {
+    if (is_child()) {
+        die_in(body_overflows_by_16_kib);
+        return;
+    }
+    says_which();
+}
+
+static void overflow_by_60_kib(void) {
+    if (is_child()) {
+        die_in(body_overflows_by_60_kib);
+        return;
+    }
+    says_which();
+}
+
 /* A null store is no overflow: nothing is said. */
 static void wild(void) {
     if (is_child()) {
@@ -183,6 +219,8 @@ static void wild_with_a_handler(void) {
 
 static const test_case cases[] = {
     {"overflow", overflow},
+    {"overflow_by_16_kib", overflow_by_16_kib},
+    {"overflow_by_60_kib", overflow_by_60_kib},
     {"overflow_in_locked_memory", overflow_in_locked_memory},
     {"wild", wild},
     {"wild_off_virtual_threads", wild_off_virtual_threads},

@@ -198,6 +198,10 @@ unsafe impl Platform for Host {
         self.stacks.reserve(class)
     }
 
+    fn stack_unreserve(&self, class: StackClass) {
+        self.stacks.unreserve(class);
+    }
+
     fn stack_alloc(&self, class: StackClass) -> Result<Stack, PlatformError> {
         self.stacks.alloc(class)
     }

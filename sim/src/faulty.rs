@@ -223,6 +223,10 @@ unsafe impl Platform for Faulty {
         self.inner.stack_reserve(class)
     }
 
+    fn stack_unreserve(&self, class: StackClass) {
+        self.inner.stack_unreserve(class);
+    }
+
     fn stack_alloc(&self, class: StackClass) -> Result<Stack, PlatformError> {
         self.refuse(Fault::StackAlloc, NO_MEMORY)?;
         self.inner.stack_alloc(class)

@@ -43,15 +43,28 @@ impl Carrier {
         });
     }
 
-    /// Gives back what an idle carrier keeps, before it ends.
-    pub(super) fn empty_caches(&self) {
-        let runtime = self.executor.runtime;
+    /// Gives the warm stacks back, and what was reserved for them; false if nothing was.
+    pub(crate) fn give_up_stacks(&self) -> bool {
+        let platform = self.executor.runtime.platform();
+        let mut gave = false;
         for class in StackClass::ALL {
             while let Some(stack) = self.own(|own| own.stacks[class as usize].pop()) {
                 // SAFETY: a cached stack has no task.
-                unsafe { runtime.platform().stack_free(stack) };
+                unsafe { platform.stack_free(stack) };
             }
+            let reserved = self.own(|own| core::mem::take(&mut own.reserved[class as usize]));
+            for _ in 0..reserved {
+                platform.stack_unreserve(class);
+            }
+            gave |= reserved > 0;
         }
+        gave
+    }
+
+    /// Gives back what an idle carrier keeps, before it ends.
+    pub(super) fn empty_caches(&self) {
+        let runtime = self.executor.runtime;
+        self.give_up_stacks();
         while let Some(task) = self.own(|own| own.records.pop()) {
             runtime.tasks.give_back(task);
         }

@@ -102,8 +102,8 @@ pub struct OverflowReport {
     pub top: usize,
 }
 
-/// The largest guard page there is, in bytes. Below a smaller one lies another stack, where
-/// nothing faults.
+/// The largest guard there is, in bytes. Below a smaller one lies another stack, where nothing
+/// faults.
 const GUARD: usize = 64 << 10;
 
 /// Whether a fault at `address` is the virtual thread that runs here going below its stack.

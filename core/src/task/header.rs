@@ -133,8 +133,9 @@ pub(crate) struct Task {
     /// The number of the carrier that it must run on, once it has started.
     pub home: AtomicU16,
     pub class: UnsafeCell<StackClass>,
-    /// Classes of stacks reserved for this record, a bit each; kept for its next lives.
-    pub reserved: UnsafeCell<u8>,
+    /// The class of which a stack is reserved for this record; kept for its next life, unless that
+    /// one is of another.
+    pub reserved: UnsafeCell<Option<StackClass>>,
     /// Whether the task counts towards its executor's limit just now.
     pub counted: AtomicBool,
     /// Stretches that cancellation must not disturb, one inside the other; the task's own.
@@ -182,7 +183,7 @@ impl Task {
             index,
             home: AtomicU16::new(0),
             class: UnsafeCell::new(StackClass::M1),
-            reserved: UnsafeCell::new(0),
+            reserved: UnsafeCell::new(None),
             shields: AtomicU16::new(0),
             reason: Reason::new(),
         }

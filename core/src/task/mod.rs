@@ -48,16 +48,13 @@ impl Runtime {
         let task = self.tasks.take(self)?;
         // SAFETY: a record from `take` is this call's alone until `open` publishes it.
         let record = unsafe { task.as_ref() };
-        let bit = 1 << class as u8;
         // SAFETY: as above.
-        let reserved = record.reserved.with(|reserved| unsafe { *reserved });
-        if reserved & bit == 0 {
-            if let Err(error) = self.platform().stack_reserve(class) {
+        if record.reserved.with(|reserved| unsafe { *reserved }) != Some(class) {
+            // SAFETY: as above.
+            if let Err(error) = unsafe { self.reserve_anew(record, class) } {
                 self.tasks.give_back(task);
                 return Err(error);
             }
-            // SAFETY: as above.
-            record.reserved.with_mut(|reserved| unsafe { *reserved |= bit });
         }
         // SAFETY: as above.
         record.class.with_mut(|own| unsafe { *own = class });
@@ -65,6 +62,32 @@ impl Runtime {
         record.entry.with_mut(|own| unsafe { *own = entry });
         let generation = record.state.open();
         Ok(self.tasks.handle(record.index, generation))
+    }
+
+    /// Reserves a stack of `class` for `record`, instead of what was reserved before.
+    ///
+    /// # Safety
+    /// The record is the caller's alone.
+    #[cold]
+    unsafe fn reserve_anew(
+        &'static self,
+        record: &Task,
+        class: StackClass,
+    ) -> Result<(), PlatformError> {
+        let platform = self.platform();
+        // SAFETY: the caller's.
+        let before = record.reserved.with_mut(|reserved| unsafe { (*reserved).take() });
+        if let Some(before) = before {
+            platform.stack_unreserve(before);
+        }
+        platform.stack_reserve(class).or_else(|refusal| {
+            // What this carrier keeps warm, it keeps from somebody now.
+            let gave = sched::with_carrier(self, |carrier| carrier.give_up_stacks());
+            if gave == Some(true) { platform.stack_reserve(class) } else { Err(refusal) }
+        })?;
+        // SAFETY: the caller's.
+        record.reserved.with_mut(|reserved| unsafe { *reserved = Some(class) });
+        Ok(())
     }
 
     /// Asks for cancellation; false if it is too late, or there is no such virtual thread. One

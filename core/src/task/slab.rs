@@ -138,6 +138,12 @@ impl Slab {
         let record = unsafe { task.as_ref() };
         record.executor.store(core::ptr::null_mut(), Ordering::Relaxed);
         if !record.state.close() {
+            // It has no next life.
+            // SAFETY: nobody has a hold of it, nor will.
+            if let Some(class) = record.reserved.with_mut(|reserved| unsafe { (*reserved).take() })
+            {
+                runtime.platform().stack_unreserve(class);
+            }
             return;
         }
         let kept = sched::with_carrier(runtime, |carrier| {

@@ -2,6 +2,7 @@
 
 extern crate std;
 
+use std::os::fd::AsRawFd as _;
 use std::vec::Vec;
 
 use super::*;
@@ -100,18 +101,18 @@ fn in_locked_memory_a_marker_becomes_a_mapping_and_few_do() {
     }
     let cache = StackCache::new(Guards::Marker(1)).unwrap();
     let class = StackClass::K64;
-    let stride = Plan::of(class).stride(cache.page);
+    let layout = cache.classes[class as usize].layout;
     for _ in 0..4 {
         cache.reserve(class).unwrap();
     }
     let first = cache.alloc(class).unwrap();
     for slot in 1..=2 {
-        let guard = lowest(&first).wrapping_add(slot * stride - cache.page);
+        let guard = lowest(&first).wrapping_add(slot * layout.stride() - layout.guard);
         // SAFETY: locks a page that is the cache's, once it is touched; nothing is read or written.
         assert_eq!(unsafe { libc::mlock2(guard.cast(), 1, libc::MLOCK_ONFAULT) }, 0);
     }
     let second = cache.alloc(class).unwrap();
-    assert_eq!((first.id, second.id), (0, 1));
+    assert_eq!(second.limit, first.limit + layout.stride());
     for _ in 0..2 {
         let refusal = cache.alloc(class).unwrap_err();
         assert!(matches!(refusal, PlatformError::Limit { limit: 1, .. }), "{refusal}");
@@ -123,10 +124,11 @@ fn in_locked_memory_a_marker_becomes_a_mapping_and_few_do() {
 fn a_stack_whose_guard_was_refused_is_tried_again() {
     let cache = StackCache::new(Guards::probe().unwrap()).unwrap();
     cache.reserve(StackClass::K64).unwrap();
-    let Class { plan, lists } = &cache.classes[StackClass::K64 as usize];
-    let taken = lists.lock().take(plan.segment, plan.stride(cache.page)).unwrap();
-    lists.lock().put_bare(taken.id);
-    assert_eq!(cache.alloc(StackClass::K64).unwrap().id, taken.id);
+    let lists = &cache.classes[StackClass::K64 as usize].lists;
+    let (taken, _) = lists.lock().take_out(0).unwrap();
+    lists.lock().put_bare(taken.name);
+    let again = cache.alloc(StackClass::K64).unwrap();
+    assert_eq!(Name(again.id).number(), taken.name.number());
 }
 
 #[test]
@@ -136,7 +138,7 @@ fn a_class_gives_its_name_whatever_the_colour() {
         let out = stacks(&cache, class, 2 * COLOURS);
         for stack in &out {
             let usable = stack.top - stack.limit;
-            assert!(usable >= class.bytes() && usable < class.bytes() + 2 * cache.page);
+            assert!(usable >= class.bytes() && usable < class.bytes() + 2 * page_bytes());
         }
     }
 }
@@ -168,4 +170,59 @@ fn threads_that_take_and_give_never_share_a_stack() {
             });
         }
     });
+}
+
+#[test]
+fn a_slot_is_in_one_segment_and_segments_follow_each_other() {
+    for class in StackClass::ALL {
+        let plan = Plan::of(class);
+        let (mut segment, mut within) = (0, 0);
+        for slot in 0..20 * plan.segment {
+            if within == plan.slots_of(segment) {
+                (segment, within) = (segment + 1, 0);
+            }
+            assert_eq!(plan.locate(slot), (segment, within), "slot {slot} of {class:?}");
+            within += 1;
+        }
+        let (last, within) = plan.locate(STACKS_MAX - 1);
+        assert_eq!(within + 1, plan.slots_of(last));
+        assert_eq!((last + 1) * size_of::<usize>(), plan.table_bytes());
+    }
+}
+
+#[test]
+fn what_one_class_does_not_use_any_more_another_has() {
+    let cache = StackCache::new(Guards::Mapping(40)).unwrap();
+    for class in [StackClass::K64, StackClass::M1, StackClass::K256, StackClass::K64] {
+        let out = stacks(&cache, class, 40);
+        assert!(cache.reserve(class).is_err(), "there are 40");
+        for stack in out {
+            assert_faults(stack.limit - 1);
+            assert_faults(stack.limit - GUARD_BYTES);
+            free(&cache, stack);
+            cache.unreserve(class);
+        }
+        assert_eq!(cache.mapped.load(Ordering::Relaxed), 40);
+    }
+}
+
+/// write(2) refuses to read it.
+fn assert_faults(address: usize) {
+    let (_reader, writer) = std::io::pipe().unwrap();
+    let byte = core::ptr::with_exposed_provenance(address);
+    // SAFETY: only the kernel reads the byte, and checks the address.
+    let written = unsafe { libc::write(writer.as_raw_fd(), byte, 1) };
+    assert_eq!(written, -1, "{address:#x} is no guard");
+}
+
+#[test]
+fn guards_are_made_ahead_and_each_is_one() {
+    let cache = StackCache::new(Guards::probe().unwrap()).unwrap();
+    for stack in stacks(&cache, StackClass::K64, 300) {
+        for below in [1, 16 << 10, 64 << 10] {
+            assert_faults(stack.limit - below);
+        }
+        // SAFETY: the lowest usable byte of a stack of ours.
+        unsafe { lowest(&stack).write(1) };
+    }
 }

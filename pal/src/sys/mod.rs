@@ -69,9 +69,13 @@ const _: fn() -> Answer<stack::Guards> = stack::Guards::probe;
 const _: fn(&stack::Guards) -> Option<usize> = stack::Guards::limit;
 const _: fn(&stack::Guards, PlatformError) -> Option<stack::Guards> = stack::Guards::instead;
 
-/// Makes the page at an address inaccessible; gives the memory of a range back to the kernel.
-/// Both unsafe: nobody may use what lies there.
-const _: unsafe fn(&stack::Guards, usize) -> Answer<()> = stack::Guards::install;
+/// Makes a range inaccessible; the same for many, as far as the kernel goes along; takes a guard
+/// away that is a mapping; gives the memory of a range back to the kernel. All unsafe: nobody may
+/// use what lies there.
+const _: unsafe fn(&stack::Guards, usize, usize) -> Answer<()> = stack::Guards::install;
+const _: unsafe fn(&stack::Guards, usize, usize, usize, usize) -> usize =
+    stack::Guards::install_all;
+const _: unsafe fn(&stack::Guards, usize, usize) -> bool = stack::Guards::remove;
 const _: unsafe fn(usize, usize) = stack::give_back;
 
 /// OS threads. Zeros are a seat that no thread ever had.

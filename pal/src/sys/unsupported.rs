@@ -76,8 +76,8 @@ pub(crate) mod stack {
     //!
     //! # Safety
     //!
-    //! `install`, `unmap` and `give_back` are unsafe to call because real ones are; these touch
-    //! nothing.
+    //! `install`, `remove`, `unmap` and `give_back` are unsafe to call because real ones are; these
+    //! touch nothing.
     #![allow(unsafe_code)]
 
     use core::ptr::NonNull;
@@ -105,7 +105,7 @@ pub(crate) mod stack {
     pub(crate) unsafe fn give_back(_: usize, _: usize) {}
 
     /// Cannot be made.
-    #[derive(Debug)]
+    #[derive(Clone, Copy, Debug)]
     pub(crate) enum Guards {}
 
     impl Guards {
@@ -123,7 +123,19 @@ pub(crate) mod stack {
 
         /// # Safety
         /// Nothing to hold: it cannot be called.
-        pub(crate) unsafe fn install(&self, _: usize) -> Result<(), PlatformError> {
+        pub(crate) unsafe fn install(&self, _: usize, _: usize) -> Result<(), PlatformError> {
+            match *self {}
+        }
+
+        /// # Safety
+        /// Nothing to hold: it cannot be called.
+        pub(crate) unsafe fn install_all(&self, _: usize, _: usize, _: usize, _: usize) -> usize {
+            match *self {}
+        }
+
+        /// # Safety
+        /// Nothing to hold: it cannot be called.
+        pub(crate) unsafe fn remove(&self, _: usize, _: usize) -> bool {
             match *self {}
         }
     }

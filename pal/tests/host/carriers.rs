@@ -14,8 +14,8 @@
 
 use std::os::fd::AsRawFd as _;
 use std::os::unix::net::UnixStream;
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Barrier, Mutex};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use std::sync::{Barrier, Mutex, OnceLock};
 use std::thread;
 
 use drift_core::error::ConcurrencyError;
@@ -28,12 +28,12 @@ use drift_core::sched::shutdown::Shutdown;
 use drift_core::task::{Entry, Handle, Payload};
 use drift_core::time::{Instant, MILLISECOND};
 use drift_pal::{Host, process};
-use libc::{EAGAIN, ENOMEM, ESRCH};
+use libc::{EAGAIN, EINVAL, ENOMEM, ESRCH};
 
 use super::filter::{
     Alarms, Call, alone, alone_with, answer, answers_given, every, limit, refuse, with,
 };
-use super::refused::code;
+use super::refused::{GUARD_INSTALL, code};
 use super::{mapped_bytes, open_descriptors, source, take};
 
 /// Virtual threads of these tests that ran, and that were dropped instead.
@@ -113,6 +113,37 @@ fn a_spawn_without_address_space_is_refused_and_leaves_nothing() {
         runtime.default_executor().submit(task).unwrap();
         assert!(runtime.join(task, Instant::FAR));
     });
+}
+
+/// Many of one class, all ended, then as many of another: nothing that is over keeps a guard from
+/// them.
+#[test]
+fn stacks_of_a_class_that_is_over_are_had_by_another() {
+    alone("carriers::stacks_of_a_class_that_is_over_are_had_by_another", || {
+        const COUNT: usize = 20_000;
+        refuse(&[with(libc::SYS_madvise, 2, GUARD_INSTALL)], EINVAL);
+        let runtime = *OURS.get_or_init(new_runtime);
+        let executor = runtime.default_executor();
+        for class in [StackClass::K64, StackClass::K256, StackClass::K64, StackClass::M1] {
+            GO_ON.store(0, Ordering::SeqCst);
+            let entry = Entry { run: wait_for_all, discard, payload: [0; 7] };
+            let all = (0..COUNT).map(|_| runtime.spawn(entry, class).unwrap()).collect::<Vec<_>>();
+            all.iter().for_each(|task| executor.submit(*task).unwrap());
+            all.iter().for_each(|task| assert!(runtime.join(*task, Instant::FAR)));
+            assert_eq!(GO_ON.load(Ordering::SeqCst), COUNT, "all were alive at once");
+        }
+    });
+}
+
+/// Virtual threads that have come to their middle.
+static GO_ON: AtomicUsize = AtomicUsize::new(0);
+static OURS: OnceLock<&'static Runtime> = OnceLock::new();
+
+unsafe fn wait_for_all(_: *mut Payload) {
+    GO_ON.fetch_add(1, Ordering::SeqCst);
+    while GO_ON.load(Ordering::SeqCst) < 20_000 {
+        OURS.get().unwrap().yield_now();
+    }
 }
 
 /// No carrier can be started: a submit says why, and the virtual thread is as it was.

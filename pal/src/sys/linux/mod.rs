@@ -1,4 +1,4 @@
-//! Linux: futex, epoll with an eventfd, mmap with guard pages, pthreads.
+//! Linux: futex, epoll with an eventfd, mmap with guards, pthreads.
 //!
 //! System calls are made by rustix's `linux_raw` backend, or by `drift_asm::syscall` where rustix
 //! has no name for one: never through a C function, because a program may define a `read` or
@@ -8,6 +8,7 @@
 pub(crate) mod clock;
 mod errno;
 mod fault;
+mod guard;
 mod level;
 pub(crate) mod park;
 pub(crate) mod poll;
