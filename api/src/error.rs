@@ -1,5 +1,7 @@
 //! How blocking calls end other than by success.
 
+mod panic;
+
 use std::error;
 use std::fmt;
 use std::io;
@@ -9,6 +11,8 @@ use drift_core::platform::PlatformError;
 use drift_core::sched::policy::PolicyError;
 
 use crate::time::Duration;
+
+pub use self::panic::Panic;
 
 /// How a blocking call ends other than by success. When several hold, the first listed wins; the
 /// order is frozen: [`Failed`](Self::Failed) dominates, [`Closed`](Self::Closed) is only for
@@ -151,24 +155,6 @@ pub enum Error {
     Other(Arc<dyn error::Error + Send + Sync>),
 }
 
-/// A panic: what it said, and where.
-///
-/// # Examples
-/// ```
-/// use drift::{ConcurrencyError, Error};
-///
-/// let broken = drift::spawn(|| panic!("out of ideas")).join();
-/// let Err(ConcurrencyError::Failed(Error::Panic(panic))) = broken else { unreachable!() };
-/// assert_eq!(panic.message, "out of ideas");
-/// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Panic {
-    /// The message; for a payload that is no string, a word on that.
-    pub message: String,
-    /// `file:line:column`; none if the program replaced the panic hook after the first spawn.
-    pub location: Option<String>,
-}
-
 impl PartialEq for Error {
     fn eq(&self, other: &Self) -> bool {
         match (self, other) {
@@ -217,15 +203,6 @@ impl error::Error for Error {
         match self {
             Self::Other(error) => Some(&**error),
             _ => None,
-        }
-    }
-}
-
-impl fmt::Display for Panic {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.location {
-            Some(location) => write!(f, "panicked at {location}: {}", self.message),
-            None => write!(f, "panicked: {}", self.message),
         }
     }
 }

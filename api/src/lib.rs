@@ -34,6 +34,7 @@
 #![deny(unsafe_code)]
 
 pub mod concurrent;
+mod drops;
 mod error;
 pub mod io;
 pub mod net;

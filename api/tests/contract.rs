@@ -6,6 +6,7 @@
 //! | `panics.rs`   | messages, payloads, poison, destructors that panic, unwinding         |
 //! | `threads.rs`  | spawning from anywhere, joins, names, stacks, shields, fairness       |
 //! | `scopes.rs`   | borrowing, failing, cancelling, nesting, time-outs                    |
+//! | `handled.rs`  | what of a scope's children was handled, and by whom                   |
 //! | `channels.rs` | exactly once, meetings, back-pressure, closing, values that call back |
 //! | `executors.rs`| shutdown, places, stacks                                              |
 //! | `selects.rs`  | arms, bodies, races                                                   |
@@ -18,6 +19,8 @@ mod harness;
 mod channels;
 #[path = "contract/executors.rs"]
 mod executors;
+#[path = "contract/handled.rs"]
+mod handled;
 #[path = "contract/panics.rs"]
 mod panics;
 #[path = "contract/results.rs"]
@@ -41,6 +44,7 @@ fn main() -> ExitCode {
         panics::CASES,
         threads::CASES,
         scopes::CASES,
+        handled::CASES,
         channels::CASES,
         executors::CASES,
         selects::CASES,

@@ -1,11 +1,12 @@
 //! Futures, as Drift calls a spawned result, and groups of them.
 
-use std::collections::VecDeque;
+use std::collections::BTreeMap;
 use std::fmt;
 
 use super::executor::Executor;
 use super::packet::Watcher;
 use super::spawn::{VirtualThread, spawn, spawn_on};
+use crate::drops::drop_quietly;
 use crate::error::{ConcurrencyError, Error};
 use crate::sync::channel::{Receiver, Sender, unbounded};
 use crate::time::Duration;
@@ -163,11 +164,13 @@ pub struct Completed<T> {
 /// assert_eq!(group.join_all(), Ok(vec![3, 1, 2])); // in the order of `add`
 /// ```
 pub struct FutureGroup<T> {
-    members: Vec<Member<T>>,
-    /// Of those that have ended and were not selected, in the order in which they ended.
-    ended: VecDeque<usize>,
-    /// How many were not selected.
-    left: usize,
+    /// Those that were not selected, by their numbers. A map, so that what was selected leaves
+    /// nothing behind.
+    members: BTreeMap<usize, Member<T>>,
+    /// The number of the next.
+    next: usize,
+    /// The first that has ended, and was not selected.
+    ended: Option<usize>,
     /// Ends that were not looked at yet.
     tells: Sender<usize>,
     told: Receiver<usize>,
@@ -175,8 +178,26 @@ pub struct FutureGroup<T> {
 
 enum Member<T> {
     Waits(Future<T>),
-    Ended(Result<T, ConcurrencyError>),
-    Selected,
+    Ended(Ended<T>),
+}
+
+/// What was looked at, and may stay in the group for ever.
+struct Ended<T>(Option<Result<T, ConcurrencyError>>);
+
+impl<T> Ended<T> {
+    fn result(&self) -> &Result<T, ConcurrencyError> {
+        self.0.as_ref().expect("it is taken once, by value")
+    }
+
+    fn into_inner(mut self) -> Result<T, ConcurrencyError> {
+        self.0.take().expect("it is taken once, by value")
+    }
+}
+
+impl<T> Drop for Ended<T> {
+    fn drop(&mut self) {
+        drop_quietly(self.0.take());
+    }
 }
 
 impl<T> FutureGroup<T> {
@@ -184,12 +205,13 @@ impl<T> FutureGroup<T> {
     #[must_use]
     pub fn new() -> Self {
         let (tells, told) = unbounded();
-        Self { members: Vec::new(), ended: VecDeque::new(), left: 0, tells, told }
+        Self { members: BTreeMap::new(), next: 0, ended: None, tells, told }
     }
 
     /// Adds one more; its number, which counts from 0.
     pub fn add(&mut self, future: Future<T>) -> usize {
-        let index = self.members.len();
+        let index = self.next;
+        self.next += 1;
         match future.0.refusal() {
             Some(_) => self.tells.try_send(index).expect("the group has the receiver"),
             None => {
@@ -197,8 +219,7 @@ impl<T> FutureGroup<T> {
                 future.0.results().about().watch(watcher);
             }
         }
-        self.members.push(Member::Waits(future));
-        self.left += 1;
+        self.members.insert(index, Member::Waits(future));
         index
     }
 
@@ -214,7 +235,7 @@ impl<T> FutureGroup<T> {
     /// ```
     #[must_use]
     pub fn len(&self) -> usize {
-        self.left
+        self.members.len()
     }
 
     /// Whether all were selected, or none was added.
@@ -225,7 +246,7 @@ impl<T> FutureGroup<T> {
     /// ```
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.left == 0
+        self.members.is_empty()
     }
 
     /// Waits for all; their values, in the order of [`add`](Self::add), but for those that were
@@ -236,23 +257,28 @@ impl<T> FutureGroup<T> {
     ///
     /// # Source
     /// Drift's `FutureGroup.join_all`.
-    pub fn join_all(mut self) -> Result<Vec<T>, ConcurrencyError> {
-        let mut values = Vec::with_capacity(self.left);
+    pub fn join_all(self) -> Result<Vec<T>, ConcurrencyError> {
+        let mut values = Vec::with_capacity(self.members.len());
         let mut failed: Option<ConcurrencyError> = None;
-        for member in &mut self.members {
-            let result = match std::mem::replace(member, Member::Selected) {
+        for member in self.members.into_values() {
+            let result = match member {
                 Member::Waits(future) => future.join(),
-                Member::Ended(result) => result,
-                Member::Selected => continue,
+                Member::Ended(ended) => ended.into_inner(),
             };
             match (result, failed.take()) {
                 (Ok(value), None) => values.push(value),
-                (Ok(_), before) => failed = before,
+                (Ok(value), before) => {
+                    drop_quietly(value);
+                    failed = before;
+                }
                 (Err(error), None) => failed = Some(error),
                 (Err(error), Some(before)) => failed = Some(before.or(error)),
             }
         }
-        failed.map_or(Ok(values), Err)
+        let Some(failed) = failed else { return Ok(values) };
+        // One by one: the destructors of several may panic.
+        values.into_iter().for_each(drop_quietly);
+        Err(failed)
     }
 
     /// Waits for the first to end; its value, which stays in the group. The same one, until it is
@@ -313,11 +339,10 @@ impl<T> FutureGroup<T> {
     /// ```
     pub fn select(&mut self) -> Result<Completed<T>, ConcurrencyError> {
         let index = self.next_as(Receiver::recv)?;
-        self.ended.pop_front();
-        self.left -= 1;
-        match std::mem::replace(&mut self.members[index], Member::Selected) {
-            Member::Ended(result) => Ok(Completed { index, result }),
-            _ => unreachable!("it is among the ended"),
+        self.ended = None;
+        match self.members.remove(&index) {
+            Some(Member::Ended(ended)) => Ok(Completed { index, result: ended.into_inner() }),
+            _ => unreachable!("it has ended"),
         }
     }
 
@@ -342,9 +367,9 @@ impl<T> FutureGroup<T> {
         how: impl Fn(&Receiver<usize>) -> Result<usize, ConcurrencyError>,
     ) -> Result<&T, ConcurrencyError> {
         let index = self.next_as(how)?;
-        match &self.members[index] {
-            Member::Ended(result) => result.as_ref().map_err(Clone::clone),
-            _ => unreachable!("it is among the ended"),
+        match &self.members[&index] {
+            Member::Ended(ended) => ended.result().as_ref().map_err(Clone::clone),
+            Member::Waits(_) => unreachable!("it has ended"),
         }
     }
 
@@ -353,10 +378,10 @@ impl<T> FutureGroup<T> {
         &mut self,
         how: impl Fn(&Receiver<usize>) -> Result<usize, ConcurrencyError>,
     ) -> Result<usize, ConcurrencyError> {
-        if let Some(index) = self.ended.front() {
-            return Ok(*index);
+        if let Some(index) = self.ended {
+            return Ok(index);
         }
-        if self.left == 0 {
+        if self.members.is_empty() {
             return Err(ConcurrencyError::Closed);
         }
         if crate::runtime::unwinds() {
@@ -364,12 +389,12 @@ impl<T> FutureGroup<T> {
             return Err(Error::Unwinding.into());
         }
         let index = how(&self.told)?;
-        if let Member::Waits(future) = &self.members[index] {
+        let member = self.members.get_mut(&index).expect("each is told of once");
+        if let Member::Waits(future) = member {
             // It was told at the end of its closure: what is left of it cannot wait.
-            let result = future.0.join_to_the_end();
-            self.members[index] = Member::Ended(result);
+            *member = Member::Ended(Ended(Some(future.0.join_to_the_end())));
         }
-        self.ended.push_back(index);
+        self.ended = Some(index);
         Ok(index)
     }
 }
@@ -382,6 +407,6 @@ impl<T> Default for FutureGroup<T> {
 
 impl<T> fmt::Debug for FutureGroup<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("FutureGroup").field("left", &self.left).finish_non_exhaustive()
+        f.debug_struct("FutureGroup").field("left", &self.len()).finish_non_exhaustive()
     }
 }

@@ -35,16 +35,14 @@ use std::thread;
 use drift_core::runtime::Runtime;
 use drift_core::task::{Entry, Payload};
 
+use crate::drops::drop_quietly;
 use crate::error::{ConcurrencyError, Error, Panic};
 use crate::sync::channel::Sender;
-
-/// The payload of a panic.
-pub(super) type Thrown = Box<dyn Any + Send>;
 
 /// How a closure ended.
 pub(super) enum Outcome<T> {
     Value(T),
-    Panicked(Panic, Thrown),
+    Panicked(Panic),
     Cancelled,
 }
 
@@ -130,19 +128,6 @@ pub(super) trait Results<T>: Body {
     fn take(&self) -> Result<Outcome<T>, ConcurrencyError>;
 }
 
-/// Drops what has nobody to panic to. The payload of such a panic may panic again when it is
-/// dropped: then what that throws is leaked.
-fn drop_quietly<T>(what: T) {
-    let quietly = |drops: &mut dyn FnMut()| panic::catch_unwind(AssertUnwindSafe(drops));
-    let mut what = Some(what);
-    if let Err(thrown) = quietly(&mut || drop(what.take())) {
-        let mut thrown = Some(thrown);
-        if let Err(again) = quietly(&mut || drop(thrown.take())) {
-            std::mem::forget(again);
-        }
-    }
-}
-
 /// Nothing of the user's runs under these locks.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
@@ -167,6 +152,16 @@ impl<F, T> Packet<F, T> {
     }
 }
 
+/// What is left in it has nobody to panic to.
+impl<F, T> Drop for Packet<F, T> {
+    fn drop(&mut self) {
+        let slot = self.slot.get_mut();
+        if !matches!(slot, Slot::Empty) {
+            drop_quietly(std::mem::replace(slot, Slot::Empty));
+        }
+    }
+}
+
 impl<F: FnOnce() -> T + Send, T: Send> Body for Packet<F, T> {
     fn run(&self) {
         // SAFETY: the runtime calls `run` once, and not `discard`; joins wait for `DONE`.
@@ -175,14 +170,13 @@ impl<F: FnOnce() -> T + Send, T: Send> Body for Packet<F, T> {
         };
         self.end(match panic::catch_unwind(AssertUnwindSafe(closure)) {
             Ok(value) => Outcome::Value(value),
-            Err(thrown) => Outcome::Panicked(panic_of(&*thrown), thrown),
+            Err(thrown) => Outcome::Panicked(panic_of(thrown)),
         });
     }
 
     fn discard(&self) {
         // SAFETY: the runtime calls `discard` once, and not `run`; joins wait for `DONE`.
         let closure = unsafe { self.replace(Slot::Empty) };
-        // A destructor of what the closure captured may panic; whoever cancels has not done it.
         drop_quietly(closure);
         self.end(Outcome::Cancelled);
     }
@@ -266,9 +260,8 @@ unsafe fn run(payload: *mut Payload) {
     // SAFETY: the payload is the virtual thread's own. From here on `here` finds no packet.
     unsafe { (*payload)[0] = 0 };
     // SAFETY: `raw` came from `into_raw`, and nobody else takes it back: it has run.
-    let body = unsafe { Arc::from_raw(raw) };
-    // A result that nobody reads is dropped here; its destructor may panic.
-    drop_quietly(body);
+    // A result that nobody reads is dropped here.
+    drop(unsafe { Arc::from_raw(raw) });
 }
 
 /// For one that will never run.
@@ -299,14 +292,14 @@ pub(super) fn here(runtime: &'static Runtime) -> Option<Arc<dyn Body>> {
 }
 
 /// What is known of a panic that was just caught on the virtual thread that runs here; elsewhere
-/// its message.
-pub(super) fn panic_of(thrown: &(dyn Any + Send)) -> Panic {
-    let message = message(thrown);
+/// its message and payload.
+pub(super) fn panic_of(thrown: Box<dyn Any + Send>) -> Panic {
+    let message = message(&*thrown);
     let body = Runtime::here().and_then(here);
     let seen = body.and_then(|body| lock(&body.about().panic).clone());
     // Another one, if the hook did not see this: it was resumed, or the hook replaced.
     let seen = seen.filter(|seen| seen.message == message);
-    seen.map_or(Panic { message, location: None }, |seen| *seen)
+    seen.map_or_else(|| Panic::new(message, None), |seen| *seen).with_payload(thrown)
 }
 
 /// The hook: keeps where the virtual thread panics.
@@ -314,7 +307,7 @@ fn note(info: &PanicHookInfo<'_>) {
     let Some(body) = Runtime::here().and_then(here) else { return };
     let message = message(info.payload());
     let location = info.location().map(ToString::to_string);
-    *lock(&body.about().panic) = Some(Box::new(Panic { message, location }));
+    *lock(&body.about().panic) = Some(Box::new(Panic::new(message, location)));
 }
 
 fn message(thrown: &(dyn Any + Send)) -> String {

@@ -1,13 +1,23 @@
 //! Scopes: virtual threads that borrow, and end before the scope does.
 //!
-//! | event                          | the other children | the scope                            |
-//! |--------------------------------|--------------------|--------------------------------------|
-//! | a child panics, or fails       | are cancelled      | has its error                        |
-//! | a child never runs, because    | are cancelled      | has `Cancelled`                      |
-//! | its executor is shut down      |                    |                                      |
-//! | the body panics                | are cancelled      | panics, after they have ended        |
-//! | the scope's caller is cancelled| are cancelled      | has `Cancelled`                      |
-//! | the scope's time runs out      | are cancelled      | has `Timeout`; its body goes on      |
+//! A child fails if it panics, in its closure or in the destructor of what it leaves; if it returns
+//! an error; if it is refused; and if it never runs because its executor is shut down.
+//!
+//! | event                            | the other children | the scope                            |
+//! |----------------------------------|--------------------|--------------------------------------|
+//! | a child fails whose handle is    | are cancelled      | has its error                        |
+//! | gone                             |                    |                                      |
+//! | a child fails whose handle is    | go on              | nothing yet                          |
+//! | there                            |                    |                                      |
+//! | - a join takes its result        | go on              | nothing: it was handled              |
+//! | - the handle is dropped          | are cancelled      | has its error                        |
+//! | - all have ended, and the handle |                    | has its error                        |
+//! |   was forgotten                  |                    |                                      |
+//! | the body panics                  | are cancelled      | panics, after they have ended        |
+//! | the scope's caller is cancelled  | are cancelled      | has `Cancelled`                      |
+//! | the scope's time runs out        | are cancelled      | has `Timeout`; its body goes on      |
+//!
+//! What a child came to does not depend on whether it or the join comes first.
 //!
 //! Then the scope waits for all of them, whatever happens to its caller.
 //!
@@ -17,6 +27,8 @@
 #![allow(unsafe_code)]
 
 mod child;
+mod left;
+mod shared;
 mod ticket;
 
 use std::error;
@@ -24,25 +36,19 @@ use std::fmt;
 use std::io;
 use std::marker::PhantomData;
 use std::panic::{self, AssertUnwindSafe};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-
-use drift_core::error::ConcurrencyError as CoreError;
-use drift_core::runtime::Runtime;
-use drift_core::sync::Wait;
-use drift_core::task::Handle;
+use std::sync::Arc;
 
 pub use self::child::ScopedVirtualThread;
 
+use self::left::Left;
+use self::shared::Shared;
 use self::ticket::{Fate, Ticket};
 use super::executor::Executor;
 use super::packet;
-use super::spawn::{Builder, VirtualThread};
+use super::spawn::{Builder, STACK, VirtualThread};
 use crate::error::{ConcurrencyError, Error};
-use crate::runtime::{runtime, wait, wait_to_the_end, wait_until};
+use crate::runtime::{wait, wait_until};
 use crate::time::{Duration, Instant};
-
-/// Bytes of stack of who watches the time.
-const STACK: usize = 64 << 10;
 
 /// Where virtual threads are spawned that may borrow. See [`scope`].
 ///
@@ -62,29 +68,6 @@ pub struct Scope<'scope, 'env: 'scope> {
     shared: Arc<Shared>,
     scope: PhantomData<&'scope mut &'scope ()>,
     env: PhantomData<&'env mut &'env ()>,
-}
-
-/// What whoever watches the time may have for longer than the scope lasts.
-#[derive(Debug)]
-struct Shared {
-    runtime: &'static Runtime,
-    deadline: Option<Instant>,
-    state: Mutex<State>,
-}
-
-#[derive(Debug, Default)]
-struct State {
-    /// Those that may not have ended.
-    children: Vec<Handle>,
-    /// In the order in which they came.
-    errors: Vec<ConcurrencyError>,
-    is_cancelled: bool,
-    /// Its time has run out.
-    is_late: bool,
-    /// Body and children have ended.
-    is_over: bool,
-    /// When `children` is next looked through for those that have ended.
-    prune_at: usize,
 }
 
 /// Why a scope failed: the errors of its children, in the order in which they came.
@@ -221,175 +204,39 @@ impl<'scope, 'env> Scope<'scope, 'env> {
         T: Send + 'scope,
     {
         self.shared.heed_time();
-        let comes_late = self.shared.state().is_cancelled;
+        let comes_late = self.shared.is_cancelled();
         let fate = Fate::default();
         let ticket = Ticket::new(&self.shared, &fate);
+        let f = Left::new(&self.shared, f);
         let child = move || {
-            ticket.enter();
+            let fate = ticket.enter();
             if comes_late {
                 // It may start before it is cancelled.
                 return Err(ConcurrencyError::Cancelled);
             }
-            let result = match panic::catch_unwind(AssertUnwindSafe(f)) {
-                Ok(result) => result,
-                Err(thrown) => {
-                    self.shared.fail(Error::Panic(packet::panic_of(&*thrown)).into());
-                    panic::resume_unwind(thrown);
-                }
-            };
+            let f = f.into_inner();
+            let result = panic::catch_unwind(AssertUnwindSafe(f))
+                .unwrap_or_else(|thrown| Err(Error::Panic(packet::panic_of(thrown)).into()));
             if let Err(error) = &result
                 && !(*error == ConcurrencyError::Cancelled && super::is_cancelled())
             {
-                self.shared.fail(error.clone());
+                self.shared.blame(&fate, error.clone());
             }
-            result
+            result.map(|value| Left::new(&self.shared, value))
         };
         // SAFETY: `scope` waits for it, and so for everything that borrows; the handle lives
         // for `'scope` at most.
         let thread = unsafe { Builder::new().start(on, child) };
         match thread.refusal() {
-            Some(error) => self.shared.fail(error.clone()),
+            Some(error) => self.shared.blame(&fate, error.clone()),
             None => {
                 self.shared.adopt(thread.handle());
                 if fate.take() {
-                    self.shared.miss();
+                    self.shared.miss(&fate);
                 }
             }
         }
-        ScopedVirtualThread::new(thread, fate)
-    }
-}
-
-impl Shared {
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn cancel(&self) {
-        let children = {
-            let mut state = self.state();
-            if std::mem::replace(&mut state.is_cancelled, true) {
-                // All of them were, or are as they are adopted.
-                return;
-            }
-            state.children.clone()
-        };
-        for child in children {
-            self.runtime.cancel(child);
-        }
-    }
-
-    fn adopt(&self, child: Handle) {
-        let (is_cancelled, many) = {
-            let mut state = self.state();
-            state.children.push(child);
-            let is_due = state.children.len() > state.prune_at.max(64);
-            if is_due {
-                // One looks at a time.
-                state.prune_at = usize::MAX;
-            }
-            (state.is_cancelled, is_due.then(|| state.children.clone()))
-        };
-        if is_cancelled {
-            self.runtime.cancel(child);
-        }
-        if let Some(many) = many {
-            self.prune(many);
-        }
-    }
-
-    /// Forgets those of `children` that have ended. They are asked without the lock, which is not
-    /// the runtime's own: whoever waits for it keeps the carrier.
-    fn prune(&self, mut children: Vec<Handle>) {
-        children.retain(|child| self.runtime.is_completed(*child));
-        children.sort_unstable_by_key(|child| child.0);
-        let mut state = self.state();
-        state
-            .children
-            .retain(|child| children.binary_search_by_key(&child.0, |ended| ended.0).is_err());
-        state.prune_at = 2 * state.children.len();
-    }
-
-    fn fail(&self, error: ConcurrencyError) {
-        self.state().errors.push(error);
-        self.cancel();
-    }
-
-    /// A child was cancelled before it ran; fails, unless it was the scope that asked.
-    fn miss(&self) {
-        {
-            let mut state = self.state();
-            if state.is_cancelled {
-                return;
-            }
-            state.errors.push(ConcurrencyError::Cancelled);
-        }
-        self.cancel();
-    }
-
-    /// The time is over; fails once, unless everything has ended.
-    fn expire(&self) {
-        {
-            let mut state = self.state();
-            if state.is_over || std::mem::replace(&mut state.is_late, true) {
-                return;
-            }
-        }
-        self.fail(ConcurrencyError::Timeout);
-    }
-
-    /// Expires it if its time is over: who should have may wait for the caller's own carrier.
-    fn heed_time(&self) {
-        if self.deadline.is_some_and(|deadline| Instant::now() >= deadline) {
-            self.expire();
-        }
-    }
-
-    /// Expires it at `deadline`, by a virtual thread that nobody waits for: while the body
-    /// runs, and may wait for children, nobody else looks at the time. On the runtime's own
-    /// executor, which has room; if there is none, or its carrier is busy, the next spawn or the
-    /// end of the scope sees to it.
-    fn watch(self: &Arc<Self>, deadline: Instant) -> VirtualThread<()> {
-        let shared = self.clone();
-        let watch = move || {
-            if super::sleep_until(deadline).is_ok() {
-                shared.expire();
-            }
-        };
-        let executor = Executor::own_of(self.runtime);
-        // SAFETY: nothing is borrowed.
-        unsafe { Builder::new().stack_size(STACK).start_on(executor, watch) }
-    }
-
-    /// Waits for all children, also for those that children spawn meanwhile.
-    fn finish(&self, mut how: Wait) {
-        loop {
-            self.heed_time();
-            // It stays among the children until it has ended, to be cancelled with them.
-            let child = {
-                let mut state = self.state();
-                let last = state.children.last().copied();
-                state.is_over = last.is_none();
-                last
-            };
-            let Some(child) = child else { return };
-            match self.runtime.join_as(child, &how) {
-                Ok(()) => {
-                    let children = &mut self.state().children;
-                    // It is still the last, or close to it.
-                    if let Some(place) = children.iter().rposition(|other| *other == child) {
-                        children.swap_remove(place);
-                    }
-                }
-                Err(error) => {
-                    how = wait_to_the_end();
-                    match error {
-                        CoreError::Timeout => self.expire(),
-                        other => self.fail(other.into()),
-                    }
-                }
-            }
-        }
+        ScopedVirtualThread::new(&self.shared, thread, fate)
     }
 }
 
@@ -407,11 +254,14 @@ fn as_ours(error: Box<dyn error::Error + Send + Sync>) -> ConcurrencyError {
 }
 
 /// Runs `f`, which may spawn virtual threads that borrow what outlives the scope, and waits until
-/// all of them have ended. If one fails, the others are cancelled.
+/// all of them have ended. If one fails whose handle was dropped, the others are cancelled; as long
+/// as there is a handle, the failure is its owner's: a join that takes it has handled it, and a
+/// drop leaves it to the scope.
 ///
 /// # Errors
-/// All errors together, if a child failed or the caller was cancelled while it waited for them.
-/// A child that never ran, because its executor was shut down, has failed with `Cancelled`.
+/// All errors together that no join took, if children failed or the caller was cancelled while it
+/// waited for them. A child that never ran, because its executor was shut down, has failed with
+/// `Cancelled`; one whose result panicked as it was dropped, with that.
 /// `Failed(Unwinding)` on a virtual thread that unwinds: then `f` was not run.
 ///
 /// # Panics
@@ -428,6 +278,9 @@ fn as_ours(error: Box<dyn error::Error + Send + Sync>) -> ConcurrencyError {
 ///     children.iter().map(|child| child.join().unwrap()).sum::<usize>()
 /// });
 /// assert_eq!(lengths.unwrap(), 11);
+///
+/// let handled = drift::scope(|s| s.spawn(|| panic!("no luck")).join().is_err());
+/// assert_eq!(handled, Ok(true));
 /// ```
 pub fn scope<'env, F, T>(f: F) -> Result<T, ScopeError>
 where
@@ -471,14 +324,31 @@ where
     }
 }
 
+/// Expires the scope at `deadline`, by a virtual thread that nobody waits for: while the body
+/// runs, and may wait for children, nobody else looks at the time. On the runtime's own
+/// executor, which has room; if there is none, or its carrier is busy, the next spawn or the
+/// end of the scope sees to it.
+fn watch(shared: &Arc<Shared>, deadline: Instant) -> VirtualThread<()> {
+    let executor = Executor::own_of(shared.runtime());
+    let shared = shared.clone();
+    let watch = move || {
+        if super::sleep_until(deadline).is_ok() {
+            shared.expire();
+        }
+    };
+    // Who cancels drops what the children have captured: that takes a stack as others have.
+    let builder = Builder::new().stack_size(STACK.bytes());
+    // SAFETY: nothing is borrowed.
+    unsafe { builder.start_on(executor, watch) }
+}
+
 fn run<'env, F, T>(f: F, deadline: Option<Instant>) -> Result<T, ScopeError>
 where
     F: for<'scope> FnOnce(&'scope Scope<'scope, 'env>) -> T,
 {
     let wait = deadline.map_or_else(wait, |deadline| wait_until(deadline.core()))?;
-    let state = Mutex::new(State::default());
-    let shared = Arc::new(Shared { runtime: runtime(), deadline, state });
-    let watch = deadline.map(|deadline| shared.watch(deadline));
+    let shared = Arc::new(Shared::new(deadline));
+    let watch = deadline.map(|deadline| watch(&shared, deadline));
     let scope = Scope { shared, scope: PhantomData, env: PhantomData };
     let ended = panic::catch_unwind(AssertUnwindSafe(|| f(&scope)));
     if ended.is_err() {
@@ -488,7 +358,7 @@ where
     if let Some(watch) = watch {
         watch.cancel();
     }
-    let errors = std::mem::take(&mut scope.shared.state().errors);
+    let errors = scope.shared.errors();
     match ended {
         Err(thrown) => panic::resume_unwind(thrown),
         Ok(value) if errors.is_empty() => Ok(value),

@@ -23,7 +23,7 @@ use crate::runtime::{runtime, wait, wait_for, wait_to_the_end};
 use crate::time::Duration;
 
 /// The stack of a virtual thread, if nobody says otherwise.
-const STACK: StackClass = StackClass::K256;
+pub(super) const STACK: StackClass = StackClass::K256;
 
 /// A virtual thread that was spawned, and its result. Dropping it detaches: the virtual thread
 /// goes on, and its result is dropped when it ends.
@@ -51,11 +51,11 @@ impl<T> VirtualThread<T> {
     /// Waits until it has ended, and takes its result.
     ///
     /// # Errors
-    /// `Failed(Panic)` if it panicked; `Failed(ExecSubmitFailed)` if the executor did not take it;
-    /// `Cancelled` if it was cancelled before it started, or the calling virtual thread is
-    /// cancelled (then it can be joined again); `Closed` if it was joined before, or is the
-    /// caller itself. `Failed(Unwinding)` if it has not ended, on a virtual thread that unwinds;
-    /// then it can be joined again.
+    /// `Failed(Panic)` if it panicked, with the payload; `Failed(ExecSubmitFailed)` if the executor
+    /// did not take it; `Cancelled` if it was cancelled before it started, or the calling virtual
+    /// thread is cancelled (then it can be joined again); `Closed` if it was joined before, or is
+    /// the caller itself. `Failed(Unwinding)` if it has not ended, on a virtual thread that
+    /// unwinds; then it can be joined again.
     ///
     /// # Source
     /// Drift's `VirtualThread.join`.
@@ -80,9 +80,7 @@ impl<T> VirtualThread<T> {
     /// assert_eq!(never.join_timeout(Duration::ZERO), Err(ConcurrencyError::Timeout));
     /// ```
     pub fn join_timeout(&self, timeout: impl Into<Duration>) -> Result<T, ConcurrencyError> {
-        let timeout = timeout.into();
-        timeout.nanoseconds()?;
-        self.join_as(|| wait_for(timeout)?.ok_or(ConcurrencyError::Timeout))
+        self.result_timeout(timeout.into())?
     }
 
     /// Asks it to end. One that has not started never will; in any other, what waits answers
@@ -133,16 +131,33 @@ impl<T> VirtualThread<T> {
         &self.thread
     }
 
-    /// Joins; `how` is asked only if there is something to wait for.
     fn join_as(
         &self,
         how: impl FnOnce() -> Result<Wait, ConcurrencyError>,
     ) -> Result<T, ConcurrencyError> {
+        self.result_as(how)?
+    }
+
+    /// Joins; `how` is asked only if there is something to wait for. The inner result is the
+    /// virtual thread's and is taken by this; the outer error is why it was not.
+    pub(super) fn result_as(
+        &self,
+        how: impl FnOnce() -> Result<Wait, ConcurrencyError>,
+    ) -> Result<Result<T, ConcurrencyError>, ConcurrencyError> {
         match self.is_completed() {
             true => self.runtime.abandon(self.handle),
             false => self.runtime.join_as(self.handle, &how()?)?,
         }
         self.take()
+    }
+
+    /// As [`result_as`](Self::result_as), for at most `timeout`.
+    pub(super) fn result_timeout(
+        &self,
+        timeout: Duration,
+    ) -> Result<Result<T, ConcurrencyError>, ConcurrencyError> {
+        timeout.nanoseconds()?;
+        self.result_as(|| wait_for(timeout)?.ok_or(ConcurrencyError::Timeout))
     }
 
     /// Waits for its end, whatever happens.
@@ -152,16 +167,16 @@ impl<T> VirtualThread<T> {
     }
 
     /// The result of one that has ended, and whose record was given back.
-    fn take(&self) -> Result<T, ConcurrencyError> {
+    fn take(&self) -> Result<Result<T, ConcurrencyError>, ConcurrencyError> {
         let outcome = self.results.take()?;
         if let Some(error) = &self.refused {
-            return Err(error.clone());
+            return Ok(Err(error.clone()));
         }
-        match outcome {
+        Ok(match outcome {
             Outcome::Value(value) => Ok(value),
-            Outcome::Panicked(panic, _) => Err(Error::Panic(panic).into()),
+            Outcome::Panicked(panic) => Err(Error::Panic(panic).into()),
             Outcome::Cancelled => Err(ConcurrencyError::Cancelled),
-        }
+        })
     }
 
     /// As `join`, whatever happens to the caller.
@@ -429,7 +444,9 @@ where
     root.wait_for_end();
     match root.results.take() {
         Ok(Outcome::Value(value)) => value,
-        Ok(Outcome::Panicked(_, thrown)) => panic::resume_unwind(thrown),
+        Ok(Outcome::Panicked(panic)) => {
+            panic::resume_unwind(panic.take_payload().expect("nobody else has it"))
+        }
         // Nobody else has its handle, so it was a shutdown.
         Ok(Outcome::Cancelled) => panic!(
             "the root virtual thread cannot start: the default executor was shut down before it \

@@ -6,7 +6,7 @@ use std::panic::{RefUnwindSafe, UnwindSafe};
 use super::{
     Barrier, Condvar, Event, Mutex, Once, Receiver, ReentrantMutex, RwLock, Semaphore, Sender,
 };
-use crate::concurrent::{Thread, VirtualThread};
+use crate::concurrent::{ScopedVirtualThread, Thread, VirtualThread};
 
 macro_rules! unwind_safe {
     ($({$($of:tt)*} $type:ty,)*) => {
@@ -26,6 +26,7 @@ unwind_safe!(
     {T} Receiver<T>,
     {T: ?Sized} RwLock<T>,
     {} Semaphore,
+    {T} ScopedVirtualThread<'_, T>,
     {T} Sender<T>,
     {} Thread,
     {T} VirtualThread<T>,

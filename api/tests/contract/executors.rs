@@ -88,7 +88,7 @@ fn nothing_comes_after_a_shutdown() {
     executor.shutdown(Shutdown::Drain, late()).unwrap();
     assert_eq!(thread.join(), Ok(1), "what has ended is kept");
     assert_eq!(spawn_on(&executor, || 1).unwrap_err(), ConcurrencyError::Closed);
-    let failed = scope(|s| s.spawn_on(&executor, || 1).join()).unwrap_err();
+    let failed = scope(|s| drop(s.spawn_on(&executor, || 1))).unwrap_err();
     assert_eq!(failed.errors(), [Error::ExecSubmitFailed(3).into()]);
 }
 

@@ -9,7 +9,7 @@ use drift::sync::{Event, LockError, Mutex, RwLock, bounded};
 use drift::{ConcurrencyError, Duration, Error, FutureGroup};
 use drift::{park, scope, sleep, spawn, spawn_future, uncancellable, yield_now};
 
-use crate::harness::{Bomb, Case, Occupied, PURPOSE, unwinding};
+use crate::harness::{Bomb, Case, Occupied, OnDrop, PURPOSE, unwinding};
 
 pub const CASES: &[Case] = cases![
     message_and_place_come_with_the_join,
@@ -18,6 +18,8 @@ pub const CASES: &[Case] = cases![
     destructors_of_results_may_panic,
     destructors_of_captures_may_panic,
     destructors_of_payloads_may_panic,
+    the_payload_comes_with_the_join,
+    destructors_of_members_may_panic,
     a_panic_in_a_lock_poisons_it,
     a_lock_taken_while_unwinding_is_not_poisoned,
     waits_while_unwinding_fail_and_disturb_nobody,
@@ -78,13 +80,19 @@ fn unread<T: Send + 'static>(f: impl FnOnce() -> T + Send + 'static) {
 }
 
 fn destructors_of_results_may_panic() {
-    // Nobody reads it: dropped by the virtual thread, or by whoever drops the handle later.
+    // Nobody reads it: dropped by the virtual thread, or by whoever drops the handle later. It does
+    // not come out of that drop, whose caller has not done it, nor out of one that unwinds.
     unread(|| Bomb);
     let thread = spawn(|| Bomb);
     while !thread.is_completed() {
         yield_now();
     }
-    assert!(panic::catch_unwind(AssertUnwindSafe(|| drop(thread))).is_err());
+    drop(thread);
+    let thread = spawn(|| OnDrop(Some(|| panic::panic_any(Bomb))));
+    while !thread.is_completed() {
+        yield_now();
+    }
+    unwinding(move || drop(thread));
     // Its reader has it, and drops it.
     let joined = spawn(|| Bomb).join();
     assert!(panic::catch_unwind(AssertUnwindSafe(|| drop(joined))).is_err());
@@ -119,6 +127,47 @@ fn destructors_of_payloads_may_panic() {
     thread.cancel();
     drop(occupied);
     assert_eq!(thread.join(), Err(ConcurrencyError::Cancelled));
+    // The payload of the closure's own panic: whoever has the error drops it.
+    unread(|| panic::panic_any(Bomb));
+    let panic = panic_of(spawn(|| panic::panic_any(Throws)).join());
+    drop(panic.clone());
+    drop(panic);
+    drop(spawn(|| panic::panic_any(Bomb)).join());
+    assert_eq!(spawn(|| 1).join(), Ok(1));
+}
+
+/// As std's join gives it, to be told apart by its type or thrown again.
+fn the_payload_comes_with_the_join() {
+    let payload = |panic: drift::Panic| panic.take_payload().unwrap();
+    let panic = panic_of(spawn(|| panic::panic_any(7_u16)).join());
+    assert!(panic.location.is_some());
+    assert_eq!(*payload(panic.clone()).downcast::<u16>().unwrap(), 7);
+    assert!(panic.take_payload().is_none(), "it is there once");
+    let text = payload(panic_of(spawn(|| panic!("{} {PURPOSE}", 1)).join()));
+    assert_eq!(*text.downcast::<String>().unwrap(), format!("1 {PURPOSE}"));
+    let resumed = payload(panic_of(spawn(|| panic::resume_unwind(Box::new('x'))).join()));
+    let again = panic::catch_unwind(AssertUnwindSafe(|| panic::resume_unwind(resumed)));
+    assert!(again.unwrap_err().is::<char>());
+    let failed = scope(|s| drop(s.spawn(|| panic::panic_any(9_u8)))).unwrap_err();
+    let ConcurrencyError::Failed(Error::Panic(panic)) = failed.cause() else { panic!("{failed}") };
+    assert_eq!(*payload(panic.clone()).downcast::<u8>().unwrap(), 9);
+}
+
+/// Members that were looked at and not selected are dropped with the group, as others are.
+fn destructors_of_members_may_panic() {
+    let mut group = FutureGroup::new();
+    for _ in 0..3 {
+        group.add(spawn_future(|| Bomb));
+    }
+    group.join_any().unwrap();
+    drop(group);
+    let mut group = FutureGroup::new();
+    for _ in 0..2 {
+        group.add(spawn_future(|| Bomb));
+    }
+    group.add(spawn_future(|| panic!("a member, {PURPOSE}")));
+    group.add(spawn_future(|| Bomb));
+    assert!(group.join_all().is_err_and(|error| error.to_string().contains("a member")));
     assert_eq!(spawn(|| 1).join(), Ok(1));
 }
 

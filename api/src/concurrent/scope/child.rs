@@ -1,14 +1,16 @@
 //! What a scope's `spawn` gives.
 
-use std::marker::PhantomData;
-
+use super::Shared;
+use super::left::Left;
 use super::ticket::Fate;
 use crate::concurrent::spawn::VirtualThread;
 use crate::concurrent::thread::Thread;
 use crate::error::ConcurrencyError;
+use crate::runtime::wait;
 use crate::time::Duration;
 
-/// A child of a scope, and its result.
+/// A child of a scope, and its result. A failure that nobody has joined when this is dropped is
+/// the scope's.
 ///
 /// # Source
 /// Beyond Drift's `std.concurrent`; [`std::thread::ScopedJoinHandle`].
@@ -21,22 +23,42 @@ use crate::time::Duration;
 /// ```
 #[derive(Debug)]
 pub struct ScopedVirtualThread<'scope, T> {
-    thread: VirtualThread<Result<T, ConcurrencyError>>,
+    thread: VirtualThread<Result<Left<'scope, T>, ConcurrencyError>>,
     fate: Fate,
-    scope: PhantomData<&'scope ()>,
+    shared: &'scope Shared,
 }
 
-impl<T> ScopedVirtualThread<'_, T> {
-    pub(super) fn new(thread: VirtualThread<Result<T, ConcurrencyError>>, fate: Fate) -> Self {
-        Self { thread, fate, scope: PhantomData }
+impl<'scope, T> ScopedVirtualThread<'scope, T> {
+    pub(super) fn new(
+        shared: &'scope Shared,
+        thread: VirtualThread<Result<Left<'scope, T>, ConcurrencyError>>,
+        fate: Fate,
+    ) -> Self {
+        Self { thread, fate, shared }
+    }
+
+    /// The child's result was taken by its owner, if it was.
+    fn take(
+        &self,
+        joined: Result<
+            Result<Result<Left<'scope, T>, ConcurrencyError>, ConcurrencyError>,
+            ConcurrencyError,
+        >,
+    ) -> Result<T, ConcurrencyError> {
+        let result = joined?;
+        if let Some(number) = self.fate.settle() {
+            self.shared.forgive(number);
+        }
+        result?.map(Left::into_inner)
     }
 
     /// As [`VirtualThread::join`].
     ///
     /// # Errors
-    /// As [`VirtualThread::join`], and what a fallible child returned.
+    /// As [`VirtualThread::join`], and what a fallible child returned. Once it is taken here, it is
+    /// no failure of the scope.
     pub fn join(&self) -> Result<T, ConcurrencyError> {
-        self.thread.join()?
+        self.take(self.thread.result_as(wait))
     }
 
     /// As [`VirtualThread::join_timeout`].
@@ -57,7 +79,7 @@ impl<T> ScopedVirtualThread<'_, T> {
     /// .unwrap();
     /// ```
     pub fn join_timeout(&self, timeout: impl Into<Duration>) -> Result<T, ConcurrencyError> {
-        self.thread.join_timeout(timeout)?
+        self.take(self.thread.result_timeout(timeout.into()))
     }
 
     /// As [`VirtualThread::cancel`]; not a failure of the scope, even if it never runs.
@@ -104,5 +126,14 @@ impl<T> ScopedVirtualThread<'_, T> {
     #[must_use]
     pub fn thread(&self) -> &Thread {
         self.thread.thread()
+    }
+}
+
+/// What nobody took is the scope's.
+impl<T> Drop for ScopedVirtualThread<'_, T> {
+    fn drop(&mut self) {
+        if let Some(number) = self.fate.settle() {
+            self.shared.lose(number);
+        }
     }
 }
