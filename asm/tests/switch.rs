@@ -265,10 +265,12 @@ fn many_contexts_take_turns() {
 fn the_slot_is_one_word_for_each_thread() {
     assert!(slot::get().is_null());
     let mut word = 7u8;
-    slot::set(&raw mut word);
+    // SAFETY: nobody reads it but this test.
+    unsafe { slot::set(&raw mut word) };
     std::thread::spawn(|| assert!(slot::get().is_null())).join().expect("a thread of its own");
     assert_eq!(slot::get(), &raw mut word);
-    slot::set(ptr::null_mut());
+    // SAFETY: nobody reads it but this test.
+    unsafe { slot::set(ptr::null_mut()) };
 }
 
 #[test]
@@ -279,19 +281,23 @@ fn the_slot_is_read_again_after_a_switch_to_another_thread() {
         assert_ne!(slot::get(), first, "it runs on another thread now");
     });
     let mut word = 1u8;
-    slot::set(&raw mut word);
+    // SAFETY: nobody reads it but this test.
+    unsafe { slot::set(&raw mut word) };
     coupled.resume();
-    slot::set(ptr::null_mut());
+    // SAFETY: nobody reads it but this test.
+    unsafe { slot::set(ptr::null_mut()) };
     let moved = Moved(Box::into_raw(coupled));
     std::thread::spawn(move || {
         let moved = moved;
         let mut other = 2u8;
-        slot::set(&raw mut other);
+        // SAFETY: nobody reads it but this test.
+        unsafe { slot::set(&raw mut other) };
         // SAFETY: from `into_raw`, and given to this thread alone.
         let coupled = unsafe { Box::from_raw(moved.0) };
         coupled.resume();
         assert!(coupled.done.get());
-        slot::set(ptr::null_mut());
+        // SAFETY: nobody reads it but this test.
+        unsafe { slot::set(ptr::null_mut()) };
     })
     .join()
     .expect("the context runs on");

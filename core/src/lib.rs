@@ -3,7 +3,7 @@
 //! Three rules carry everything:
 //!
 //! 1. A turn never blocks, and the runtime never asks the world directly: a carrier takes one
-//!    [`sched::Turn`], and everything from outside comes through [`platform::Platform`].
+//!    turn ([`sched`]), and everything from outside comes through [`platform::Platform`].
 //! 2. Each kind of variation has one home: instruction set in `drift-asm`, kernel in `drift-pal`,
 //!    memory model in [`prim`], world in a `Platform` value.
 //! 3. Every shared word has a table at the head of its file, one private writer and a model.
@@ -19,8 +19,8 @@
 //! `reactor/poll_many`, `reactor/slot`, `runtime`, `sched`,
 //! `sched/cache`, `sched/carrier`, `sched/executor`, `sched/home`, `sched/injector`, `sched/park`,
 //! `sched/run_queue`, `sched/search`, `sched/told`, `sched/words`, `sync/channel`, `sync/select`,
-//! `sync/stage`, `sync/wait_queue`, `task`, `task/header`, `task/join`, `task/slab`, `timer`,
-//! `timer/alarm`, `timer/level`, `timer/wheel`.
+//! `sync/stage`, `sync/wait`, `sync/wait_queue`, `task`, `task/header`, `task/join`, `task/slab`,
+//! `timer`, `timer/alarm`, `timer/level`, `timer/wheel`.
 #![no_std]
 #![deny(unsafe_code)]
 

@@ -19,7 +19,8 @@ use crate::time::Instant;
 /// # Safety
 /// `stack_alloc` and `table` give memory nobody else uses, of the stated size, never unmapped,
 /// and what lies below a stack is inaccessible. `now` never goes back. `thread_words` gives
-/// pointers that stay valid while the calling OS thread lives.
+/// pointers that stay valid while the calling OS thread lives. `carrier_start` calls
+/// `Carrier::run` or `run_between` once for each call that succeeds, and never if it fails.
 pub unsafe trait Platform: Sync + fmt::Debug {
     /// The monotonic clock.
     fn now(&self) -> Instant;
@@ -29,17 +30,24 @@ pub unsafe trait Platform: Sync + fmt::Debug {
 
     /// Runs `carrier.run()` on a new OS thread or CPU.
     ///
+    /// # Safety
+    /// `carrier` is one of the runtime that this platform serves, and nothing runs it: it was just
+    /// made, or its last `run` has returned or is about to.
+    ///
     /// # Errors
     /// The platform's own code when no thread can be had.
-    fn carrier_start(&self, carrier: &'static Carrier) -> Result<(), PlatformError>;
+    unsafe fn carrier_start(&self, carrier: &'static Carrier) -> Result<(), PlatformError>;
 
     /// Whether nothing is left of the OS thread or CPU that ran carrier `id` and of all that ran it
-    /// before; does not wait. Asked only after the last `Carrier::run` of it has returned or is
-    /// about to, by one caller at a time, and not from that thread.
+    /// before; does not wait.
     ///
     /// A platform that starts carriers on threads which the process counts must look for them: the
     /// destructors of a thread's own variables may run for long.
-    fn carrier_is_gone(&self, id: CarrierId) -> bool {
+    ///
+    /// # Safety
+    /// The last `Carrier::run` of it has returned or is about to. By one caller at a time, and not
+    /// from that thread.
+    unsafe fn carrier_is_gone(&self, id: CarrierId) -> bool {
         let _ = id;
         true
     }

@@ -68,9 +68,15 @@ impl Runtime {
     /// A runtime on `platform`, with the default executor of C: one carrier, no limit, not started.
     /// Handles of runtimes with different `birth` (modulo 64) never pass for each other's.
     ///
+    /// # Safety
+    /// `platform` serves no other runtime: it knows carriers and sources by their numbers.
+    ///
     /// # Errors
-    /// When the platform has no room for the tables.
-    pub fn new(platform: &'static dyn Platform, birth: u8) -> Result<&'static Self, PlatformError> {
+    /// When the platform has no room for the tables. It may then be asked again.
+    pub unsafe fn new(
+        platform: &'static dyn Platform,
+        birth: u8,
+    ) -> Result<&'static Self, PlatformError> {
         let place: NonNull<Self> = platform.table(size_of::<Self>())?.cast();
         let executors = platform.table(MAX_EXECUTORS * size_of::<Executor>())?.cast();
         let carriers = platform.table(MAX_CARRIERS * size_of::<Carrier>())?.cast();

@@ -111,7 +111,9 @@ pub extern "C" fn drift_exec_submit(exec: i64, vt: i64) -> i64 {
     let Ok(runtime) = process::runtime() else { return DRIFT_SUBMIT_FAILED };
     let exec = if exec == 0 { drift_exec_default_get() } else { exec };
     let Some(executor) = runtime.find_executor(exec) else { return DRIFT_SUBMIT_FAILED };
-    match executor.submit(Handle(vt)) {
+    // SAFETY: an executor made by this face migrates if its policy says so, and `drift.h` tells
+    // those who submit to it what that asks of them.
+    match unsafe { executor.submit(Handle(vt)) } {
         Ok(()) => 0,
         Err(ConcurrencyError::Busy) => DRIFT_SUBMIT_BUSY,
         Err(ConcurrencyError::Timeout) => DRIFT_SUBMIT_TIMEOUT,

@@ -58,18 +58,26 @@ struct Callback {
     flags: u8,
 }
 
+/// Field by field, without a reference: C need not have written to an `inline_storage` that is not
+/// used, and a pointer into one that is has to be good for as long as the callback runs.
+///
 /// # Safety
 /// The payload is a callback.
 unsafe fn read(payload: *mut Payload) -> Callback {
+    let iface = payload.cast::<DriftIface>();
     // SAFETY: the caller's promise; size and alignment are the same.
-    let iface = unsafe { &mut *payload.cast::<DriftIface>() };
+    let vtable = unsafe { (*iface).vtable };
     // SAFETY: `vtable` is never null in a callback.
-    let functions = unsafe { *iface.vtable };
-    let object = match iface.flags & DRIFT_IFACE_INLINE {
-        0 => iface.data,
-        _ => (&raw mut iface.inline_storage).cast(),
+    let functions = unsafe { *vtable };
+    // SAFETY: as above.
+    let flags = unsafe { (*iface).flags };
+    let object = match flags & DRIFT_IFACE_INLINE {
+        // SAFETY: as above.
+        0 => unsafe { (*iface).data },
+        // SAFETY: as above.
+        _ => unsafe { &raw mut (*iface).inline_storage }.cast(),
     };
-    Callback { functions, object, flags: iface.flags }
+    Callback { functions, object, flags }
 }
 
 /// `call`, then what `discard` does; on the virtual thread's own stack.
@@ -120,12 +128,13 @@ pub unsafe extern "C" fn drift_thread_spawn(callback: *const DriftIface, exec: i
     if callback.is_null() {
         return 0;
     }
-    // SAFETY: the caller's promise; the sizes are equal, and the padding is never read as a value
-    // of its own.
-    let payload = unsafe { *callback.cast::<Payload>() };
+    // SAFETY: the caller's promise; the sizes are equal, and a payload's words may be anything.
+    let payload = unsafe { callback.cast::<Payload>().read() };
+    let entry = Entry { run, discard, payload };
     process::runtime()
         .ok()
-        .and_then(|runtime| runtime.spawn(Entry { run, discard, payload }, CLASS).ok())
+        // SAFETY: the caller has given the callback away, to be called once, on any carrier.
+        .and_then(|runtime| unsafe { runtime.spawn(entry, CLASS) }.ok())
         .map_or(0, |handle| handle.0)
 }
 

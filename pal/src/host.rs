@@ -137,12 +137,14 @@ unsafe impl Platform for Host {
         clock::entropy()
     }
 
-    fn carrier_start(&self, carrier: &'static Carrier) -> Result<(), PlatformError> {
-        thread::start(carrier, &self.seats[usize::from(carrier.id().0)])
+    unsafe fn carrier_start(&self, carrier: &'static Carrier) -> Result<(), PlatformError> {
+        // SAFETY: the caller's; the seat is that carrier's.
+        unsafe { thread::start(carrier, &self.seats[usize::from(carrier.id().0)]) }
     }
 
-    fn carrier_is_gone(&self, id: CarrierId) -> bool {
-        thread::is_gone(&self.seats[usize::from(id.0)])
+    unsafe fn carrier_is_gone(&self, id: CarrierId) -> bool {
+        // SAFETY: the caller's.
+        unsafe { thread::is_gone(&self.seats[usize::from(id.0)]) }
     }
 
     fn carrier_sleep(&self, id: CarrierId, until: Option<Instant>, ready: Option<&mut Events>) {

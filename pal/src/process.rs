@@ -103,7 +103,9 @@ fn make() -> Result<&'static Runtime, PlatformError> {
     let birth = BIRTH.load(Ordering::Relaxed);
     let made = Host::make().and_then(|host| {
         // SAFETY: made just now; given back only if no runtime has it.
-        Runtime::new(unsafe { host.as_ref() }, birth).inspect_err(|_| {
+        let platform = unsafe { host.as_ref() };
+        // SAFETY: nobody else has seen it.
+        unsafe { Runtime::new(platform, birth) }.inspect_err(|_| {
             // SAFETY: nobody else has seen it, and `new` leaves nothing behind when it fails.
             unsafe { Host::give_back(host) };
         })
@@ -116,7 +118,8 @@ fn make() -> Result<&'static Runtime, PlatformError> {
 
 /// In the child of a fork: only stores, as is allowed there.
 fn forget() {
-    drift_asm::slot::set(ptr::null_mut());
+    // SAFETY: none. The carriers are the parent's.
+    unsafe { drift_asm::slot::set(ptr::null_mut()) };
     BIRTH.fetch_add(1, Ordering::Relaxed);
     RUNTIME.store(ptr::null_mut(), Ordering::Release);
 }

@@ -1,4 +1,8 @@
 //! What the threads of a world are: what they do, what they wait for, where carriers sleep.
+//!
+//! # Unsafe
+//! Invariant of `#![allow(unsafe_code)]`: a body is made for one start of its carrier.
+#![allow(unsafe_code)]
 
 use drift_core::prim::AtomicU32;
 use drift_core::sched::Carrier;
@@ -29,7 +33,9 @@ pub(crate) enum Body {
 impl Body {
     pub(crate) fn run(self, world: &'static World) {
         match self {
-            Self::Carrier(carrier) => carrier.run_between(|| world.pause(false)),
+            // SAFETY: for the one `carrier_start` that made this body; a world gives each of its
+            // threads the carrier slot that it left, as if it were an OS thread of its own.
+            Self::Carrier(carrier) => unsafe { carrier.run_between(|| world.pause(false)) },
             Self::Program(program) => program(),
         }
     }

@@ -60,7 +60,8 @@ const MOMENT: u64 = 20 * MILLISECOND;
 ///
 /// let faults = Faults { thread_start: 500_000, ..Faults::NONE };
 /// let platform = Faulty::new(Host::new().unwrap(), 1, faults);
-/// let runtime = Runtime::new(platform, 0).unwrap();
+/// // SAFETY: nobody else has the platform.
+/// let runtime = unsafe { Runtime::new(platform, 0) }.unwrap();
 /// ```
 pub struct Faulty {
     inner: &'static dyn Platform,
@@ -159,13 +160,15 @@ unsafe impl Platform for Faulty {
         self.inner.entropy()
     }
 
-    fn carrier_start(&self, carrier: &'static Carrier) -> Result<(), PlatformError> {
+    unsafe fn carrier_start(&self, carrier: &'static Carrier) -> Result<(), PlatformError> {
         self.refuse(Fault::ThreadStart, NO_THREAD)?;
-        self.inner.carrier_start(carrier)
+        // SAFETY: the caller's.
+        unsafe { self.inner.carrier_start(carrier) }
     }
 
-    fn carrier_is_gone(&self, id: CarrierId) -> bool {
-        self.inner.carrier_is_gone(id)
+    unsafe fn carrier_is_gone(&self, id: CarrierId) -> bool {
+        // SAFETY: the caller's.
+        unsafe { self.inner.carrier_is_gone(id) }
     }
 
     fn carrier_sleep(&self, id: CarrierId, until: Option<Instant>, ready: Option<&mut Events>) {

@@ -28,8 +28,8 @@
 //! Handles, locks with waiters and sockets do not outlive their world.
 //!
 //! # Unsafe
-//! Files with unsafe code: `faulty.rs`, `platform.rs`, `pool.rs`, `run.rs`, `world.rs`; each says
-//! at its head what it relies on.
+//! Files with unsafe code: `actor.rs`, `faulty.rs`, `platform.rs`, `pool.rs`, `run.rs`,
+//! `world.rs`; each says at its head what it relies on.
 #![deny(unsafe_code)]
 
 mod actor;

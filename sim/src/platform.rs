@@ -53,7 +53,7 @@ unsafe impl Platform for World {
         self.entropy.borrow_mut().word()
     }
 
-    fn carrier_start(&self, carrier: &'static Carrier) -> Result<(), PlatformError> {
+    unsafe fn carrier_start(&self, carrier: &'static Carrier) -> Result<(), PlatformError> {
         let _calm = self.calm();
         if self.strikes(Fault::ThreadStart) {
             return Err(NO_THREAD);
@@ -68,7 +68,7 @@ unsafe impl Platform for World {
         Ok(())
     }
 
-    fn carrier_is_gone(&self, id: CarrierId) -> bool {
+    unsafe fn carrier_is_gone(&self, id: CarrierId) -> bool {
         let _calm = self.calm();
         self.seat(id, |seat| seat.thread).is_none_or(|thread| self.is_over(thread))
     }

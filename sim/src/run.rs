@@ -273,8 +273,7 @@ struct Root<'a> {
 /// The payload is what `World::play` wrote.
 unsafe fn run_root(payload: *mut Payload) {
     // SAFETY: the caller's.
-    let root = unsafe { (*payload)[0] };
-    let root: *const Root<'_> = ptr::with_exposed_provenance(root as usize);
+    let root: *const Root<'_> = unsafe { Payload::read(payload) };
     // SAFETY: `play` returns only after the root is over, or never lets it run again.
     let root = unsafe { &*root };
     let program = root.program.take().expect("a root runs once");
@@ -316,8 +315,9 @@ impl World {
         let refused = |what: &str, error: &dyn fmt::Debug| {
             Reason::Broken(format!("the world has no {what}: {error:?}"))
         };
-        let runtime =
-            Runtime::new(self, next_birth()).map_err(|error| refused("runtime", &error))?;
+        // SAFETY: a world begins once.
+        let runtime = unsafe { Runtime::new(self, next_birth()) }
+            .map_err(|error| refused("runtime", &error))?;
         self.runtime.set(Some(runtime));
         let carriers = self.settings.carriers;
         let policy = ExecutorPolicy {
@@ -335,14 +335,16 @@ impl World {
             // SAFETY: one OS thread plays all carriers of a world.
             unsafe { runtime.prefer_executor(face, handle) };
         }
-        let mut payload: Payload = [0; 7];
-        payload[0] = ptr::from_ref(root).expose_provenance() as u64;
+        let payload = Payload::of(ptr::from_ref(root));
         let entry = Entry { run: run_root, discard: discard_root, payload };
         // What is refused at random is tried again: the program is not there to see it.
         for _ in 0..100 {
-            let Ok(handle) = runtime.spawn(entry, StackClass::K256) else { continue };
+            // SAFETY: all carriers of a world are on this OS thread, and `play`, whose frame the
+            // root lies in, returns only after the root is over, or never lets it run again.
+            let Ok(handle) = (unsafe { runtime.spawn(entry, StackClass::K256) }) else { continue };
             for _ in 0..100 {
-                if executor.submit(handle).is_ok() {
+                // SAFETY: all carriers of a world are on one OS thread.
+                if unsafe { executor.submit(handle) }.is_ok() {
                     runtime.abandon(handle);
                     self.root.set(Some(handle));
                     return Ok(());

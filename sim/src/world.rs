@@ -157,7 +157,8 @@ pub(crate) struct Entered {
 impl Drop for Entered {
     fn drop(&mut self) {
         CURRENT.set(self.before);
-        slot::set(self.slot);
+        // SAFETY: what this OS thread had before it entered the world.
+        unsafe { slot::set(self.slot) };
     }
 }
 
@@ -194,7 +195,8 @@ impl World {
     pub(crate) fn enter(&'static self) -> Entered {
         self.told.set(OfThread::here());
         let entered = Entered { before: CURRENT.replace(self), slot: slot::get() };
-        slot::set(ptr::null_mut());
+        // SAFETY: the scheduler of a world is no carrier.
+        unsafe { slot::set(ptr::null_mut()) };
         entered
     }
 
@@ -398,7 +400,8 @@ impl World {
         thread.status.set(status);
         let calm = self.calm.replace(0);
         thread.slot.set(slot::get());
-        slot::set(ptr::null_mut());
+        // SAFETY: the scheduler of a world is no carrier.
+        unsafe { slot::set(ptr::null_mut()) };
         let (here, own) = (self.told.as_ptr(), thread.told.as_ptr());
         let ends = matches!(status, Status::Over);
         // SAFETY: the scheduler saved its context when it entered this thread, which alone runs.
@@ -437,7 +440,8 @@ impl World {
             self.note(What::GoesOn);
         }
         let thread = self.running_thread();
-        slot::set(thread.slot.get());
+        // SAFETY: what this thread left there, which goes on.
+        unsafe { slot::set(thread.slot.get()) };
         let (here, there) = (self.told.as_ptr(), thread.told.get());
         // SAFETY: the thread is suspended in `leave`, or new; its stack is alive.
         unsafe { OfThread::enter(here, &there, self.scheduler.as_ptr(), thread.context.get()) };

@@ -59,14 +59,16 @@ unsafe fn parks_and_relies(_: *mut Payload) {
 }
 
 fn new(run: unsafe fn(*mut Payload)) -> Handle {
-    let entry = task::Entry { run, discard: nothing, payload: [0; 7] };
-    process::runtime().unwrap().spawn(entry, StackClass::K64).unwrap()
+    let entry = task::Entry { run, discard: nothing, payload: Payload::EMPTY };
+    // SAFETY: nothing is in its payload.
+    unsafe { process::runtime().unwrap().spawn(entry, StackClass::K64) }.unwrap()
 }
 
 fn submit(one: Handle) {
     let runtime = process::runtime().unwrap();
     let executor = runtime.find_executor(runtime.preferred_executor(Face::Rust)).unwrap();
-    executor.submit(one).unwrap();
+    // SAFETY: nothing here keeps across a wait what belongs to its OS thread.
+    unsafe { executor.submit(one) }.unwrap();
 }
 
 fn join(one: Handle) {
@@ -149,10 +151,12 @@ fn one_that_had_no_stack_does_not_wait_for_its_carrier() {
                 ExecutorPolicy { min_threads: 2, max_threads: 2, ..ExecutorPolicy::DEFAULT };
             let executor = runtime.create_executor(policy).unwrap();
             let [first, told] = [new(parks_and_relies), new(starts)];
-            executor.submit(first).unwrap();
+            // SAFETY: nothing here keeps across a wait what belongs to its OS thread.
+            unsafe { executor.submit(first) }.unwrap();
             sleep(Duration::from_millis(200)).unwrap();
             let pusher = thread::spawn(move || {
-                executor.submit(told).unwrap();
+                // SAFETY: nothing here keeps across a wait what belongs to its OS thread.
+                unsafe { executor.submit(told) }.unwrap();
                 runtime.unpark(first);
                 join(first);
                 assert_ne!(STARTED.get(), 0, "it waited behind the one that blocks");

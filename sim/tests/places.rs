@@ -46,9 +46,15 @@ fn new() -> Handle {
     new_that(nothing)
 }
 
+fn submit(executor: ExecutorRef, handle: Handle) -> Result<(), ConcurrencyError> {
+    // SAFETY: nothing here keeps across a wait what belongs to its OS thread.
+    unsafe { executor.submit(handle) }
+}
+
 fn new_that(run: Run) -> Handle {
-    let entry = Entry { run, discard: tells, payload: [0; 7] };
-    runtime().spawn(entry, StackClass::K64).unwrap()
+    let entry = Entry { run, discard: tells, payload: Payload::EMPTY };
+    // SAFETY: nothing is in its payload.
+    unsafe { runtime().spawn(entry, StackClass::K64) }.unwrap()
 }
 
 /// With one place.
@@ -86,11 +92,11 @@ fn one_that_is_cancelled_while_it_is_submitted_makes_nobody_busy() {
             for _ in 0..4 {
                 DISCARDED.set(false);
                 let (one, other) = (new(), new());
-                let submits = thread::spawn(move || executor.submit(one).unwrap());
+                let submits = thread::spawn(move || submit(executor, one).unwrap());
                 let cancels = thread::spawn(move || {
                     runtime().cancel(one);
                     let is_free = DISCARDED.get();
-                    let answer = executor.submit(other);
+                    let answer = submit(executor, other);
                     assert!(answer.is_ok() || !is_free, "nobody has the place: {answer:?}");
                     if answer.is_ok() {
                         assert!(runtime().join(other, Instant::FAR));
@@ -116,7 +122,7 @@ fn one_that_two_submit_has_one_place_and_both_are_told_so() {
             let submits = [0, 1].map(|_| {
                 let accepted = Rc::clone(&answers);
                 thread::spawn(move || {
-                    executor.submit(one).unwrap();
+                    submit(executor, one).unwrap();
                     accepted.set(accepted.get() + 1);
                 })
             });
@@ -140,9 +146,9 @@ fn a_late_shutdown_lets_nobody_of_the_next_life_through() {
             let goes_on = thread::spawn(move || {
                 shut_down(executor, Shutdown::Drain);
                 let next = executor_that(Saturation::Block);
-                next.submit(new_that(runs_on)).unwrap();
+                submit(next, new_that(runs_on)).unwrap();
                 let waits = thread::spawn(move || {
-                    next.submit(new()).unwrap();
+                    submit(next, new()).unwrap();
                     assert!(LET_GO.get(), "the only place is taken");
                 });
                 (0..20).for_each(|_| runtime().yield_now());
@@ -163,15 +169,15 @@ fn a_place_of_the_life_before_is_in_nobodys_way() {
         Sim::new(seed).carriers(2).run(|| {
             LET_GO.set(false);
             let first = executor_that(Saturation::Block);
-            first.submit(new_that(runs_on)).unwrap();
-            let waits = drift::spawn(move || first.submit(new()));
+            submit(first, new_that(runs_on)).unwrap();
+            let waits = drift::spawn(move || submit(first, new()));
             runtime().yield_now();
             shut_down(first, Shutdown::Cancel);
             let next = match seed % 2 {
                 0 => executor(),
                 _ => impatient_executor(),
             };
-            assert_eq!(next.submit(new()), Ok(()), "nobody has the place");
+            assert_eq!(submit(next, new()), Ok(()), "nobody has the place");
             let answer = waits.join().unwrap();
             assert!(matches!(answer, Ok(()) | Err(ConcurrencyError::Closed)), "{answer:?}");
             shut_down(next, Shutdown::Drain);
@@ -189,12 +195,12 @@ fn a_late_submit_and_the_next_life_know_nothing_of_each_other() {
             let new_executor = if seed % 2 == 0 { executor } else { impatient_executor };
             let first = new_executor();
             let submits = thread::spawn(move || {
-                let answer = first.submit(new());
+                let answer = submit(first, new());
                 assert!(matches!(answer, Ok(()) | Err(ConcurrencyError::Closed)), "{answer:?}");
             });
             shut_down(first, Shutdown::Drain);
             let next = new_executor();
-            assert_eq!(next.submit(new_that(runs_on)), Ok(()), "nobody has the place");
+            assert_eq!(submit(next, new_that(runs_on)), Ok(()), "nobody has the place");
             submits.join();
             LET_GO.set(true);
             shut_down(next, Shutdown::Drain);

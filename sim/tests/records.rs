@@ -35,9 +35,12 @@ unsafe fn is_long_in_being_dropped(payload: *mut Payload) {
 }
 
 fn spawn(runtime: &'static Runtime) -> Handle {
-    let entry = Entry { run: sleeps_on, discard: nothing, payload: [0; 7] };
-    let handle = runtime.spawn(entry, StackClass::K64).unwrap();
-    runtime.find_executor(runtime.preferred_executor(Face::Rust)).unwrap().submit(handle).unwrap();
+    let entry = Entry { run: sleeps_on, discard: nothing, payload: Payload::EMPTY };
+    // SAFETY: nothing is in its payload.
+    let handle = unsafe { runtime.spawn(entry, StackClass::K64) }.unwrap();
+    let executor = runtime.find_executor(runtime.preferred_executor(Face::Rust)).unwrap();
+    // SAFETY: nothing here keeps across a wait what belongs to its OS thread.
+    unsafe { executor.submit(handle) }.unwrap();
     handle
 }
 
@@ -84,8 +87,10 @@ fn a_failed_timed_join_of_a_cancelled_one_keeps_no_record() {
 fn a_failed_timed_join_of_one_that_was_cancelled_before_its_start_keeps_no_record() {
     in_worlds(|runtime| {
         IS_DROPPED.set(false);
-        let entry = Entry { run: nothing, discard: is_long_in_being_dropped, payload: [0; 7] };
-        let one = runtime.spawn(entry, StackClass::K64).unwrap();
+        let entry =
+            Entry { run: nothing, discard: is_long_in_being_dropped, payload: Payload::EMPTY };
+        // SAFETY: nothing is in its payload.
+        let one = unsafe { runtime.spawn(entry, StackClass::K64) }.unwrap();
         let cancels =
             drift::spawn(move || Runtime::here().expect("a virtual thread cancels").cancel(one));
         while !IS_DROPPED.get() {
@@ -137,8 +142,9 @@ fn a_failed_timed_join_keeps_the_handle() {
 #[test]
 fn one_that_is_new_is_seen() {
     in_worlds(|runtime| {
-        let entry = Entry { run: sleeps_on, discard: nothing, payload: [0; 7] };
-        let one = runtime.spawn(entry, StackClass::K64).unwrap();
+        let entry = Entry { run: sleeps_on, discard: nothing, payload: Payload::EMPTY };
+        // SAFETY: nothing is in its payload.
+        let one = unsafe { runtime.spawn(entry, StackClass::K64) }.unwrap();
         let view = runtime.virtual_threads().find(|view| view.handle == one).unwrap();
         assert_eq!(view.standing, Standing::New);
         runtime.abandon(one);

@@ -21,13 +21,13 @@
 //!
 //! # Unsafe
 //! Invariant of `#![allow(unsafe_code)]`: the payload of a virtual thread whose entry runs `run`
-//! begins with what `Arc::into_raw` gave, and stays so until `run` or `discard` takes it back, and
-//! zeroes it.
+//! has what `Arc::into_raw` gave until `run` or `discard` takes it back; `run` leaves none there.
 #![allow(unsafe_code)]
 
 use std::any::Any;
 use std::cell::UnsafeCell;
 use std::panic::{self, AssertUnwindSafe, PanicHookInfo};
+use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError};
 use std::thread;
@@ -228,48 +228,54 @@ where
     Arc::new(Packet { about, phase: AtomicU8::new(PENDING), slot })
 }
 
-type Raw = *const (dyn Body + 'static);
+/// What a payload has: one reference to the packet, or none any more.
+type Held = Option<NonNull<dyn Body>>;
 
 /// What the virtual thread of `body` runs. The entry owns it.
 ///
 /// # Safety
 /// What `body` borrows outlives the virtual thread.
 pub(super) unsafe fn entry<'a>(body: Arc<dyn Body + 'a>) -> Entry {
-    let raw = Arc::into_raw(body);
+    let raw = Arc::into_raw(body).cast_mut();
     // SAFETY: the same type but for a lifetime, which the caller vouches for.
-    let raw: Raw = unsafe { std::mem::transmute::<*const (dyn Body + 'a), Raw>(raw) };
-    let mut payload: Payload = [0; 7];
-    // SAFETY: a pointer of two words, into an array of seven.
-    unsafe { payload.as_mut_ptr().cast::<Raw>().write(raw) };
-    Entry { run, discard, payload }
+    let raw = unsafe { std::mem::transmute::<*mut (dyn Body + 'a), *mut dyn Body>(raw) };
+    let held: Held = NonNull::new(raw);
+    Entry { run, discard, payload: Payload::of(held) }
 }
 
 /// # Safety
-/// `payload` is one that `entry` has filled.
-unsafe fn read(payload: *mut Payload) -> Raw {
+/// `payload` is one that `entry` has filled, and the caller's to read.
+unsafe fn read(payload: *mut Payload) -> Held {
     // SAFETY: as the caller says.
-    unsafe { payload.cast::<Raw>().read() }
+    unsafe { Payload::read(payload) }
+}
+
+/// # Safety
+/// As for `read`; once, by `run` or `discard`, to which the runtime gave the payload.
+unsafe fn take(payload: *mut Payload) -> Arc<dyn Body> {
+    // SAFETY: as the caller says.
+    let held = unsafe { read(payload) }.expect("the payload of one that has not ended");
+    // SAFETY: it came from `into_raw`, and nobody else takes it back.
+    unsafe { Arc::from_raw(held.as_ptr()) }
 }
 
 /// On the virtual thread, once.
 unsafe fn run(payload: *mut Payload) {
-    // SAFETY: `entry` has filled it.
-    let raw = unsafe { read(payload) };
-    // SAFETY: the reference in the payload is still counted.
-    unsafe { &*raw }.run();
+    // SAFETY: `entry` has filled it, and this is the one call of `run`.
+    let body = unsafe { take(payload) };
+    // Nobody takes the reference out of the payload meanwhile: `here` counts one more.
+    body.run();
+    let none: Held = None;
     // SAFETY: the payload is the virtual thread's own. From here on `here` finds no packet.
-    unsafe { (*payload)[0] = 0 };
-    // SAFETY: `raw` came from `into_raw`, and nobody else takes it back: it has run.
+    unsafe { payload.write(Payload::of(none)) };
     // A result that nobody reads is dropped here.
-    drop(unsafe { Arc::from_raw(raw) });
+    drop(body);
 }
 
 /// For one that will never run.
 unsafe fn discard(payload: *mut Payload) {
-    // SAFETY: `entry` has filled it.
-    let raw = unsafe { read(payload) };
-    // SAFETY: `raw` came from `into_raw`, and nobody else takes it back: it never runs.
-    let body = unsafe { Arc::from_raw(raw) };
+    // SAFETY: `entry` has filled it, and this is the one call of `discard`.
+    let body = unsafe { take(payload) };
     body.discard();
 }
 
@@ -279,12 +285,8 @@ pub(super) fn here(runtime: &'static Runtime) -> Option<Arc<dyn Body>> {
     if !std::ptr::fn_addr_eq(runs, run as drift_core::task::Run) {
         return None;
     }
-    // SAFETY: the payload of whoever runs here.
-    if unsafe { (*payload)[0] } == 0 {
-        return None;
-    }
-    // SAFETY: an entry that runs `run` was filled by `entry`.
-    let raw = unsafe { read(payload) };
+    // SAFETY: an entry that runs `run` was filled by `entry`, and the virtual thread runs here.
+    let raw = unsafe { read(payload) }?.as_ptr();
     // SAFETY: the virtual thread owns one reference until its end.
     unsafe { Arc::increment_strong_count(raw) };
     // SAFETY: the one that was just added.

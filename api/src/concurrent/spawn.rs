@@ -319,8 +319,11 @@ impl Builder {
         });
         // SAFETY: as the caller says.
         let entry = unsafe { packet::entry(body) };
-        let spawned =
-            place.and_then(|(executor, class)| Ok((executor, runtime.spawn(entry, class)?)));
+        let spawned = place.and_then(|(executor, class)| {
+            // SAFETY: what the entry runs catches what unwinds, is sent, and borrows nothing that
+            // ends before it, as the caller says.
+            Ok((executor, unsafe { runtime.spawn(entry, class) }?))
+        });
         let (handle, refused) = match spawned {
             Err(error) => {
                 let mut payload = entry.payload;

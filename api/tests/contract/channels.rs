@@ -9,7 +9,7 @@ use drift::sync::{Receiver, Sender, bounded, unbounded};
 use drift::{ConcurrencyError, Duration, Error};
 use drift::{scope, spawn, uncancellable, yield_now};
 
-use crate::harness::{Bomb, Case, OnDrop, Tally};
+use crate::harness::{Bomb, Case, OnDrop, PURPOSE, Tally};
 
 pub const CASES: &[Case] = cases![
     each_value_comes_once,
@@ -24,6 +24,7 @@ pub const CASES: &[Case] = cases![
     refused_values_come_back,
     values_may_use_their_channel_when_dropped,
     values_may_panic_when_dropped,
+    values_may_all_panic_when_dropped,
     cancelled_receivers_lose_nothing,
     cancelled_senders_lose_nothing,
     negative_times_are_refused,
@@ -269,6 +270,27 @@ fn values_may_panic_when_dropped() {
     assert_eq!(sender.send((tally.one(), None)).unwrap_err().error, ConcurrencyError::Closed);
     drop(sender);
     tally.settle();
+}
+
+/// Whatever unwinds: two that went on at once would abort the process.
+struct AlwaysPanics<'a>(&'a AtomicUsize);
+
+impl Drop for AlwaysPanics<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        panic!("one of many, {PURPOSE}");
+    }
+}
+
+fn values_may_all_panic_when_dropped() {
+    for limit in [2, 70, usize::MAX] {
+        let dropped = AtomicUsize::new(0);
+        let (sender, receiver) = bounded(limit);
+        (0..70.min(limit)).for_each(|_| drop(sender.send(AlwaysPanics(&dropped))));
+        let thrown = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| drop(receiver)));
+        assert!(thrown.is_err());
+        assert_eq!(dropped.load(Ordering::Relaxed), 70.min(limit));
+    }
 }
 
 fn cancelled_receivers_lose_nothing() {

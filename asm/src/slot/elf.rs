@@ -54,8 +54,11 @@ pub fn get() -> *mut u8 {
 }
 
 /// Sets the word of this OS thread.
+///
+/// # Safety
+/// `word` is what those who read it here take it for: null, or a carrier that runs on this thread.
 #[inline]
-pub fn set(word: *mut u8) {
+pub unsafe fn set(word: *mut u8) {
     #[cfg(target_arch = "x86_64")]
     // SAFETY: writes the word above.
     unsafe {

@@ -8,7 +8,7 @@
 
 unsafe extern "C" {
     safe fn drift_slot_get() -> *mut u8;
-    safe fn drift_slot_set(word: *mut u8);
+    fn drift_slot_set(word: *mut u8);
 }
 
 /// The word of the CPU that runs this instruction; null before it runs a carrier.
@@ -19,7 +19,11 @@ pub fn get() -> *mut u8 {
 }
 
 /// Sets the word of this CPU.
+///
+/// # Safety
+/// `word` is what those who read it here take it for: null, or a carrier that runs on this CPU.
 #[inline]
-pub fn set(word: *mut u8) {
-    drift_slot_set(word);
+pub unsafe fn set(word: *mut u8) {
+    // SAFETY: the image defines it so.
+    unsafe { drift_slot_set(word) };
 }

@@ -33,7 +33,7 @@ use crate::sched::injector::Injector;
 use crate::sched::run_queue::RunQueue;
 use crate::sched::told::{OfTask, OfThread};
 use crate::sched::words;
-use crate::task::header::{InQueue, Mounted, Request, Saved, Task};
+use crate::task::header::{Entry, InQueue, Mounted, Request, Saved, Task};
 use crate::task::slab;
 use crate::task::state::{Hold, Then};
 use crate::time::{Instant, MILLISECOND};
@@ -55,7 +55,7 @@ const STARVED: u64 = MILLISECOND;
 /// What a turn came to.
 #[must_use]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Turn {
+pub(super) enum Turn {
     /// Something ran.
     Worked,
     /// Nothing can run before the next wake, event or deadline, or this instant.
@@ -168,21 +168,28 @@ impl Carrier {
         self.id
     }
 
-    /// Runs this carrier on the calling OS thread until it is not needed any more. Only for
-    /// [`crate::platform::Platform::carrier_start`], once for each call of that.
-    pub fn run(&'static self) {
-        self.run_between(|| {});
+    /// Runs this carrier on the calling OS thread until it is not needed any more.
+    ///
+    /// # Safety
+    /// Once for each call of `Platform::carrier_start`, where no other carrier runs.
+    pub unsafe fn run(&'static self) {
+        // SAFETY: the caller's promise.
+        unsafe { self.run_between(|| {}) };
     }
 
     /// The same, for a platform that decides after each turn who turns next.
-    pub fn run_between(&'static self, between: impl Fn()) {
+    ///
+    /// # Safety
+    /// As for [`run`](Self::run).
+    pub unsafe fn run_between(&'static self, between: impl Fn()) {
         for turn in 0.. {
             if self.life.load(Ordering::Acquire) == Life::On as u8 {
                 break;
             }
             self.executor.runtime.platform().thread_yield(turn);
         }
-        slot::set(ptr::from_ref(self).cast_mut().cast());
+        // SAFETY: a carrier, which lives for ever.
+        unsafe { slot::set(ptr::from_ref(self).cast_mut().cast()) };
         self.own(|own| own.words = self.executor.runtime.platform().thread_words());
         self.own(|own| own.told = OfThread::here());
         let stands_by = self.starts_standby.load(Ordering::Relaxed);
@@ -199,7 +206,8 @@ impl Carrier {
                 between();
             }
         }
-        slot::set(ptr::null_mut());
+        // SAFETY: none runs here any more.
+        unsafe { slot::set(ptr::null_mut()) };
         let executor = self.executor;
         let stood_by = self.own(|own| core::mem::take(&mut own.stands_by));
         // Release: the next OS thread of this carrier finds it as it was left; pairs with the
@@ -221,7 +229,7 @@ impl Carrier {
     }
 
     /// Runs at most one virtual thread.
-    pub fn turn(&'static self) -> Turn {
+    fn turn(&'static self) -> Turn {
         // One that found no stack is tried again when there is nothing else.
         let starved = || self.executor.starved.pop();
         let Some(task) = self.next().or_else(starved) else { return self.idle_turn() };
@@ -351,17 +359,19 @@ impl Carrier {
         // SAFETY: as in `run_task`.
         let record = unsafe { task.as_ref() };
         let mounted: *mut Mounted = record.mounted.with_mut(|mounted| mounted);
-        let (words, from) = self.own(|own| {
-            own.current = Some(task);
-            (own.words, &raw mut own.context)
-        });
+        self.own(|own| own.current = Some(task));
+        let words = self.own(|own| own.words);
+        let own = self.own.with_mut(|own| own);
+        // SAFETY: within this thread's own fields; by the cell, as both outlast calls of `own`.
+        let thread = unsafe { &raw mut (*own).told };
+        // SAFETY: the same.
+        let from = unsafe { &raw mut (*own).context };
         // SAFETY: the task is this carrier's until it parks or ends.
         let (to, saved) = unsafe { (&*mounted).resumption() };
         // SAFETY: the words are this OS thread's.
         unsafe { words::restore(words, saved) };
         // SAFETY: the task is ours, as above.
         let told = unsafe { (*mounted).told };
-        let thread = self.own(|own| &raw mut own.told);
         // SAFETY: the context was made by `init` or saved when the task left; the task is ours.
         unsafe { OfThread::enter(thread, &told, from, to) };
         // SAFETY: after the switch above, on the same stack.
@@ -442,8 +452,8 @@ unsafe extern "C" fn begin(argument: *mut u8) -> ! {
     // SAFETY: a carrier has just mounted it.
     let entry = unsafe { task.as_ref() }.entry.with_mut(|entry| entry);
     // SAFETY: a started task owns its entry.
-    let (run, payload) = unsafe { &mut *entry }.running();
-    // SAFETY: `run` is called here only, once.
+    let (run, payload) = unsafe { Entry::running(entry) };
+    // SAFETY: `run` is called here only, once: `spawn`'s caller vouches for it.
     unsafe { run(payload) };
     // SAFETY: it is the current task.
     unsafe { leave(task, Request::Finish) };
@@ -468,7 +478,8 @@ pub(crate) unsafe fn leave(task: NonNull<Task>, request: Request) {
     unsafe { (*mounted).request = request };
     // SAFETY: the same; a pointer to it, no reference that would outlast the switch.
     let from = unsafe { &raw mut (*mounted).context };
-    let thread = carrier.own(|own| &raw const own.told);
+    // SAFETY: a field of this OS thread's carrier; by the cell, as in `mount`.
+    let thread = carrier.own.with(|own| unsafe { &raw const (*own).told });
     // SAFETY: a running task's own field.
     let told = unsafe { &raw mut (*mounted).told };
     // SAFETY: the carrier saved its context when it mounted this task.

@@ -73,20 +73,29 @@ impl ExecutorRef {
     /// Hands a new virtual thread over to be run; one that was submitted or cancelled before is
     /// left as it is, with success.
     ///
+    /// # Safety
+    /// If the executor's virtual threads migrate: what this one runs keeps nothing across a wait
+    /// that belongs to its OS thread.
+    ///
     /// # Errors
     /// `Closed` for a stale handle, and if the executor was shut down; `Busy` and `Timeout` at
     /// the queue limit, as the policy says; `Failed` if there is no carrier and none can be
     /// started. The virtual thread is then as it was, or was cancelled or given up meanwhile.
-    pub fn submit(self, handle: Handle) -> Result<(), ConcurrencyError> {
-        self.submit_as(handle, || Ok(Wait::new(self.executor.runtime).uncancellable()))
+    pub unsafe fn submit(self, handle: Handle) -> Result<(), ConcurrencyError> {
+        let wait = || Ok(Wait::new(self.executor.runtime).uncancellable());
+        // SAFETY: the caller's promise.
+        unsafe { self.submit_as(handle, wait) }
     }
 
     /// The same, for a caller that may be cancelled while it waits for a place; `wait` is asked
     /// only if it has to.
     ///
+    /// # Safety
+    /// As for [`submit`](Self::submit).
+    ///
     /// # Errors
     /// As [`submit`](Self::submit); `Cancelled`; and those of `wait`.
-    pub fn submit_as(
+    pub unsafe fn submit_as(
         self,
         handle: Handle,
         wait: impl Fn() -> Result<Wait, ConcurrencyError>,
@@ -417,7 +426,8 @@ impl Executor {
         if !standby {
             self.crew.join_in();
         }
-        let started = self.runtime.platform().carrier_start(carrier);
+        // SAFETY: turned from off to starting above, by this call alone.
+        let started = unsafe { self.runtime.platform().carrier_start(carrier) };
         let life_now = if started.is_ok() { Life::On } else { Life::Off };
         if started.is_err() && !standby {
             self.crew.drop_out();

@@ -46,7 +46,7 @@ mod words;
 use core::ptr::{self, NonNull};
 
 use crate::runtime::Runtime;
-pub use crate::sched::carrier::{Carrier, Turn};
+pub use crate::sched::carrier::Carrier;
 use crate::task::header::Task;
 
 /// The carrier of this OS thread, of whichever runtime.

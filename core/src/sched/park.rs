@@ -12,7 +12,7 @@ use crate::reactor;
 use crate::runtime::Runtime;
 use crate::sched;
 use crate::sync::wait_queue::{Sleeper, Wait};
-use crate::task::header::{Request, Task};
+use crate::task::header::{Entry, Request, Task};
 use crate::task::state::Heeds;
 use crate::task::{Payload, Run, WaitsFor};
 use crate::time::Instant;
@@ -65,8 +65,8 @@ impl Runtime {
         let task = sched::current_task(self)?;
         // SAFETY: it is the current task, so the entry is its own.
         let entry = unsafe { task.as_ref() }.entry.with_mut(|entry| entry);
-        // SAFETY: the same; no reference outlasts this call.
-        Some(unsafe { &mut *entry }.running())
+        // SAFETY: the same.
+        Some(unsafe { Entry::running(entry) })
     }
 
     /// Whether the calling virtual thread was asked to end.

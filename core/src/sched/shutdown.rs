@@ -328,8 +328,9 @@ impl Carrier {
     /// Whether nothing is left of the OS threads that ran it. Of an executor that is Joining.
     fn is_gone(&self) -> bool {
         // SeqCst: after the change to Ending; pairs with `start`.
-        self.life.load(Ordering::SeqCst) == Life::Off as u8
-            && self.executor.runtime.platform().carrier_is_gone(self.id())
+        let is_off = self.life.load(Ordering::SeqCst) == Life::Off as u8;
+        // SAFETY: off, and only who has claimed the executor looks, which no thread of it does.
+        is_off && unsafe { self.executor.runtime.platform().carrier_is_gone(self.id()) }
     }
 }
 

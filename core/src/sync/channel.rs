@@ -434,7 +434,8 @@ impl<'a, B: Buffer> Send<'a, B> {
     }
 }
 
-impl<B: Buffer> Arm for Receive<'_, B> {
+// SAFETY: under the channel's lock, `link` pushes or says that it has not, and `unlink` removes.
+unsafe impl<B: Buffer> Arm for Receive<'_, B> {
     fn attempt(&mut self) -> bool {
         match self.channel.receive_now() {
             Seen::Done(item, _) => *self.place.item() = Some(item),
@@ -460,7 +461,8 @@ impl<B: Buffer> Arm for Receive<'_, B> {
     }
 }
 
-impl<B: Buffer> Arm for Send<'_, B> {
+// SAFETY: as for `Receive`.
+unsafe impl<B: Buffer> Arm for Send<'_, B> {
     fn attempt(&mut self) -> bool {
         !matches!(self.channel.send_now(self.place.item()), Seen::Waits)
     }

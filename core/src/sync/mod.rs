@@ -24,10 +24,11 @@ pub mod reentrant;
 pub mod rwlock;
 pub mod select;
 pub mod semaphore;
+mod wait;
 pub(crate) mod wait_queue;
 mod wake;
 
-pub use crate::sync::wait_queue::Wait;
+pub use crate::sync::wait::Wait;
 
 #[cfg(all(test, loom))]
 mod loom;

@@ -40,7 +40,11 @@ pub enum Link {
 }
 
 /// One of the things that a select waits for.
-pub trait Arm {
+///
+/// # Safety
+/// `link` and `unlink` do what they say, and do not unwind: the sleeper, in the frame of `select`,
+/// is linked after `Done`, not after `Ready`, and no more after `unlink`.
+pub unsafe trait Arm {
     /// Does it, if it need not wait. Called while it is not linked.
     fn attempt(&mut self) -> bool;
 

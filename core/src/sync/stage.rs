@@ -63,7 +63,7 @@ unsafe impl Platform for Stage {
 
     fn thread_yield(&self, _: u32) {}
 
-    fn carrier_start(&self, _: &'static Carrier) -> Result<(), PlatformError> {
+    unsafe fn carrier_start(&self, _: &'static Carrier) -> Result<(), PlatformError> {
         unreachable!("no virtual thread here")
     }
 

@@ -316,7 +316,7 @@ impl<T> Buffer for Meeting<T> {
 static_assertions::assert_impl_all!(Channel<Meeting<u32>>: core::marker::Send, Sync);
 static_assertions::assert_not_impl_any!(Channel<Meeting<Rc<u32>>>: core::marker::Send, Sync);
 static_assertions::assert_not_impl_any!(Receive<'_, Meeting<u32>>: core::marker::Send, Sync);
-static_assertions::assert_not_impl_any!(Wait: core::marker::Send, Sync);
+static_assertions::assert_impl_all!(Wait: core::marker::Send, Sync);
 
 #[test]
 fn every_value_of_many_senders_arrives_once() {

@@ -45,95 +45,13 @@ use crate::link::list::List;
 use crate::link::{Link, Linked};
 use crate::platform::Platform;
 use crate::prim::{AtomicU32, Ordering, SpinLock};
-use crate::runtime::Runtime;
 use crate::sched::{self, park};
+pub use crate::sync::wait::Wait;
 pub(crate) use crate::sync::wake::{EPOCHS, wake_all, wake_before, wake_each, wake_linked};
 use crate::task::WaitsFor;
 use crate::task::header::Task;
 use crate::task::state::{Heeds, Then, Ticket};
 use crate::time::Instant;
-
-/// How long the caller waits, and what may end it early. For the thread that made it, only.
-#[derive(Clone, Copy, Debug)]
-pub struct Wait {
-    task: Option<(NonNull<Task>, &'static Runtime)>,
-    platform: &'static dyn Platform,
-    until: Instant,
-    is_cancellable: bool,
-}
-
-impl Wait {
-    /// For ever, until cancelled. An OS thread, which cannot be cancelled, blocks by the platform
-    /// of `runtime`.
-    #[inline]
-    pub fn new(runtime: &'static Runtime) -> Self {
-        let task = sched::current_task(runtime);
-        // SAFETY: the current task's record is alive: we run on it.
-        let is_shielded = task.is_some_and(|task| unsafe { task.as_ref() }.is_shielded());
-        Self {
-            task: task.map(|task| (task, runtime)),
-            platform: runtime.platform(),
-            until: Instant::FAR,
-            is_cancellable: !is_shielded,
-        }
-    }
-
-    /// Of an OS thread, by `platform`.
-    pub fn of_thread(platform: &'static dyn Platform) -> Self {
-        Self { task: None, platform, until: Instant::FAR, is_cancellable: false }
-    }
-
-    /// Until then at the longest.
-    #[must_use]
-    #[inline]
-    pub fn until(self, until: Instant) -> Self {
-        Self { until, ..self }
-    }
-
-    /// Cancelled or not.
-    #[must_use]
-    #[inline]
-    pub fn uncancellable(self) -> Self {
-        Self { is_cancellable: false, ..self }
-    }
-
-    /// Whether it is an OS thread that waits.
-    pub(crate) fn is_of_thread(&self) -> bool {
-        self.task.is_none()
-    }
-
-    /// Whether there is no time to wait at all.
-    pub(crate) fn is_over(&self) -> bool {
-        self.until != Instant::FAR && self.until <= self.platform.now()
-    }
-
-    /// `Cancelled` if that would end the wait.
-    ///
-    /// # Errors
-    /// That one.
-    #[inline]
-    pub fn check(&self) -> Result<(), ConcurrencyError> {
-        // SAFETY: the current task's record is alive: we run on it.
-        let is_cancelled = |(task, _): (NonNull<Task>, _)| unsafe { task.as_ref() }.is_cancelled();
-        match self.is_cancellable && self.task.is_some_and(is_cancelled) {
-            true => Err(ConcurrencyError::Cancelled),
-            false => Ok(()),
-        }
-    }
-
-    /// A number for a choice among equals.
-    pub fn random(&self) -> u32 {
-        let drawn = self
-            .task
-            .and_then(|(_, runtime)| sched::with_carrier(runtime, |carrier| carrier.random()));
-        drawn.unwrap_or_else(|| self.platform.entropy() as u32)
-    }
-
-    /// Why a wait ended that nobody ended.
-    pub(crate) fn why(&self) -> ConcurrencyError {
-        self.check().err().unwrap_or(ConcurrencyError::Timeout)
-    }
-}
 
 /// In `claim`: an OS thread was popped, and not let go yet.
 const HELD: u32 = 1 << 31;
@@ -146,7 +64,7 @@ const GIVEN_UP: u32 = HELD - 1;
 pub struct Sleeper {
     /// What an OS thread sleeps on.
     claim: AtomicU32,
-    /// The virtual thread that waits; none for an OS thread.
+    /// The virtual thread that waits, which made this; none for an OS thread.
     task: Option<NonNull<Task>>,
     ticket: Ticket,
     /// It waits in several lists.
@@ -157,7 +75,7 @@ pub struct Sleeper {
 impl Sleeper {
     /// For one list, or for several.
     pub(crate) fn new(wait: &Wait, is_shared: bool) -> Self {
-        let task = wait.task.map(|(task, _)| task);
+        let task = wait.task().map(|(task, _)| task);
         // SAFETY: the current task's record is alive: we run on it.
         let own_ticket = |task: NonNull<Task>| unsafe { task.as_ref() }.state.own_ticket();
         let ticket = task.map_or(Ticket::NONE, own_ticket);
@@ -169,11 +87,15 @@ impl Sleeper {
         if wait.until == Instant::ZERO {
             return;
         }
-        let Some((task, runtime)) = wait.task else { return self.block(wait.until) };
+        let (Some(task), Some(runtime)) = (self.task, wait.runtime) else {
+            return self.block(wait.until);
+        };
         // SAFETY: it runs here, so its record is alive.
         unsafe { task.as_ref() }.reason.set(waits_for, wait.until);
-        let cancellable = wait.is_cancellable;
-        let heeds = if cancellable { Heeds::CancellableInside } else { Heeds::Inside };
+        let heeds = match wait.heeds_cancel(task) {
+            true => Heeds::CancellableInside,
+            false => Heeds::Inside,
+        };
         // SAFETY: it is the current one, and stays so across the park.
         unsafe { park::wait_inside(runtime, task, heeds, wait.until) };
     }

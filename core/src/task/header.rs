@@ -22,7 +22,8 @@
 //! are never unmapped.
 #![allow(unsafe_code)]
 
-use core::mem::offset_of;
+use core::fmt;
+use core::mem::{MaybeUninit, offset_of};
 use core::ptr::{self, NonNull};
 
 use drift_asm::Context;
@@ -38,8 +39,44 @@ use crate::task::state::{Heeds, State, Ticket};
 use crate::task::view::Reason;
 use crate::timer::wheel::{Kind, TimerNode};
 
-/// The words of what a virtual thread runs: its captured state, or where that is.
-pub type Payload = [u64; 7];
+/// The words of what a virtual thread runs: its captured state, or where that is. They keep what
+/// is put in, a pointer with what it may lead to and padding as padding, as no integer could.
+#[derive(Clone, Copy)]
+#[repr(transparent)]
+pub struct Payload([MaybeUninit<u64>; 7]);
+
+impl Payload {
+    /// Nothing.
+    pub const EMPTY: Self = Self([MaybeUninit::uninit(); 7]);
+
+    /// With `value` at its beginning.
+    #[inline]
+    pub const fn of<T: Copy>(value: T) -> Self {
+        const { assert!(size_of::<T>() <= size_of::<Self>(), "a payload has seven words") };
+        const { assert!(align_of::<T>() <= align_of::<Self>(), "a payload is aligned as a word") };
+        let mut payload = Self::EMPTY;
+        // SAFETY: it fits, as was just asserted.
+        unsafe { (&raw mut payload).cast::<T>().write(value) };
+        payload
+    }
+
+    /// What lies at the beginning of `payload`.
+    ///
+    /// # Safety
+    /// `payload` leads to one that was made by [`of`](Self::of) with a `T`, or has the bytes of
+    /// one, and nobody writes to it meanwhile.
+    #[inline]
+    pub const unsafe fn read<T: Copy>(payload: *const Self) -> T {
+        // SAFETY: the caller's promise.
+        unsafe { payload.cast::<T>().read() }
+    }
+}
+
+impl fmt::Debug for Payload {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Payload")
+    }
+}
 
 /// What runs, or drops, a payload.
 pub type Run = unsafe fn(*mut Payload);
@@ -67,16 +104,30 @@ pub(crate) enum Request {
     Finish,
 }
 
+// No reference is made on the way to a payload: `run` uses its pointer for as long as the virtual
+// thread lives, and another way there by `&mut` would end what that pointer may do.
 impl Entry {
     /// `discard` and what to call it with.
-    pub(crate) fn discarding(&mut self) -> (Run, *mut Payload) {
-        (self.discard, &raw mut self.payload)
+    ///
+    /// # Safety
+    /// The caller owns the entry.
+    pub(crate) unsafe fn discarding(entry: *mut Self) -> (Run, *mut Payload) {
+        // SAFETY: the caller's promise.
+        let discard = unsafe { (*entry).discard };
+        // SAFETY: the same.
+        (discard, unsafe { &raw mut (*entry).payload })
     }
 
     /// `run` and what to call it with.
+    ///
+    /// # Safety
+    /// As for `discarding`.
     #[inline]
-    pub(crate) fn running(&mut self) -> (Run, *mut Payload) {
-        (self.run, &raw mut self.payload)
+    pub(crate) unsafe fn running(entry: *mut Self) -> (Run, *mut Payload) {
+        // SAFETY: the caller's promise.
+        let run = unsafe { (*entry).run };
+        // SAFETY: the same.
+        (run, unsafe { &raw mut (*entry).payload })
     }
 }
 
@@ -179,7 +230,11 @@ impl Task {
             timer: TimerNode::new(Kind::Task),
             watches: SpinLock::new(Watches::new()),
             joiners: WaitQueue::new(Waiters::new()),
-            entry: UnsafeCell::new(Entry { run: nothing, discard: nothing, payload: [0; 7] }),
+            entry: UnsafeCell::new(Entry {
+                run: nothing,
+                discard: nothing,
+                payload: Payload::EMPTY,
+            }),
             index,
             home: AtomicU16::new(0),
             class: UnsafeCell::new(StackClass::M1),

@@ -42,9 +42,18 @@ pub struct Handle(pub i64);
 impl Runtime {
     /// Makes a virtual thread in phase New; it runs only once it is submitted.
     ///
+    /// # Safety
+    /// Each function of `entry` may be called with a copy of its payload, once, and not both:
+    /// `discard` on any thread from now on, `run` on a stack of `class` and on any carrier of the
+    /// executor that it is submitted to. Neither unwinds.
+    ///
     /// # Errors
     /// When there is no record or no stack to be had for one more; `entry` is then untouched.
-    pub fn spawn(&'static self, entry: Entry, class: StackClass) -> Result<Handle, PlatformError> {
+    pub unsafe fn spawn(
+        &'static self,
+        entry: Entry,
+        class: StackClass,
+    ) -> Result<Handle, PlatformError> {
         let task = self.tasks.take(self)?;
         // SAFETY: a record from `take` is this call's alone until `open` publishes it.
         let record = unsafe { task.as_ref() };
@@ -111,7 +120,7 @@ impl Runtime {
     }
 
     /// Gives the handle up. A virtual thread that was not submitted is dropped now; any other
-    /// goes on, and its record is free when it ends.
+    /// goes on, and its record is free when it ends: until then the handle is not stale.
     pub fn abandon(&'static self, handle: Handle) {
         let Some((task, generation)) = self.tasks.find(handle) else { return };
         // SAFETY: records are never unmapped.
@@ -182,7 +191,7 @@ impl Runtime {
         }
         let entry = record.entry.with_mut(|entry| entry);
         // SAFETY: phase `Dropping` gives the entry to its canceller, which is this call.
-        let (discard, payload) = unsafe { &mut *entry }.discarding();
+        let (discard, payload) = unsafe { Entry::discarding(entry) };
         // SAFETY: `discard` is called here only, and `run` never will be.
         unsafe { discard(payload) };
         self.complete(task);

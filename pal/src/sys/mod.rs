@@ -79,8 +79,8 @@ const _: unsafe fn(&stack::Guards, usize, usize) -> bool = stack::Guards::remove
 const _: unsafe fn(usize, usize) = stack::give_back;
 
 /// OS threads. Zeros are a seat that no thread ever had.
-const _: fn(&'static Carrier, &'static thread::Seat) -> Answer<()> = thread::start;
-const _: fn(&thread::Seat) -> bool = thread::is_gone;
+const _: unsafe fn(&'static Carrier, &'static thread::Seat) -> Answer<()> = thread::start;
+const _: unsafe fn(&thread::Seat) -> bool = thread::is_gone;
 const _: fn(u32) = thread::give_way;
 const _: fn() -> ThreadWords = thread::words;
 const _: fn(fn()) = thread::after_fork;

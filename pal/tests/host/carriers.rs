@@ -23,6 +23,7 @@ use drift_core::platform::{
     CarrierId, Events, Interest, Platform, PlatformError, Poll, Source, StackClass,
 };
 use drift_core::runtime::Runtime;
+use drift_core::sched::executor::ExecutorRef;
 use drift_core::sched::policy::ExecutorPolicy;
 use drift_core::sched::shutdown::Shutdown;
 use drift_core::task::{Entry, Handle, Payload};
@@ -49,11 +50,19 @@ unsafe fn discard(_: *mut Payload) {
 }
 
 fn spawn(runtime: &'static Runtime) -> Result<Handle, PlatformError> {
-    runtime.spawn(Entry { run, discard, payload: [0; 7] }, StackClass::K64)
+    let entry = Entry { run, discard, payload: Payload::EMPTY };
+    // SAFETY: both only count.
+    unsafe { runtime.spawn(entry, StackClass::K64) }
+}
+
+fn submit(executor: ExecutorRef, handle: Handle) -> Result<(), ConcurrencyError> {
+    // SAFETY: nothing here keeps across a wait what belongs to its OS thread.
+    unsafe { executor.submit(handle) }
 }
 
 fn new_runtime() -> &'static Runtime {
-    Runtime::new(Host::new().unwrap(), 0).unwrap()
+    // SAFETY: the host is this runtime's own.
+    unsafe { Runtime::new(Host::new().unwrap(), 0) }.unwrap()
 }
 
 #[test]
@@ -62,7 +71,8 @@ fn without_address_space_there_is_no_runtime_and_with_it_there_is() {
         let host = Host::new().unwrap();
         let before = limit(libc::RLIMIT_AS, 1 << 20);
         let hosts = Host::new().err();
-        let runtimes = Runtime::new(host, 0).err();
+        // SAFETY: as in `new_runtime`; a runtime that failed is none.
+        let runtimes = unsafe { Runtime::new(host, 0) }.err();
         let processes = process::runtime().err();
         let stacks = StackClass::ALL.map(|class| host.stack_reserve(class));
         limit(libc::RLIMIT_AS, before);
@@ -74,7 +84,7 @@ fn without_address_space_there_is_no_runtime_and_with_it_there_is() {
         }
         let runtime = process::runtime().unwrap();
         let task = spawn(runtime).unwrap();
-        runtime.default_executor().submit(task).unwrap();
+        submit(runtime.default_executor(), task).unwrap();
         assert!(runtime.join(task, Instant::FAR));
     });
 }
@@ -110,7 +120,7 @@ fn a_spawn_without_address_space_is_refused_and_leaves_nothing() {
         limit(libc::RLIMIT_AS, before);
         assert!(refused.iter().all(|spawned| *spawned == Err(code(ENOMEM))));
         let task = spawn(runtime).unwrap();
-        runtime.default_executor().submit(task).unwrap();
+        submit(runtime.default_executor(), task).unwrap();
         assert!(runtime.join(task, Instant::FAR));
     });
 }
@@ -126,9 +136,11 @@ fn stacks_of_a_class_that_is_over_are_had_by_another() {
         let executor = runtime.default_executor();
         for class in [StackClass::K64, StackClass::K256, StackClass::K64, StackClass::M1] {
             GO_ON.store(0, Ordering::SeqCst);
-            let entry = Entry { run: wait_for_all, discard, payload: [0; 7] };
-            let all = (0..COUNT).map(|_| runtime.spawn(entry, class).unwrap()).collect::<Vec<_>>();
-            all.iter().for_each(|task| executor.submit(*task).unwrap());
+            let entry = Entry { run: wait_for_all, discard, payload: Payload::EMPTY };
+            // SAFETY: both only count.
+            let spawn = |_| unsafe { runtime.spawn(entry, class) }.unwrap();
+            let all = (0..COUNT).map(spawn).collect::<Vec<_>>();
+            all.iter().for_each(|task| submit(executor, *task).unwrap());
             all.iter().for_each(|task| assert!(runtime.join(*task, Instant::FAR)));
             assert_eq!(GO_ON.load(Ordering::SeqCst), COUNT, "all were alive at once");
         }
@@ -155,13 +167,13 @@ fn submit_without_carriers(refused: &[Call], refusal: i32) {
         // The filter is this thread's, and stays there.
         let submit = scope.spawn(|| {
             refuse(refused, refusal);
-            [runtime.default_executor(), others, others].map(|on| on.submit(task))
+            [runtime.default_executor(), others, others].map(|on| submit(on, task))
         });
         submit.join().unwrap()
     });
     assert_eq!(answer, [Err(ConcurrencyError::Failed(code(refusal))); 3]);
     assert_eq!((RAN.load(Ordering::SeqCst), DROPPED.load(Ordering::SeqCst)), (0, 0));
-    others.submit(task).unwrap();
+    submit(others, task).unwrap();
     assert!(runtime.join(task, Instant::FAR));
     assert_eq!((RAN.load(Ordering::SeqCst), DROPPED.load(Ordering::SeqCst)), (1, 0));
     let dropped = spawn(runtime).unwrap();
@@ -192,7 +204,7 @@ fn a_stack_that_the_c_library_finds_too_small_is_larger() {
     alone_with(&tunables, name, || {
         let runtime = new_runtime();
         let task = spawn(runtime).unwrap();
-        runtime.default_executor().submit(task).unwrap();
+        submit(runtime.default_executor(), task).unwrap();
         assert!(runtime.join(task, Instant::FAR));
     });
 }
@@ -203,7 +215,7 @@ fn a_thread_that_is_slow_to_go_is_waited_for() {
         let runtime = new_runtime();
         let executor = runtime.create_executor(ExecutorPolicy::DEFAULT).unwrap();
         let task = spawn(runtime).unwrap();
-        executor.submit(task).unwrap();
+        submit(executor, task).unwrap();
         // There for 150 looks, and then gone.
         let answers = [vec![0; 150], vec![-i64::from(ESRCH)]].concat();
         answer(every(libc::SYS_tgkill), &answers);
@@ -247,7 +259,7 @@ fn signals_that_restart_nothing_end_no_wait() {
         let _alarms = Alarms::begin();
         for _ in 0..200 {
             let task = spawn(runtime).unwrap();
-            executor.submit(task).unwrap();
+            submit(executor, task).unwrap();
             assert!(runtime.join(task, Instant::FAR));
             let until = host.now() + MILLISECOND / 2;
             // Parks nobody, as this is no virtual thread: it blocks.

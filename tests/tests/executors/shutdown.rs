@@ -12,7 +12,7 @@ use drift_core::sched::shutdown::{Shutdown, ShutdownError, ShutdownReport};
 use drift_core::task::Handle;
 use drift_core::time::Instant;
 
-use crate::world::{CARRIERS, Drops, World, spawn, wait_until};
+use crate::world::{CARRIERS, Drops, World, spawn, submit, wait_until};
 
 /// After this long without work, carriers sleep without looking around.
 const ASLEEP: Duration = Duration::from_millis(300);
@@ -185,13 +185,13 @@ fn after_the_deadline_carriers_end_with_the_last_task() {
             assert!(world.now() >= until);
             assert_eq!(report, ended(0, 0, 20));
             let late = spawn(runtime, || ());
-            assert_eq!(executor.submit(late), Err(ConcurrencyError::Closed));
+            assert_eq!(submit(executor, late), Err(ConcurrencyError::Closed));
             goes.store(true, Ordering::SeqCst);
             world.join_all(tasks);
             world.wait_for_baseline();
             assert_eq!(world.shut(executor, how, Instant::FAR), ended(0, 0, 0));
             world.assert_at_baseline();
-            assert_eq!(executor.submit(late), Err(ConcurrencyError::Closed));
+            assert_eq!(submit(executor, late), Err(ConcurrencyError::Closed));
             runtime.abandon(late);
         }
     }
@@ -244,20 +244,20 @@ fn who_waits_for_a_place_is_told_that_there_is_none() {
         let executor = runtime.create_executor(policy).unwrap();
         let mut tasks = world.busy(executor, 1, None);
         let (waits, closed) = (counter(), counter());
-        let submit = {
+        let refused = {
             let (waits, closed) = (waits.clone(), closed.clone());
             move || {
                 let task = spawn(runtime, || panic!("it was refused, and ran"));
                 waits.fetch_add(1, Ordering::SeqCst);
-                assert_eq!(executor.submit(task), Err(ConcurrencyError::Closed));
+                assert_eq!(submit(executor, task), Err(ConcurrencyError::Closed));
                 runtime.abandon(task);
                 closed.fetch_add(1, Ordering::SeqCst);
             }
         };
         thread::scope(|scope| {
             for _ in 0..3 {
-                scope.spawn(submit.clone());
-                tasks.push(world.start(runtime.default_executor(), submit.clone()));
+                scope.spawn(refused.clone());
+                tasks.push(world.start(runtime.default_executor(), refused.clone()));
             }
             wait_until(&waits, 6);
             thread::sleep(Duration::from_millis(5));
@@ -274,7 +274,7 @@ fn who_waits_for_a_place_is_told_that_there_is_none() {
         let executor = runtime.create_executor(policy).unwrap();
         let task = world.busy(executor, 1, None);
         let late = spawn(runtime, || ());
-        assert_eq!(executor.submit(late), Err(ConcurrencyError::Busy));
+        assert_eq!(submit(executor, late), Err(ConcurrencyError::Busy));
         runtime.abandon(late);
         assert_eq!(world.shut(executor, Shutdown::Cancel, Instant::FAR), ended(0, 1, 0));
         world.join_all(task);
@@ -298,7 +298,7 @@ fn a_submit_is_run_or_refused_while_the_executor_is_shut_down() {
                                 let _drop = drop;
                                 ran.fetch_add(1, Ordering::SeqCst);
                             });
-                            let answer = executor.submit(task);
+                            let answer = submit(executor, task);
                             runtime.abandon(task);
                             match answer {
                                 Ok(()) => taken.fetch_add(1, Ordering::SeqCst),
@@ -352,16 +352,16 @@ fn an_earlier_handle_is_no_use_for_the_next_executor() {
     assert_eq!(runtime.executor_handle(second) & 0xff_ffff, handle & 0xff_ffff, "the same place");
     assert!(first.policy().is_none() && second.policy().is_some());
     let task = spawn(runtime, || ());
-    assert_eq!(first.submit(task), Err(ConcurrencyError::Closed));
+    assert_eq!(submit(first, task), Err(ConcurrencyError::Closed));
     let found = runtime.find_executor(handle).unwrap();
-    assert_eq!(found.submit(task), Err(ConcurrencyError::Closed));
+    assert_eq!(submit(found, task), Err(ConcurrencyError::Closed));
     assert_eq!(runtime.shutdown(handle, Shutdown::Cancel, Instant::FAR), Ok(ended(0, 0, 0)));
-    second.submit(task).unwrap();
+    submit(second, task).unwrap();
     world.join_all([task]);
     let task = spawn(runtime, || ());
     // Another number of carriers: another place.
     let third = world.executor(3);
-    third.submit(task).unwrap();
+    submit(third, task).unwrap();
     world.join_all([task]);
     world.shut(second, Shutdown::Drain, Instant::FAR);
     world.shut(third, Shutdown::Drain, Instant::FAR);

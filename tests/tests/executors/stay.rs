@@ -14,7 +14,7 @@ use drift_core::sched::shutdown::Shutdown;
 use drift_core::task::Handle;
 use drift_core::time::{Instant, MILLISECOND};
 
-use crate::world::{CARRIERS, World, wait_until};
+use crate::world::{CARRIERS, World, submit, wait_until};
 
 /// The OS thread that this runs on, as the kernel names it: asked anew each time.
 fn os_thread() -> PathBuf {
@@ -159,7 +159,7 @@ fn children_are_started_wherever_there_is_time() {
             let child = crate::world::spawn(runtime, move || {
                 count.fetch_add(1, Ordering::SeqCst);
             });
-            executor.submit(child).unwrap();
+            submit(executor, child).unwrap();
             runtime.abandon(child);
         }
         // Keeps its carrier: only the other one can run the children.

@@ -8,7 +8,7 @@ use drift_core::sched::policy::ExecutorPolicy;
 use drift_core::sched::shutdown::{Shutdown, ShutdownReport};
 use drift_core::time::Instant;
 
-use crate::world::{CARRIERS, World, spawn, wait_until};
+use crate::world::{CARRIERS, World, spawn, submit, wait_until};
 
 thread_local! {
     /// What a carrier's thread does when it ends.
@@ -56,7 +56,7 @@ fn who_waits_for_a_thread_to_end_does_not_keep_its_carrier() {
     let (runtime, executor) = (world.runtime, world.executor(1));
     let ends = AtTheEnd(Box::new(move || {
         let other = spawn(runtime, || ());
-        runtime.default_executor().submit(other).unwrap();
+        submit(runtime.default_executor(), other).unwrap();
         assert!(runtime.join(other, Instant::FAR));
     }));
     let task = world.start(executor, move || {
@@ -68,7 +68,7 @@ fn who_waits_for_a_thread_to_end_does_not_keep_its_carrier() {
         let report = runtime.shutdown(handle, Shutdown::Drain, Instant::FAR).unwrap();
         assert_eq!(report, ShutdownReport::default());
     });
-    runtime.default_executor().submit(shuts).unwrap();
+    submit(runtime.default_executor(), shuts).unwrap();
     world.join_all([shuts]);
     world.assert_at_baseline();
 }

@@ -8,6 +8,7 @@ use std::fs;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
+use drift_core::error::ConcurrencyError;
 use drift_core::platform::StackClass;
 use drift_core::runtime::Runtime;
 use drift_core::sched::executor::ExecutorRef;
@@ -32,9 +33,10 @@ static ALONE: Mutex<()> = Mutex::new(());
 impl World {
     pub fn new() -> Self {
         let alone = ALONE.lock().unwrap_or_else(|poison| poison.into_inner());
-        let runtime = Runtime::new(Host::new().unwrap(), 0).unwrap();
+        // SAFETY: the host is this runtime's own.
+        let runtime = unsafe { Runtime::new(Host::new().unwrap(), 0) }.unwrap();
         let first = spawn(runtime, || ());
-        runtime.default_executor().submit(first).unwrap();
+        submit(runtime.default_executor(), first).unwrap();
         assert!(runtime.join(first, Instant::FAR));
         Self { runtime, baseline: carriers(), _alone: alone }
     }
@@ -58,7 +60,7 @@ impl World {
 
     pub fn start(&self, on: ExecutorRef, body: impl FnOnce() + Send + 'static) -> Handle {
         let task = spawn(self.runtime, body);
-        on.submit(task).unwrap();
+        submit(on, task).unwrap();
         task
     }
 
@@ -99,9 +101,9 @@ type Body = Box<dyn FnOnce() + Send>;
 
 unsafe fn take(payload: *mut Payload) -> Box<Body> {
     // SAFETY: `spawn` put a leaked box there, and this is its only taker.
-    let word = unsafe { (*payload)[0] };
+    let body = unsafe { Payload::read::<*mut Body>(payload) };
     // SAFETY: the same.
-    unsafe { Box::from_raw(core::ptr::with_exposed_provenance_mut(word as usize)) }
+    unsafe { Box::from_raw(body) }
 }
 
 unsafe fn run(payload: *mut Payload) {
@@ -115,12 +117,18 @@ unsafe fn discard(payload: *mut Payload) {
     drop(unsafe { take(payload) });
 }
 
+/// What runs here keeps nothing across a wait that belongs to its OS thread.
+pub fn submit(executor: ExecutorRef, task: Handle) -> Result<(), ConcurrencyError> {
+    // SAFETY: as said.
+    unsafe { executor.submit(task) }
+}
+
 /// A new virtual thread that runs `body`, or drops it.
 pub fn spawn(runtime: &'static Runtime, body: impl FnOnce() + Send + 'static) -> Handle {
     let body: Box<Body> = Box::new(Box::new(body));
-    let word = Box::into_raw(body).expose_provenance() as u64;
-    let payload = [word, 0, 0, 0, 0, 0, 0];
-    runtime.spawn(Entry { run, discard, payload }, StackClass::K64).unwrap()
+    let payload = Payload::of(Box::into_raw(body));
+    // SAFETY: the body is sent, and borrows nothing.
+    unsafe { runtime.spawn(Entry { run, discard, payload }, StackClass::K64) }.unwrap()
 }
 
 /// Counts what is dropped.

@@ -47,7 +47,9 @@ impl Machine {
         let platform = Faulty::new(Host::new().unwrap(), seed, faults);
         let birth = 32 + (seed % 32) as u8;
         let runtime = loop {
-            match Runtime::new(platform, birth) {
+            // SAFETY: the platform is this runtime's own.
+            #[allow(unsafe_code)]
+            match unsafe { Runtime::new(platform, birth) } {
                 Ok(runtime) => break runtime,
                 Err(refusal) => assert_refused(&refusal),
             }

@@ -52,7 +52,9 @@ impl Machine {
     fn new(number: u8, faults: Faults) -> Self {
         let platform = Faulty::new(Host::new().unwrap(), number.into(), faults);
         let runtime = loop {
-            match Runtime::new(platform, 32 + number) {
+            // SAFETY: the platform is this machine's own.
+            #[allow(unsafe_code)]
+            match unsafe { Runtime::new(platform, 32 + number) } {
                 Ok(runtime) => break runtime,
                 Err(refusal) => assert_refused(&refusal),
             }

@@ -13,6 +13,7 @@ mod segments;
 
 use std::error;
 use std::fmt;
+use std::iter;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -21,6 +22,7 @@ use drift_core::sync::Wait;
 use drift_core::sync::channel::{Channel, Refused};
 
 use self::segments::Segments;
+use crate::drops::drop_each;
 use crate::error::ConcurrencyError;
 use crate::runtime::{wait, wait_for};
 use crate::time::Duration;
@@ -412,9 +414,7 @@ impl<T> Drop for Receiver<T> {
         if self.0.receivers.fetch_sub(1, Ordering::AcqRel) == 1 {
             self.0.channel.close();
             // Nobody can receive what is left: it is dropped now, one by one, without the lock.
-            while let Ok(value) = self.0.channel.try_receive() {
-                drop(value);
-            }
+            drop_each(iter::from_fn(|| self.0.channel.try_receive().ok()));
         }
     }
 }

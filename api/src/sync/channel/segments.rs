@@ -8,15 +8,21 @@
 //! Blocks are made and freed outside the channel's lock; one that was emptied is kept for the
 //! next push.
 //!
+//! The chain is of bare pointers: a `Box` that is moved would end what another way to its block may
+//! do, and `last` is one.
+//!
 //! # Unsafe
-//! Invariant of `#![allow(unsafe_code)]`: `last` leads to the last block that `first` owns, and is
-//! null if there is none.
+//! Invariant of `#![allow(unsafe_code)]`: `ends` leads to the first and the last block of a chain
+//! by `next`, which `self` owns; each came from a `Box`.
 #![allow(unsafe_code)]
 
 use std::collections::VecDeque;
-use std::ptr;
+use std::marker::PhantomData;
+use std::ptr::NonNull;
 
 use drift_core::sync::channel::Buffer;
+
+use crate::drops::drop_each;
 
 /// Values in a block.
 const BLOCK: usize = 32;
@@ -25,7 +31,7 @@ const BLOCK: usize = 32;
 #[derive(Debug)]
 pub struct Block<T> {
     values: VecDeque<T>,
-    next: Option<Box<Block<T>>>,
+    next: Option<NonNull<Block<T>>>,
 }
 
 /// First in, first out; at most `limit`.
@@ -33,42 +39,79 @@ pub struct Block<T> {
 pub struct Segments<T> {
     limit: usize,
     len: usize,
-    first: Option<Box<Block<T>>>,
-    last: *mut Block<T>,
+    ends: Option<Ends<T>>,
     spare: Option<Box<Block<T>>>,
+    owned: PhantomData<Block<T>>,
 }
 
-// SAFETY: `last` leads into what `first` owns, so all of it is sent together.
+#[derive(Debug)]
+struct Ends<T> {
+    first: NonNull<Block<T>>,
+    last: NonNull<Block<T>>,
+}
+
+// SAFETY: the chain is owned, so all of it is sent together.
 unsafe impl<T: Send> Send for Segments<T> {}
+
+// SAFETY: a block is a box's content; it leads on to others only while it is in a chain, which is
+// no room.
+unsafe impl<T: Send> Send for Block<T> {}
 
 impl<T> Segments<T> {
     pub(super) fn new(limit: usize) -> Self {
-        Self { limit, len: 0, first: None, last: ptr::null_mut(), spare: None }
+        Self { limit, len: 0, ends: None, spare: None, owned: PhantomData }
     }
 
     fn append(&mut self, block: Box<Block<T>>) {
-        let place = match self.last.is_null() {
-            true => &mut self.first,
-            // SAFETY: the last block, which `self` owns.
-            false => unsafe { &mut (*self.last).next },
-        };
-        self.last = &raw mut **place.insert(block);
+        let block = NonNull::from(Box::leak(block));
+        match &mut self.ends {
+            None => self.ends = Some(Ends { first: block, last: block }),
+            Some(ends) => {
+                // SAFETY: the last block, which `self` owns.
+                unsafe { (*ends.last.as_ptr()).next = Some(block) };
+                ends.last = block;
+            }
+        }
+    }
+
+    /// Takes the first block out of the chain.
+    fn unchain(&mut self) -> Option<Box<Block<T>>> {
+        let ends = self.ends.as_mut()?;
+        // SAFETY: in the chain, so it came from a box; from here on nothing else leads there.
+        let mut block = unsafe { Box::from_raw(ends.first.as_ptr()) };
+        match block.next.take() {
+            Some(next) => ends.first = next,
+            None => self.ends = None,
+        }
+        Some(block)
+    }
+
+    /// The values of the first block.
+    fn first(&mut self) -> Option<&mut VecDeque<T>> {
+        let first = self.ends.as_ref()?.first;
+        // SAFETY: in the chain, which `self` owns.
+        Some(unsafe { &mut (*first.as_ptr()).values })
+    }
+
+    /// The values of the last block.
+    fn last(&mut self) -> Option<&mut VecDeque<T>> {
+        let last = self.ends.as_ref()?.last;
+        // SAFETY: in the chain, which `self` owns.
+        Some(unsafe { &mut (*last.as_ptr()).values })
     }
 
     /// Whether it needs a block in reserve when it gets full. Senders that wait then hand over
     /// under the lock, one for each that is taken out: the last block may fill up before the first
     /// is empty. Once there is one, or none is needed, that stays so while it is full.
-    fn lacks_reserve(&self) -> bool {
-        let first = self.first.as_ref().map_or(0, |first| first.values.len());
-        // SAFETY: null, or the last block, which `self` owns.
-        let last = unsafe { self.last.as_ref() }.map_or(0, |last| last.values.len());
+    fn lacks_reserve(&mut self) -> bool {
+        let first = self.first().map_or(0, |values| values.len());
+        let last = self.last().map_or(0, |values| values.len());
         self.limit > BLOCK && self.spare.is_none() && first + last > BLOCK
     }
 
     /// Whether the last block is full, or there is none.
-    fn is_filled(&self) -> bool {
-        // SAFETY: null, or the last block, which `self` owns.
-        unsafe { self.last.as_ref() }.is_none_or(|last| last.values.len() == BLOCK)
+    fn is_filled(&mut self) -> bool {
+        self.last().is_none_or(|values| values.len() == BLOCK)
     }
 }
 
@@ -88,32 +131,27 @@ impl<T> Buffer for Segments<T> {
             let Some(block) = room.take() else { return Err(item) };
             self.spare = Some(block);
         }
-        // SAFETY: not null, because there is a block that is not full.
-        unsafe { &mut *self.last }.values.push_back(item);
+        self.last().expect("there is a block that is not full").push_back(item);
         self.len += 1;
         Ok(())
     }
 
     fn pop(&mut self) -> Option<(T, Option<Self::Room>)> {
-        let first = self.first.as_mut()?;
-        let item = first.values.pop_front()?;
+        let values = self.first()?;
+        let item = values.pop_front()?;
+        let is_empty = values.is_empty();
         self.len -= 1;
-        if !first.values.is_empty() {
+        if !is_empty {
             return Some((item, None));
         }
-        let mut emptied = self.first.take()?;
-        self.first = emptied.next.take();
-        if self.first.is_none() {
-            self.last = ptr::null_mut();
-        }
-        let freed = match &self.spare {
+        let emptied = self.unchain();
+        match &self.spare {
             None => {
-                self.spare = Some(emptied);
-                None
+                self.spare = emptied;
+                Some((item, None))
             }
-            Some(_) => Some(emptied),
-        };
-        Some((item, freed))
+            Some(_) => Some((item, emptied)),
+        }
     }
 
     fn more() -> Self::Room {
@@ -129,13 +167,11 @@ impl<T> Buffer for Segments<T> {
     }
 }
 
-/// Block by block: a long chain would overflow the stack by itself.
+/// Value by value: what one of them throws is no reason to drop no other.
 impl<T> Drop for Segments<T> {
     fn drop(&mut self) {
-        let mut next = self.first.take();
-        while let Some(mut block) = next {
-            next = block.next.take();
-        }
+        let blocks = std::iter::from_fn(|| self.unchain());
+        drop_each(blocks.flat_map(|block| block.values));
     }
 }
 
@@ -160,7 +196,21 @@ mod tests {
         while let Some((value, _)) = queue.pop() {
             assert_eq!(value, wanted.next().unwrap());
         }
-        assert!(queue.is_empty() && queue.last.is_null());
+        assert!(queue.is_empty() && queue.ends.is_none());
+    }
+
+    /// One block is taken out while another is the last: what leads to that stays good.
+    #[test]
+    fn the_last_block_outlives_the_first() {
+        let mut queue = Segments::new(usize::MAX);
+        for value in 0..33 {
+            queue.push(value, &mut Some(Segments::<u32>::more())).unwrap();
+        }
+        for value in 0..32 {
+            assert_eq!(queue.pop().unwrap().0, value);
+        }
+        queue.push(33, &mut None).unwrap();
+        assert_eq!([queue.pop().unwrap().0, queue.pop().unwrap().0], [32, 33]);
     }
 
     #[test]

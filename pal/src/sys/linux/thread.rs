@@ -82,10 +82,12 @@ impl Seat {
 
 impl Ended {
     /// pthread_join(3).
-    fn join(self) {
+    ///
+    /// # Safety
+    /// Nobody else joins it, and it is not this thread.
+    unsafe fn join(self) {
         let thread = self.thread as libc::pthread_t;
-        // SAFETY: nobody else has joined it, and it is not this thread, as its carrier has left
-        // it. There is no value to be had.
+        // SAFETY: the caller's. There is no value to be had.
         let refused = unsafe { libc::pthread_join(thread, ptr::null_mut()) };
         debug_assert_eq!(refused, 0, "a carrier's thread is joined once, by another");
         for look in 0..LOOKS {
@@ -97,9 +99,12 @@ impl Ended {
     }
 
     /// pthread_tryjoin_np(3): false if it has not ended.
-    fn try_join(self) -> bool {
+    ///
+    /// # Safety
+    /// As for `join`.
+    unsafe fn try_join(self) -> bool {
         let thread = self.thread as libc::pthread_t;
-        // SAFETY: as for `join`.
+        // SAFETY: the caller's. There is no value to be had.
         let refused = unsafe { libc::pthread_tryjoin_np(thread, ptr::null_mut()) };
         debug_assert!(matches!(refused, 0 | libc::EBUSY), "a carrier's thread is joined once");
         refused != libc::EBUSY
@@ -117,7 +122,13 @@ fn is_counted(number: u32) -> bool {
 
 /// Runs `carrier` on a new thread. It inherits the signal mask: which thread takes a signal is
 /// the program's business.
-pub(crate) fn start(carrier: &'static Carrier, seat: &'static Seat) -> Result<(), PlatformError> {
+///
+/// # Safety
+/// As for `Platform::carrier_start`; `seat` is that carrier's.
+pub(crate) unsafe fn start(
+    carrier: &'static Carrier,
+    seat: &'static Seat,
+) -> Result<(), PlatformError> {
     fault::install();
     let signals = SignalStack::map()?;
     let start = signals.bottom().cast::<Start>();
@@ -185,10 +196,14 @@ unsafe extern "C" fn add_thread_locals(
 }
 
 /// Whether the thread that `seat` names is gone, and with it all before it, which it joins.
-pub(crate) fn is_gone(seat: &Seat) -> bool {
+///
+/// # Safety
+/// As for `Platform::carrier_is_gone`.
+pub(crate) unsafe fn is_gone(seat: &Seat) -> bool {
     let number = seat.number.load(Ordering::Relaxed);
     if let Some(last) = seat.last() {
-        if !last.try_join() {
+        // SAFETY: still in its seat, whose only reader is the caller: another thread.
+        if !unsafe { last.try_join() } {
             return false;
         }
         seat.thread.store(0, Ordering::Relaxed);
@@ -231,11 +246,13 @@ extern "C" fn main(start: *mut c_void) -> *mut c_void {
     seat.number.store(number.unsigned_abs(), Ordering::Relaxed);
     set_up(carrier);
     signals.enter();
-    carrier.run();
+    // SAFETY: for the one `start` that made this thread.
+    unsafe { carrier.run() };
     signals.leave();
     signals.unmap();
     if let Some(before) = before {
-        before.join();
+        // SAFETY: the last in this seat, whose carrier has left it: `start`'s caller vouches.
+        unsafe { before.join() };
     }
     ptr::null_mut()
 }

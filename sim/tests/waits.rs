@@ -1,0 +1,70 @@
+//! A wait is of who waits, whoever made it.
+#![allow(missing_docs)]
+
+use std::sync::Arc;
+
+use drift_core::error::ConcurrencyError;
+use drift_core::runtime::Runtime;
+use drift_core::sync::Wait;
+use drift_core::sync::event::Event;
+use drift_core::time::MILLISECOND;
+use drift_sim::{Sim, seeds, thread};
+
+fn now() -> drift_core::time::Instant {
+    Runtime::here().expect("a virtual thread asks").platform().now()
+}
+
+#[test]
+fn a_wait_that_another_virtual_thread_made_parks_the_one_that_waits() {
+    for seed in seeds(100) {
+        Sim::new(seed).carriers(2).run(|| {
+            let mine = Wait::new(Runtime::here().unwrap());
+            let (rings, rang) = (Arc::new(Event::new()), Arc::new(Event::new()));
+            let theirs = {
+                let (rings, rang) = (rings.clone(), rang.clone());
+                drift::spawn(move || {
+                    rang.set();
+                    rings.wait(&mine)
+                })
+            };
+            rang.wait(&mine).unwrap();
+            // Both are in the same wait now, each on its own account.
+            let until = now() + 5 * MILLISECOND;
+            assert_eq!(Event::new().wait(&mine.until(until)), Err(ConcurrencyError::Timeout));
+            assert!(now() >= until && !theirs.is_completed());
+            rings.set();
+            assert_eq!(theirs.join(), Ok(Ok(())));
+        });
+    }
+}
+
+#[test]
+fn cancellation_and_a_shield_are_of_who_waits() {
+    Sim::new(1).run(|| {
+        let runtime = Runtime::here().unwrap();
+        runtime.shield(1);
+        let mine = Wait::new(runtime);
+        let theirs = drift::spawn(move || Event::new().wait(&mine));
+        drift::yield_now();
+        theirs.cancel();
+        assert_eq!(theirs.join(), Ok(Err(ConcurrencyError::Cancelled)));
+        runtime.shield(-1);
+    });
+}
+
+#[test]
+fn a_thread_of_the_world_waits_as_itself_by_a_virtual_threads_wait() {
+    for seed in seeds(100) {
+        Sim::new(seed).carriers(2).run(|| {
+            let mine = Wait::new(Runtime::here().unwrap());
+            let rings = Arc::new(Event::new());
+            let theirs = {
+                let rings = rings.clone();
+                thread::spawn(move || rings.wait(&mine))
+            };
+            drift::sleep(drift::Duration::from_millis(1)).unwrap();
+            rings.set();
+            theirs.join().unwrap();
+        });
+    }
+}
