@@ -123,7 +123,8 @@ impl Runtime {
         let Some((task, generation)) = self.tasks.find(handle) else { return };
         // SAFETY: records are never unmapped.
         let record = unsafe { task.as_ref() };
-        let Some(ticket) = record.state.ticket(generation) else { return };
+        let outsider = record.outsiders.enter();
+        let Some(ticket) = outsider.ticket(&record.state, generation) else { return };
         if deadline == Instant::ZERO {
             return wake(task, ticket);
         }

@@ -115,9 +115,23 @@ unsafe fn wait_as(runtime: &'static Runtime, task: NonNull<Task>, heeds: Heeds, 
         unsafe { sched::carrier::leave(task, Request::Park(heeds)) };
     }
     let present = record.state.own_ticket();
+    if present.begins_a_round() {
+        forget_old_tickets(runtime, record);
+    }
     // SAFETY: a record of this runtime.
     unsafe { timer::disarm(runtime, task, present) };
     reactor::unwatch(runtime, record, present);
+}
+
+/// Lets all threads finish that register something for an earlier wait: its number comes again.
+#[cold]
+fn forget_old_tickets(runtime: &'static Runtime, record: &Task) {
+    for turn in 0.. {
+        if record.outsiders.are_gone() {
+            return;
+        }
+        runtime.platform().thread_yield(turn);
+    }
 }
 
 /// A wait inside a call of the runtime, until its cause or `until`. The user's own wait, and what

@@ -15,6 +15,7 @@
 //! | `entry`                    | the spawner's, then the task's or its canceller's            |
 //! | `class`, `reserved`        | the owner of the record                                      |
 //! | `shields`, `reason`        | the task's own; anybody may look at the second               |
+//! | `outsiders`                | everybody's; see `outside.rs`                                |
 //! | `home`                     | written by the carrier that starts it, if it has to stay     |
 //!
 //! # Unsafe
@@ -35,6 +36,7 @@ use crate::reactor::slot::Watches;
 use crate::sched::executor::Executor;
 use crate::sched::told::OfTask;
 use crate::sync::wait_queue::{WaitQueue, Waiters};
+use crate::task::outside::Outsiders;
 use crate::task::state::{Heeds, State, Ticket};
 use crate::task::view::Reason;
 use crate::timer::wheel::{Kind, TimerNode};
@@ -191,6 +193,8 @@ pub(crate) struct Task {
     pub counted: AtomicBool,
     /// Stretches that cancellation must not disturb, one inside the other; the task's own.
     pub shields: AtomicU16,
+    /// Who registers something for its present wait.
+    pub outsiders: Outsiders,
     /// What it waits for.
     pub reason: Reason,
 }
@@ -240,6 +244,7 @@ impl Task {
             class: UnsafeCell::new(StackClass::M1),
             reserved: UnsafeCell::new(None),
             shields: AtomicU16::new(0),
+            outsiders: Outsiders::new(),
             reason: Reason::new(),
         }
     }

@@ -17,6 +17,7 @@
 
 pub(crate) mod header;
 pub(crate) mod join;
+pub(crate) mod outside;
 pub(crate) mod slab;
 pub(crate) mod state;
 pub(crate) mod view;
@@ -170,8 +171,9 @@ impl Runtime {
     pub fn unpark_at(&'static self, handle: Handle, deadline: Instant) {
         let Some((task, generation)) = self.tasks.find(handle) else { return };
         // SAFETY: records are never unmapped.
-        let state = &unsafe { task.as_ref() }.state;
-        let Some(ticket) = state.ticket(generation) else { return };
+        let record = unsafe { task.as_ref() };
+        let outsider = record.outsiders.enter();
+        let Some(ticket) = outsider.ticket(&record.state, generation) else { return };
         if deadline == Instant::ZERO {
             return reactor::wake(task, ticket);
         }

@@ -3,8 +3,9 @@
 //! Its layout is in `word.rs`: phase, flags, and the number of the present wait in the present
 //! life of the record. The last two are a `Ticket`: what a timer, a readiness registration or a
 //! wait queue remembers. A claim with an old ticket is refused, so nothing left over from one wait
-//! can end the next. Ready and running are one phase, `Active`: nobody but the carrier that has
-//! the task may act on the difference, and a yield need not touch the word.
+//! can end the next; nor one that has the same number later (`outside.rs`). Ready and running are
+//! one phase, `Active`: nobody but the carrier that has the task may act on the difference, and a
+//! yield need not touch the word.
 //!
 //! | from                 | event                         | by       | to        | then        |
 //! |----------------------|-------------------------------|----------|-----------|-------------|
@@ -393,11 +394,18 @@ impl State {
         self.load().has(CANCEL)
     }
 
-    /// The present wait of the life `generation`, unless it has ended.
+    /// The present wait of the life `generation`, unless it has ended. For `Outsider`.
     pub(crate) fn ticket(&self, generation: u32) -> Option<Ticket> {
         let word = self.load();
         let alive = matches!(word.phase(), Phase::New | Phase::Active | Phase::Parked);
         (word.generation() == generation && alive).then_some(word.ticket())
+    }
+
+    /// The next wait is the first of a round.
+    #[cfg(all(test, loom))]
+    pub(crate) fn skip_to_the_last_of_a_round(&self) {
+        let word = self.load().0;
+        self.0.store(word | word::LAST_OF_A_ROUND, Ordering::Relaxed);
     }
 
     /// The present wait; only for the task itself.

@@ -54,6 +54,10 @@ pub(super) const WOKEN_INSIDE: u64 = 1 << 13;
 
 pub(super) const WAIT_SHIFT: u32 = 14;
 pub(super) const WAIT: u64 = ((1 << 19) - 1) << WAIT_SHIFT;
+/// Half of the numbers: at the first of each round the task looks who has an old ticket.
+const ROUND: u64 = (1 << 18) << WAIT_SHIFT;
+#[cfg(all(test, loom))]
+pub(super) const LAST_OF_A_ROUND: u64 = (ROUND - 1) & WAIT;
 pub(super) const GENERATION_SHIFT: u32 = 33;
 pub(super) const TICKET: u64 = !((1 << WAIT_SHIFT) - 1);
 
@@ -127,6 +131,12 @@ impl Ticket {
     /// For a place that keeps it in an atomic.
     pub(crate) const fn to_bits(self) -> u64 {
         self.0
+    }
+
+    /// Whether its wait is the first of a round.
+    #[inline]
+    pub(crate) const fn begins_a_round(self) -> bool {
+        self.0 & (ROUND - 1) & WAIT == 0
     }
 
     /// What `to_bits` gave.
