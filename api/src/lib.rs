@@ -30,7 +30,8 @@
 //!
 //! # Unsafe
 //! `concurrent/executor`, `concurrent/packet`, `concurrent/scope`, `concurrent/spawn`,
-//! `sync/channel/segments`, `sync/mutex`, `sync/reentrant`, `sync/rwlock`.
+//! `net/as_std`, `net/peek`, `sync/channel/segments`, `sync/mutex`, `sync/reentrant`,
+//! `sync/rwlock`.
 #![deny(unsafe_code)]
 
 pub mod concurrent;

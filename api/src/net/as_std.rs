@@ -1,4 +1,8 @@
 //! What is the same for several sockets: conversions, and methods that are std's.
+//!
+//! # Unsafe
+//! Invariant of `#[allow(unsafe_code)]`: a number becomes a socket by std's own `from_raw_fd`,
+//! whose caller makes the promise.
 
 /// Methods of std's socket that do not wait.
 macro_rules! as_std {
@@ -40,10 +44,12 @@ macro_rules! descriptor {
                 Ok(Self(crate::net::socket::Socket::adopt(socket)?))
             }
 
-            /// Gives std's socket back, which blocks, with the time-outs that this one has.
+            /// Gives std's socket back, with the time-outs that this one has. It blocks, unless
+            /// [`set_nonblocking`](Self::set_nonblocking) says otherwise.
             ///
             /// # Errors
-            /// Those of fcntl(2) and setsockopt(2); then the socket is closed.
+            /// `ResourceBusy` if there is a clone of it, which would block its carrier; those of
+            /// fcntl(2) and setsockopt(2). Then the socket is closed.
             ///
             /// # Examples
             /// ```
@@ -53,6 +59,49 @@ macro_rules! descriptor {
             /// ```
             pub fn into_std(self) -> std::io::Result<$std> {
                 self.0.release()
+            }
+
+            /// Another handle of the same socket: what is set for one, and a time-out too, holds
+            /// for both, and the socket is closed when both are. Both wait for events of their own,
+            /// so either may be dropped while the other is in use.
+            ///
+            /// # Errors
+            /// Those of fcntl(2); the reactor's if it has no room.
+            ///
+            /// # Source
+            #[doc = concat!("[`", stringify!($std), "::try_clone`].")]
+            ///
+            /// # Examples
+            /// ```
+            /// let own = drift::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+            /// let other = own.try_clone().unwrap();
+            /// assert_eq!(own.local_addr().unwrap(), other.local_addr().unwrap());
+            /// ```
+            pub fn try_clone(&self) -> std::io::Result<Self> {
+                Ok(Self(self.0.try_clone()?))
+            }
+
+            /// Says whether a call that would wait answers
+            /// [`WouldBlock`](std::io::ErrorKind::WouldBlock) instead; so do its clones. A call
+            /// that waits already goes on. In a loop of such calls other virtual threads have their
+            /// turn; they cost less if the calls wait.
+            ///
+            /// # Errors
+            /// None; as in std.
+            ///
+            /// # Source
+            #[doc = concat!("[`", stringify!($std), "::set_nonblocking`].")]
+            ///
+            /// # Examples
+            /// ```
+            /// let listener = drift::net::TcpListener::bind("127.0.0.1:0").unwrap();
+            /// listener.set_nonblocking(true).unwrap();
+            /// let nobody = listener.accept().unwrap_err();
+            /// assert_eq!(nobody.kind(), std::io::ErrorKind::WouldBlock);
+            /// ```
+            pub fn set_nonblocking(&self, waits_never: bool) -> std::io::Result<()> {
+                self.0.set_nonblocking(waits_never);
+                Ok(())
             }
         }
 
@@ -87,6 +136,29 @@ macro_rules! descriptor {
         impl From<$own> for std::os::fd::OwnedFd {
             fn from(socket: $own) -> Self {
                 socket.0.into_inner().into()
+            }
+        }
+
+        /// As `from_std`, of a descriptor by its number.
+        ///
+        /// # Panics
+        /// If it cannot be put into non-blocking mode and registered: it is no socket, is not open,
+        /// or the reactor has no room. `from_std` answers an error instead.
+        #[allow(unsafe_code)]
+        impl std::os::fd::FromRawFd for $own {
+            unsafe fn from_raw_fd(descriptor: std::os::fd::RawFd) -> Self {
+                // SAFETY: the caller's promise, which is the same.
+                let socket = unsafe { <$std>::from_raw_fd(descriptor) };
+                Self::from_std(socket).unwrap_or_else(|error| {
+                    panic!("descriptor {descriptor} is no socket to wait for: {error}")
+                })
+            }
+        }
+
+        /// The descriptor in non-blocking mode; `into_std` gives it back blocking.
+        impl std::os::fd::IntoRawFd for $own {
+            fn into_raw_fd(self) -> std::os::fd::RawFd {
+                self.0.into_inner().into_raw_fd()
             }
         }
 
@@ -234,7 +306,8 @@ macro_rules! stream {
                 crate::net::split::borrowed(self)
             }
 
-            /// The two directions, each on its own way. In place of std's `try_clone`.
+            /// The two directions, each on its own way, over one descriptor. See also
+            /// [`try_clone`](Self::try_clone).
             ///
             /// # Examples
             /// ```

@@ -9,8 +9,8 @@
 //! | a cancelled virtual thread   | a call that would have to wait answers                      |
 //! |                              | [`Other`](std::io::ErrorKind::Other), with                  |
 //! |                              | [`ConcurrencyError::Cancelled`](crate::ConcurrencyError)    |
-//! | `try_clone`                  | share by reference or `Arc`, or [`TcpStream::into_split`]   |
-//! | `set_nonblocking`            | there is no such mode: a virtual thread is cheaper          |
+//! | `try_clone`, `into_std`      | a socket with a clone is not given back to std: it answers  |
+//! |                              | [`ResourceBusy`](std::io::ErrorKind::ResourceBusy)          |
 //! | host names                   | block the carrier while they are looked up                  |
 //! | a fork without an exec       | the child must not use what it inherits                     |
 //!
@@ -20,6 +20,7 @@
 #[macro_use]
 mod as_std;
 mod accept;
+mod peek;
 mod socket;
 mod split;
 mod tcp;
@@ -29,4 +30,4 @@ mod unix;
 pub use self::split::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, ReuniteError, Stream, WriteHalf};
 pub use self::tcp::{TcpIncoming, TcpListener, TcpStream};
 pub use self::udp::UdpSocket;
-pub use self::unix::{UnixIncoming, UnixListener, UnixStream};
+pub use self::unix::{UnixDatagram, UnixIncoming, UnixListener, UnixStream};

@@ -10,13 +10,20 @@
 //! | nothing                  |                                                                 |
 //! | the time is over         | one last try: ready goes before the time-out                    |
 //!
+//! Time-outs, and whether a call waits at all, belong to the socket and not to its descriptor:
+//! those of one socket share them, as they share what the kernel has of it (fcntl(2), F_DUPFD;
+//! socket(7)). To the reactor each descriptor is one of its own, with its own events, and is
+//! deregistered before it is closed, while the others go on. A call that does not wait asks the
+//! kernel in any case: what it has may not have been told yet.
+//!
 //! A loop that never waits would keep its carrier: after a mebibyte or 64 calls in one direction
 //! the caller lets others run.
 
 use std::fmt;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use drift_core::error::ConcurrencyError as CoreError;
@@ -59,23 +66,40 @@ impl Drop for Registration {
     }
 }
 
+/// What all descriptors of one socket have in common. Relaxed: each is a word of its own.
+#[derive(Default)]
+struct Modes {
+    /// Nanoseconds that a read and a write may wait; 0 for no bound.
+    timeouts: [AtomicU64; 2],
+    /// As std's `set_nonblocking`.
+    waits_never: AtomicBool,
+}
+
 /// One direction of a socket. Relaxed: what is lost between two threads is a fair share of one.
 pub(super) struct Side {
     interest: Interest,
-    /// Nanoseconds that a call may wait; 0 for no bound.
-    timeout: AtomicU64,
+    modes: Arc<Modes>,
     /// What was moved since the last wait.
     spent: AtomicU32,
 }
 
 impl Side {
-    const fn new(interest: Interest) -> Self {
-        Self { interest, timeout: AtomicU64::new(0), spent: AtomicU32::new(0) }
+    fn new(interest: Interest, modes: &Arc<Modes>) -> Self {
+        Self { interest, modes: modes.clone(), spent: AtomicU32::new(0) }
+    }
+
+    fn word(&self) -> &AtomicU64 {
+        &self.modes.timeouts[usize::from(self.interest == Interest::WRITE)]
+    }
+
+    /// Whether a call that would wait answers `WouldBlock` instead.
+    pub fn waits_never(&self) -> bool {
+        self.modes.waits_never.load(Ordering::Relaxed)
     }
 
     /// As std's `read_timeout` and `write_timeout`.
     pub fn timeout(&self) -> Option<Duration> {
-        match self.timeout.load(Ordering::Relaxed) {
+        match self.word().load(Ordering::Relaxed) {
             0 => None,
             nanoseconds => Some(Duration::from_nanos(nanoseconds)),
         }
@@ -84,20 +108,25 @@ impl Side {
     /// As std's `set_read_timeout` and `set_write_timeout`.
     pub fn set_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
         let nanoseconds = timeout.map_or(Ok(0), |timeout| positive(timeout).map(nanoseconds))?;
-        self.timeout.store(nanoseconds, Ordering::Relaxed);
+        self.word().store(nanoseconds, Ordering::Relaxed);
         Ok(())
     }
 
     /// When a wait that begins now ends.
     fn until(&self, runtime: &Runtime) -> Instant {
-        match self.timeout.load(Ordering::Relaxed) {
+        match self.word().load(Ordering::Relaxed) {
             0 => Instant::FAR,
             nanoseconds => runtime.platform().now() + nanoseconds,
         }
     }
 
+    /// The same, for a call that waits by itself.
+    pub fn deadline(&self) -> io::Result<Instant> {
+        Ok(self.until(try_runtime().map_err(ConcurrencyError::from)?))
+    }
+
     /// After a call that moved so many bytes.
-    fn spend(&self, bytes: usize) {
+    pub fn spend(&self, bytes: usize) {
         let bytes = u32::try_from(bytes).unwrap_or(BUDGET);
         // A load and a store: an addition that gets lost only lets somebody go on for longer.
         let spent = self.spent.load(Ordering::Relaxed).saturating_add(bytes.max(CALL));
@@ -136,14 +165,18 @@ impl<T: AsFd> Socket<T> {
     /// # Errors
     /// The reactor's, which has no room or cannot wait for this descriptor.
     pub fn register(inner: T) -> io::Result<Self> {
+        Self::register_as(inner, &Arc::default())
+    }
+
+    fn register_as(inner: T, modes: &Arc<Modes>) -> io::Result<Self> {
         let runtime = try_runtime().map_err(ConcurrencyError::from)?;
         let source = Source(inner.as_fd().as_raw_fd().cast_unsigned());
         runtime.register(source).map_err(ConcurrencyError::from)?;
         Ok(Self {
             registration: Registration { runtime, source },
             inner,
-            reads: Side::new(Interest::READ),
-            writes: Side::new(Interest::WRITE),
+            reads: Side::new(Interest::READ, modes),
+            writes: Side::new(Interest::WRITE, modes),
         })
     }
 
@@ -163,16 +196,44 @@ impl<T: AsFd> Socket<T> {
         Ok(socket)
     }
 
-    /// The socket as it was, blocking and with the time-outs that it has here.
+    /// Another descriptor of the same socket, as std's `try_clone`.
     ///
     /// # Errors
-    /// Those of fcntl(2) and setsockopt(2).
+    /// Those of fcntl(2), F_DUPFD_CLOEXEC; the reactor's if it has no room.
+    pub fn try_clone(&self) -> io::Result<Self>
+    where
+        T: From<OwnedFd>,
+    {
+        let descriptor = self.inner.as_fd().try_clone_to_owned()?;
+        Self::register_as(descriptor.into(), &self.reads.modes)
+    }
+
+    /// As std's: whether a call that would wait answers `WouldBlock` instead.
+    pub fn set_nonblocking(&self, waits_never: bool) {
+        self.reads.modes.waits_never.store(waits_never, Ordering::Relaxed);
+    }
+
+    /// The socket as it was, blocking unless `set_nonblocking` says otherwise, and with the
+    /// time-outs that it has here.
+    ///
+    /// # Errors
+    /// `ResourceBusy` if it has another descriptor here, for which it must stay as it is; those of
+    /// fcntl(2) and setsockopt(2).
     pub fn release(self) -> io::Result<T> {
         let (reads, writes) = (self.reads.timeout(), self.writes.timeout());
+        let waits_never = self.reads.waits_never();
+        // The two sides of this descriptor have it; nobody but them can clone it.
+        if Arc::strong_count(&self.reads.modes) > 2 {
+            return Err(io::Error::new(
+                io::ErrorKind::ResourceBusy,
+                "the socket has a clone, which would block its carrier if this one left \
+                 non-blocking mode; drop the clone first",
+            ));
+        }
         let inner = self.into_inner();
         {
             let raw = SockRef::from(&inner);
-            raw.set_nonblocking(false)?;
+            raw.set_nonblocking(waits_never)?;
             raw.set_read_timeout(reads)?;
             raw.set_write_timeout(writes)?;
         }
@@ -285,6 +346,14 @@ impl<T: AsFd> Socket<T> {
                     }
                     ended => return ended.map(|value| (value, seen)),
                 }
+            }
+            if side.waits_never() {
+                // The poller may not have told what the kernel knows.
+                let ended = call(&self.inner);
+                if ended.is_err() {
+                    side.spend(0);
+                }
+                return ended.map(|value| (value, seen));
             }
             let waits = match &waits {
                 Some(waits) => waits,

@@ -1,5 +1,7 @@
 //! Sockets, and waiting for descriptors: on one and two carriers, and on plain OS threads.
 
+mod clones;
+mod datagrams;
 mod ends;
 mod poll;
 mod streams;

@@ -5,7 +5,7 @@ use std::net::{self, SocketAddr, ToSocketAddrs};
 use std::time::Duration;
 
 use drift_core::time::Instant;
-use socket2::{Domain, Protocol, Type};
+use socket2::{Domain, Protocol, SockRef, Type};
 
 use crate::error::ConcurrencyError;
 use crate::net::socket::{Socket, after, nanoseconds, positive};
@@ -139,6 +139,39 @@ impl TcpStream {
     /// ```
     pub fn peek(&self, buffer: &mut [u8]) -> io::Result<usize> {
         self.0.take(|socket| socket.peek(buffer), |size| *size)
+    }
+
+    /// How long closing it waits for what was written to arrive (`SO_LINGER`).
+    ///
+    /// # Errors
+    /// Those of getsockopt(2).
+    ///
+    /// # Source
+    /// [`std::net::TcpStream`]'s `linger`, which is not stable yet.
+    pub fn linger(&self) -> io::Result<Option<Duration>> {
+        SockRef::from(self.0.inner()).linger()
+    }
+
+    /// Says how long closing it waits for what was written to arrive, in whole seconds. None is the
+    /// usual: the kernel sends it on its own. With zero it is thrown away, and the peer finds the
+    /// connection reset. Any other time blocks the carrier when the last handle is dropped
+    /// (socket(7), `SO_LINGER`): [`shutdown`](Self::shutdown), and a read until its end, parks.
+    ///
+    /// # Errors
+    /// Those of setsockopt(2).
+    ///
+    /// # Source
+    /// [`std::net::TcpStream`]'s `set_linger`, which is not stable yet.
+    ///
+    /// # Examples
+    /// ```
+    /// let listener = drift::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    /// let stream = drift::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    /// stream.set_linger(Some(std::time::Duration::ZERO)).unwrap();
+    /// assert_eq!(stream.linger().unwrap(), Some(std::time::Duration::ZERO));
+    /// ```
+    pub fn set_linger(&self, time: Option<Duration>) -> io::Result<()> {
+        SockRef::from(self.0.inner()).set_linger(time)
     }
 
     as_std! { net::TcpStream;

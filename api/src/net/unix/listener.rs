@@ -170,7 +170,7 @@ impl UnixListener {
 }
 
 /// As std has it. Most that connect have no name.
-fn std_address(address: &SockAddr) -> io::Result<SocketAddr> {
+pub(super) fn std_address(address: &SockAddr) -> io::Result<SocketAddr> {
     match address.as_abstract_namespace() {
         Some(name) => SocketAddr::from_abstract_name(name),
         None => SocketAddr::from_pathname(address.as_pathname().unwrap_or(Path::new(""))),

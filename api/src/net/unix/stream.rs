@@ -7,16 +7,12 @@ use std::os::unix::net::{self, SocketAddr};
 use std::path::Path;
 use std::time::Duration;
 
-use drift_core::sched::park;
-use drift_core::time::{Instant, MILLISECOND};
+use drift_core::time::Instant;
 use socket2::{Domain, SockAddr, Type};
 
-use crate::error::ConcurrencyError;
+use super::Pauses;
+use crate::net::peek;
 use crate::net::socket::{Socket, after, nanoseconds, positive};
-use crate::runtime::wait_until;
-
-/// The first and the longest pause before a full listener is asked again.
-const PAUSES: (u64, u64) = (MILLISECOND / 4, 16 * MILLISECOND);
 
 /// A connection within the machine; reads and writes park. As
 /// [`TcpStream`](crate::net::TcpStream).
@@ -132,22 +128,36 @@ impl UnixStream {
     fn connect_until(address: &SockAddr, until: Instant) -> io::Result<Self> {
         let kind = Type::STREAM.nonblocking().cloexec();
         let raw = socket2::Socket::new_raw(Domain::UNIX, kind, None)?;
-        let mut pause = PAUSES.0;
+        let mut pauses = Pauses::new();
         loop {
             match raw.connect(address) {
                 Ok(()) => return Ok(Self(Socket::register(raw.into())?)),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 Err(error) => return Err(error),
             }
-            let next = after(pause)?;
-            let is_last = next >= until;
-            let slept = park::sleep(&wait_until(next.min(until))?);
-            slept.map_err(ConcurrencyError::from)?;
-            if is_last {
-                return Err(ConcurrencyError::Timeout.into());
-            }
-            pause = (2 * pause).min(PAUSES.1);
+            pauses.pause(until)?;
         }
+    }
+
+    /// Looks at what would be read next, without taking it.
+    ///
+    /// # Errors
+    /// As a read.
+    ///
+    /// # Source
+    /// [`std::os::unix::net::UnixStream`]'s `peek`, which is not stable yet.
+    ///
+    /// # Examples
+    /// ```
+    /// use std::io::Write;
+    ///
+    /// let (here, mut there) = drift::net::UnixStream::pair().unwrap();
+    /// there.write_all(b"x").unwrap();
+    /// assert_eq!(here.peek(&mut [0; 8]).unwrap(), 1);
+    /// assert_eq!(here.peek(&mut [0; 8]).unwrap(), 1); // it is still there
+    /// ```
+    pub fn peek(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.0.take(|socket| peek::peek(socket, buffer), |size| *size)
     }
 
     as_std! { net::UnixStream;
