@@ -61,6 +61,10 @@ pub extern "C" fn drift_exec_default_set(exec: i64) {
 /// | `timeout_ms`  | how long a blocking submit waits; below 1 is no bound                      |
 /// | `saturation`  | `DRIFT_SATURATION_BLOCK`; anything else is `DRIFT_SATURATION_BUSY`         |
 ///
+/// With more than one carrier a virtual thread may come back from a park on another OS thread.
+/// Its `errno` is restored there, but optimised code may still look at the old one's: read `errno`
+/// before a park, not after it.
+///
 /// Returns its handle, good for ever; 0 if it cannot be made.
 ///
 /// C: `int64_t drift_exec_create(int64_t min_threads, int64_t max_threads, int64_t queue_limit,
