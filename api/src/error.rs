@@ -109,6 +109,9 @@ impl From<ConcurrencyError> for io::Error {
             ConcurrencyError::Failed(Error::Platform(PlatformError::Code(code))) => {
                 return Self::from_raw_os_error(*code as i32);
             }
+            ConcurrencyError::Failed(Error::Platform(PlatformError::Refused { code, .. })) => {
+                Self::from_raw_os_error(*code as i32).kind()
+            }
             ConcurrencyError::Failed(_) | ConcurrencyError::Cancelled => io::ErrorKind::Other,
         };
         Self::new(kind, error)

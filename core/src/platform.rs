@@ -164,8 +164,19 @@ pub const MAX_CARRIERS: usize = 1024;
 /// A refusal of the platform.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PlatformError {
-    /// The kernel's own code, for example an errno.
+    /// The kernel's own code, for example an errno, about a source that the caller named.
     Code(u32),
+    /// Something that the runtime needs, and that the machine does not give.
+    Refused {
+        /// What was asked for, as in "there is no ...".
+        what: &'static str,
+        /// How much of it; 0 for one that has no size.
+        bytes: usize,
+        /// The kernel's own code, for example an errno.
+        code: u32,
+        /// What the kernel's manual says of the code, and what helps.
+        words: &'static str,
+    },
     /// The source is always ready and cannot be waited for.
     NotPollable,
     /// A limit of ours or of the machine, by name and value.
@@ -179,10 +190,27 @@ pub enum PlatformError {
     Unsupported,
 }
 
+impl PlatformError {
+    /// The kernel's own code, if it was the kernel that refused.
+    #[must_use]
+    pub const fn code(self) -> Option<u32> {
+        match self {
+            Self::Code(code) | Self::Refused { code, .. } => Some(code),
+            _ => None,
+        }
+    }
+}
+
 impl fmt::Display for PlatformError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Code(code) => write!(f, "platform error {code}"),
+            Self::Refused { what, bytes: 0, code, words } => {
+                write!(f, "there is no {what}: {words} (error {code})")
+            }
+            Self::Refused { what, bytes, code, words } => {
+                write!(f, "there is no {what} ({bytes} bytes): {words} (error {code})")
+            }
             Self::NotPollable => write!(f, "the source is always ready and cannot be polled"),
             Self::Limit { what, limit } => write!(f, "{what}: the limit is {limit}"),
             Self::Unsupported => write!(f, "there is no drift platform for this machine yet"),

@@ -175,7 +175,8 @@ extern "C" {
 /**
  * Makes a virtual thread, new and not scheduled, and takes `callback` over. `exec` is ignored:
  * `drift_exec_submit` decides. Returns its handle; 0 if `callback` is null, or if there is no
- * record or stack for one more, and then the callback is still the caller's.
+ * record or stack for one more, and then the callback is still the caller's. The first refusal of
+ * a process is told in one line on standard error.
  *
  * The callback's `call` and then `drop` run once on the virtual thread's stack (1 MiB and a
  * guard); or `drop` alone, if it is cancelled or dropped before it starts.

@@ -6,12 +6,14 @@
 
 use drift_core::defaults::Face;
 use drift_core::error::ConcurrencyError;
-use drift_core::platform::PlatformError;
 use drift_core::prim::{AtomicI64, Ordering};
+use drift_core::runtime::ExecutorError;
 use drift_core::sched::policy::{ExecutorPolicy, Saturation};
 use drift_core::task::Handle;
 use drift_core::time::MILLISECOND;
 use drift_pal::process;
+
+use crate::refusal;
 
 /// At the queue limit, `drift_exec_submit` waits, in first-come order.
 pub const DRIFT_SATURATION_BLOCK: i64 = 0;
@@ -90,8 +92,13 @@ pub extern "C" fn drift_exec_create(
         },
         ..ExecutorPolicy::DEFAULT
     };
-    let Ok(runtime) = process::runtime() else { return 0 };
-    runtime.create_executor(policy).map_or(0, |executor| runtime.executor_handle(executor))
+    let Some(runtime) = refusal::runtime() else { return 0 };
+    let made = runtime.create_executor(policy).inspect_err(|error| {
+        if let ExecutorError::Platform(refusal) = error {
+            refusal::tell_once(refusal);
+        }
+    });
+    made.map_or(0, |executor| runtime.executor_handle(executor))
 }
 
 /// Hands virtual thread `vt` to executor `exec`; 0 is the default executor.
@@ -112,7 +119,7 @@ pub extern "C" fn drift_exec_submit(exec: i64, vt: i64) -> i64 {
     if forced >= 0 {
         return forced;
     }
-    let Ok(runtime) = process::runtime() else { return DRIFT_SUBMIT_FAILED };
+    let Some(runtime) = refusal::runtime() else { return DRIFT_SUBMIT_FAILED };
     let exec = if exec == 0 { drift_exec_default_get() } else { exec };
     let Some(executor) = runtime.find_executor(exec) else { return DRIFT_SUBMIT_FAILED };
     // SAFETY: an executor made by this face migrates if its policy says so, and `drift.h` tells
@@ -121,8 +128,9 @@ pub extern "C" fn drift_exec_submit(exec: i64, vt: i64) -> i64 {
         Ok(()) => 0,
         Err(ConcurrencyError::Busy) => DRIFT_SUBMIT_BUSY,
         Err(ConcurrencyError::Timeout) => DRIFT_SUBMIT_TIMEOUT,
-        Err(ConcurrencyError::Failed(PlatformError::Code(code))) => {
-            DRIFT_SUBMIT_FAILED + i64::from(code)
+        Err(ConcurrencyError::Failed(refusal)) => {
+            refusal::tell_once(&refusal);
+            DRIFT_SUBMIT_FAILED + i64::from(refusal.code().unwrap_or(0))
         }
         Err(_) => DRIFT_SUBMIT_FAILED,
     }

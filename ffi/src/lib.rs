@@ -18,8 +18,8 @@
 //! One file for each family of functions; the one runtime of the process is `drift_pal`'s.
 //!
 //! # Unsafe
-//! `channel`, `exec`, `panic`, `sync`, `testing`, `thread`; and the attribute `no_mangle` of every
-//! exported function (exported names are unique: `symbols.txt`).
+//! `channel`, `exec`, `panic`, `refusal`, `sync`, `testing`, `thread`; and the attribute
+//! `no_mangle` of every exported function (exported names are unique: `symbols.txt`).
 #![no_std]
 #![deny(unsafe_code)]
 
@@ -33,6 +33,7 @@ pub mod exec;
 #[cfg(panic = "abort")]
 mod panic;
 pub mod reactor;
+mod refusal;
 #[cfg(feature = "sync")]
 pub mod sync;
 pub mod testing;

@@ -13,6 +13,8 @@ use drift_core::task::{Entry, Handle, Payload};
 use drift_core::time::{Instant, MILLISECOND};
 use drift_pal::process;
 
+use crate::refusal;
+
 use crate::time;
 
 /// The object of a callback lies in `inline_storage` of the runtime's copy.
@@ -113,7 +115,8 @@ unsafe fn discard(payload: *mut Payload) {
 
 /// Makes a virtual thread, new and not scheduled, and takes `callback` over. `exec` is ignored:
 /// `drift_exec_submit` decides. Returns its handle; 0 if `callback` is null, or if there is no
-/// record or stack for one more, and then the callback is still the caller's.
+/// record or stack for one more, and then the callback is still the caller's. The first refusal of
+/// a process is told in one line on standard error.
 ///
 /// The callback's `call` and then `drop` run once on the virtual thread's stack (1 MiB and a
 /// guard); or `drop` alone, if it is cancelled or dropped before it starts.
@@ -131,11 +134,10 @@ pub unsafe extern "C" fn drift_thread_spawn(callback: *const DriftIface, exec: i
     // SAFETY: the caller's promise; the sizes are equal, and a payload's words may be anything.
     let payload = unsafe { callback.cast::<Payload>().read() };
     let entry = Entry { run, discard, payload };
-    process::runtime()
-        .ok()
-        // SAFETY: the caller has given the callback away, to be called once, on any carrier.
-        .and_then(|runtime| unsafe { runtime.spawn(entry, CLASS) }.ok())
-        .map_or(0, |handle| handle.0)
+    let Some(runtime) = refusal::runtime() else { return 0 };
+    // SAFETY: the caller has given the callback away, to be called once, on any carrier.
+    let spawned = unsafe { runtime.spawn(entry, CLASS) };
+    spawned.inspect_err(refusal::tell_once).map_or(0, |handle| handle.0)
 }
 
 /// Waits until `vt` has ended and gives the handle up. Then its callback has run and was dropped,

@@ -211,8 +211,8 @@ static inline void task_drop(void *object) {
 
 static const drift_vtable task_vtable = {task_drop, task_call};
 
-/* New, not submitted. */
-static inline i64 task_spawn(task *self, void (*body)(task *), i64 arg) {
+/* New, not submitted; 0 if there is no room for it. */
+static inline i64 task_try_spawn(task *self, void (*body)(task *), i64 arg) {
     DriftIface callback;
     memset(self, 0, sizeof *self);
     self->body = body;
@@ -222,8 +222,13 @@ static inline i64 task_spawn(task *self, void (*body)(task *), i64 arg) {
     callback.vtable = &task_vtable;
     callback.flags = 0;
     self->vt = drift_thread_spawn(&callback, 0);
-    CHECK(self->vt > 0, "spawn gave handle %lld", (long long)self->vt);
+    CHECK(self->vt >= 0, "spawn gave handle %lld", (long long)self->vt);
     memset(&callback, 0x5a, sizeof callback);
+    return self->vt;
+}
+
+static inline i64 task_spawn(task *self, void (*body)(task *), i64 arg) {
+    CHECK(task_try_spawn(self, body, arg) > 0, "spawn gave no handle");
     return self->vt;
 }
 

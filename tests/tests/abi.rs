@@ -38,7 +38,7 @@ use run::{Case, Outcome};
 const ATTEMPTS: u32 = 20;
 
 /// Programs whose cases are listed by themselves and need no arguments.
-const PROGRAMS: [&str; 16] = [
+const PROGRAMS: [&str; 17] = [
     "smoke",
     "callbacks",
     "defects",
@@ -47,6 +47,7 @@ const PROGRAMS: [&str; 16] = [
     "executors",
     "forks",
     "garbage",
+    "limits",
     "lookout",
     "registrations",
     "sync",

@@ -209,7 +209,7 @@ impl<T> FutureGroup<T> {
     }
 
     /// Adds one more; its number, which counts from 0.
-    pub fn add(&mut self, future: Future<T>) -> usize {
+    pub fn add(&mut self, mut future: Future<T>) -> usize {
         let index = self.next;
         self.next += 1;
         match future.0.refusal() {

@@ -226,7 +226,7 @@ impl<'scope, 'env> Scope<'scope, 'env> {
         };
         // SAFETY: `scope` waits for it, and so for everything that borrows; the handle lives
         // for `'scope` at most.
-        let thread = unsafe { Builder::new().start(on, child) };
+        let mut thread = unsafe { Builder::new().start(on, child) };
         match thread.refusal() {
             Some(error) => self.shared.blame(&fate, error.clone()),
             None => {

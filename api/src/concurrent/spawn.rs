@@ -5,9 +5,10 @@
 //! those that may be detached; `run` and scopes wait for theirs.
 #![allow(unsafe_code)]
 
-use std::fmt;
-use std::panic;
+use std::io::{self, Write as _};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::{fmt, panic};
 
 use drift_core::platform::{PlatformError, StackClass};
 use drift_core::runtime::Runtime;
@@ -45,6 +46,8 @@ pub struct VirtualThread<T> {
     handle: Handle,
     /// Why there is none.
     refused: Option<ConcurrencyError>,
+    /// Whether nobody but a join would say so.
+    tells: bool,
 }
 
 impl<T> VirtualThread<T> {
@@ -192,13 +195,21 @@ impl<T> VirtualThread<T> {
         self.handle
     }
 
-    pub(super) fn refusal(&self) -> Option<&ConcurrencyError> {
+    /// Why it was not started. The caller tells, so this does not.
+    pub(super) fn refusal(&mut self) -> Option<&ConcurrencyError> {
+        self.tells = false;
         self.refused.as_ref()
     }
 }
 
 impl<T> Drop for VirtualThread<T> {
     fn drop(&mut self) {
+        // A result that nobody has taken: nobody was told either.
+        if let Some(error) = self.refused.as_ref().filter(|_| self.tells)
+            && self.results.take().is_ok()
+        {
+            tell_once(error);
+        }
         self.runtime.abandon(self.handle);
     }
 }
@@ -340,7 +351,8 @@ impl Builder {
             },
         };
         let thread = Thread::new(runtime, handle, results.about().name.clone());
-        VirtualThread { results, thread, runtime, handle, refused }
+        let tells = refused.as_ref().is_some_and(|why| *why != ConcurrencyError::Cancelled);
+        VirtualThread { results, thread, runtime, handle, refused, tells }
     }
 }
 
@@ -353,17 +365,30 @@ pub(super) fn stack_class(bytes: usize) -> Result<StackClass, Error> {
     }))
 }
 
-/// An executor that was named answers at once, in its own words.
-fn accepted<T>(thread: VirtualThread<T>) -> Result<VirtualThread<T>, ConcurrencyError> {
-    match &thread.refused {
-        None => Ok(thread),
-        Some(ConcurrencyError::Failed(Error::ExecSubmitFailed(1))) => Err(ConcurrencyError::Busy),
-        Some(ConcurrencyError::Failed(Error::ExecSubmitFailed(2))) => {
-            Err(ConcurrencyError::Timeout)
-        }
-        Some(ConcurrencyError::Failed(Error::ExecSubmitFailed(3))) => Err(ConcurrencyError::Closed),
-        Some(error) => Err(error.clone()),
+/// Says why one that nobody waits for does not run: once, because those that follow are refused for
+/// the same reason, or for want of what is not there.
+#[cold]
+fn tell_once(error: &ConcurrencyError) {
+    static TOLD: AtomicBool = AtomicBool::new(false);
+    // Relaxed: it only elects.
+    if !TOLD.swap(true, Ordering::Relaxed) {
+        // A closed standard error must not end a program that goes on.
+        let _ = writeln!(
+            io::stderr(),
+            "drift: a virtual thread that nobody joins was not started: {error} (said once)"
+        );
     }
+}
+
+/// An executor that was named answers at once, in its own words.
+fn accepted<T>(mut thread: VirtualThread<T>) -> Result<VirtualThread<T>, ConcurrencyError> {
+    let Some(refused) = thread.refused.take() else { return Ok(thread) };
+    Err(match refused {
+        ConcurrencyError::Failed(Error::ExecSubmitFailed(1)) => ConcurrencyError::Busy,
+        ConcurrencyError::Failed(Error::ExecSubmitFailed(2)) => ConcurrencyError::Timeout,
+        ConcurrencyError::Failed(Error::ExecSubmitFailed(3)) => ConcurrencyError::Closed,
+        other => other,
+    })
 }
 
 /// Runs `f` on a virtual thread of the default executor. Never fails itself: what went wrong is

@@ -18,8 +18,11 @@ fn the_precedence_is_frozen() {
 #[test]
 fn every_error_says_what_is_wrong() {
     let limit = PlatformError::Limit { what: "stacks", limit: 7 };
-    let all: [(&dyn fmt::Display, &str); 12] = [
+    let words = "too many";
+    let refused = PlatformError::Refused { what: "thread", bytes: 4096, code: 11, words };
+    let all: [(&dyn fmt::Display, &str); 13] = [
         (&Failed(PlatformError::Code(12)), "failed: platform error 12"),
+        (&Failed(refused), "failed: there is no thread (4096 bytes): too many (error 11)"),
         (&Failed(limit), "failed: stacks: the limit is 7"),
         (&Closed, "joined or dropped"),
         (&Cancelled, "cancelled"),

@@ -34,7 +34,7 @@ use libc::{EAGAIN, EINVAL, ENOMEM, ESRCH};
 use super::filter::{
     Alarms, Call, alone, alone_with, answer, answers_given, every, limit, refuse, with,
 };
-use super::refused::{GUARD_INSTALL, code};
+use super::refused::{GUARD_INSTALL, assert_told, number};
 use super::{mapped_bytes, open_descriptors, source, take};
 
 /// Virtual threads of these tests that ran, and that were dropped instead.
@@ -76,9 +76,13 @@ fn without_address_space_there_is_no_runtime_and_with_it_there_is() {
         let processes = process::runtime().err();
         let stacks = StackClass::ALL.map(|class| host.stack_reserve(class));
         limit(libc::RLIMIT_AS, before);
-        assert_eq!((hosts, runtimes), (Some(code(ENOMEM)), Some(code(ENOMEM))));
-        assert_eq!(processes, Some(code(ENOMEM)));
-        assert_eq!(stacks, [Err(code(ENOMEM)); 4]);
+        let tables = [hosts, runtimes, processes].map(Option::unwrap);
+        let stacks = stacks.map(Result::unwrap_err);
+        for (refusals, what) in [(&tables[..], "for a table"), (&stacks[..], "for stacks")] {
+            for refusal in refusals {
+                assert_told(*refusal, ENOMEM, &["address space", what, " bytes", "ulimit -v"]);
+            }
+        }
         for class in StackClass::ALL {
             assert_eq!(take(host, class).class, class);
         }
@@ -101,7 +105,7 @@ fn a_runtime_that_cannot_be_made_leaves_nothing() {
             let made = process::runtime();
             limit(libc::RLIMIT_AS, before);
             let Err(refusal) = made else { break };
-            assert_eq!(refusal, code(ENOMEM));
+            assert_eq!(number(refusal), ENOMEM);
             assert_eq!((open_descriptors(), mapped_bytes()), found, "with {room} bytes");
             room += room / 32;
             refused += 1;
@@ -118,7 +122,7 @@ fn a_spawn_without_address_space_is_refused_and_leaves_nothing() {
         let before = limit(libc::RLIMIT_AS, 1 << 20);
         let refused = (0..100).map(|_| spawn(runtime)).collect::<Vec<_>>();
         limit(libc::RLIMIT_AS, before);
-        assert!(refused.iter().all(|spawned| *spawned == Err(code(ENOMEM))));
+        assert!(refused.iter().all(|spawned| number(spawned.unwrap_err()) == ENOMEM));
         let task = spawn(runtime).unwrap();
         submit(runtime.default_executor(), task).unwrap();
         assert!(runtime.join(task, Instant::FAR));
@@ -159,19 +163,22 @@ unsafe fn wait_for_all(_: *mut Payload) {
 }
 
 /// No carrier can be started: a submit says why, and the virtual thread is as it was.
-fn submit_without_carriers(refused: &[Call], refusal: i32) {
+fn submit_without_carriers(refused: &[Call], errno: i32, words: &[&str]) {
     let runtime = new_runtime();
     let others = runtime.create_executor(ExecutorPolicy::DEFAULT).unwrap();
     let task = spawn(runtime).unwrap();
     let answer = thread::scope(|scope| {
         // The filter is this thread's, and stays there.
         let submit = scope.spawn(|| {
-            refuse(refused, refusal);
+            refuse(refused, errno);
             [runtime.default_executor(), others, others].map(|on| submit(on, task))
         });
         submit.join().unwrap()
     });
-    assert_eq!(answer, [Err(ConcurrencyError::Failed(code(refusal))); 3]);
+    for answer in answer {
+        let Err(ConcurrencyError::Failed(refusal)) = answer else { panic!("{answer:?}") };
+        assert_told(refusal, errno, words);
+    }
     assert_eq!((RAN.load(Ordering::SeqCst), DROPPED.load(Ordering::SeqCst)), (0, 0));
     submit(others, task).unwrap();
     assert!(runtime.join(task, Instant::FAR));
@@ -184,7 +191,8 @@ fn submit_without_carriers(refused: &[Call], refusal: i32) {
 #[test]
 fn a_submit_without_a_thread_is_refused_and_changes_nothing() {
     alone("carriers::a_submit_without_a_thread_is_refused_and_changes_nothing", || {
-        submit_without_carriers(&[every(libc::SYS_clone), every(libc::SYS_clone3)], EAGAIN);
+        let threads = [every(libc::SYS_clone), every(libc::SYS_clone3)];
+        submit_without_carriers(&threads, EAGAIN, &["OS thread", " bytes", "ulimit -u"]);
     });
 }
 
@@ -192,7 +200,7 @@ fn a_submit_without_a_thread_is_refused_and_changes_nothing() {
 fn a_submit_without_a_signal_stack_is_refused_and_changes_nothing() {
     alone("carriers::a_submit_without_a_signal_stack_is_refused_and_changes_nothing", || {
         let guards = with(libc::SYS_mprotect, 2, libc::PROT_NONE as u32);
-        submit_without_carriers(&[guards], ENOMEM);
+        submit_without_carriers(&[guards], ENOMEM, &["signal stack", " bytes"]);
     });
 }
 

@@ -39,6 +39,22 @@ pub const fn code(errno: i32) -> PlatformError {
     PlatformError::Code(errno as u32)
 }
 
+/// The kernel's number.
+pub fn number(refusal: PlatformError) -> i32 {
+    refusal.code().expect("the kernel's refusal") as i32
+}
+
+/// The kernel refused with `errno`, and the words say what, and what to do.
+pub fn assert_told(refusal: PlatformError, errno: i32, words: &[&str]) {
+    assert_eq!(number(refusal), errno, "{refusal}");
+    let said = refusal.to_string();
+    let system = io::Error::from_raw_os_error(errno).to_string();
+    let system = system.split(" (os error").next().unwrap();
+    for word in words.iter().chain([&system, &format!("(error {errno})").as_str()]) {
+        assert!(said.contains(word), "no '{word}' in: {said}");
+    }
+}
+
 /// The descriptors of this process that are such a file, as /proc names it.
 fn descriptors(name: &str) -> Vec<i32> {
     let is_one = |fd: &i32| {
@@ -229,7 +245,10 @@ fn without_descriptors_there_is_no_host_and_with_them_there_is() {
             let refusal = Host::new().err();
             limit(libc::RLIMIT_NOFILE, before);
             // A kernel without guard markers is not probed that far.
-            assert!(refusal == Some(code(EMFILE)) || number == free[2], "{number} of {free:?}");
+            match refusal {
+                Some(refusal) => assert_told(refusal, EMFILE, &["descriptor", "ulimit -n"]),
+                None => assert_eq!(number, free[2], "{free:?}"),
+            }
             assert!(super::open_descriptors().len() == open || refusal.is_none(), "left open");
             assert!(mapped_bytes() == mapped || refusal.is_none(), "left mapped");
         }
@@ -292,7 +311,8 @@ fn a_reserve_that_is_refused_is_not_counted() {
         let host = Host::new().unwrap();
         let before = limit(libc::RLIMIT_AS, 1 << 20);
         for _ in 0..100 {
-            assert_eq!(host.stack_reserve(StackClass::K64), Err(code(ENOMEM)));
+            let refusal = host.stack_reserve(StackClass::K64).unwrap_err();
+            assert_eq!(self::number(refusal), ENOMEM);
         }
         limit(libc::RLIMIT_AS, before);
         let mut reserved = 0;
@@ -353,7 +373,7 @@ fn a_stack_whose_guard_is_refused_is_had_later() {
         answer(with(libc::SYS_madvise, 2, GUARD_INSTALL), &answers);
         for errno in [ENOMEM, EAGAIN] {
             match host.stack_alloc(StackClass::M1) {
-                Err(refusal) => assert_eq!(refusal, code(errno)),
+                Err(refusal) => assert_told(refusal, errno, &["guard", "65536 bytes"]),
                 Ok(_) if answers_given() == 0 => return,
                 Ok(stack) => panic!("{stack:?}"),
             }
@@ -381,7 +401,7 @@ fn a_class_has_four_million_stacks_and_says_so() {
             }
             // A kernel without guard markers, or a machine with less address space.
             PlatformError::Limit { limit, .. } => assert_eq!(limit, reserved),
-            other => assert_eq!(other, code(ENOMEM)),
+            other => assert_eq!(number(other), ENOMEM),
         }
     });
 }

@@ -31,7 +31,7 @@ use drift_core::sched::{OverflowReport, overflow_report};
 use rustix::fd::BorrowedFd;
 use rustix::mm::{MprotectFlags, mprotect};
 
-use super::errno::{code, raw};
+use super::errno::{Asked, raw, refused};
 use super::stack::{self, map_table, page_bytes};
 
 /// Room for a handler, ours or the one before: the kernel's frame takes up to 11 KiB of it
@@ -201,14 +201,15 @@ pub(super) struct SignalStack {
 impl SignalStack {
     pub(super) fn map() -> Result<Self, PlatformError> {
         let page = page_bytes();
-        let guard = map_table(page + SIGNAL_STACK_BYTES)?;
+        let bytes = page + SIGNAL_STACK_BYTES;
+        let guard = map_table(bytes)?;
         let stack = Self { guard, page };
         // SAFETY: the first page of what was mapped just now.
         match unsafe { mprotect(guard.as_ptr().cast(), page, MprotectFlags::empty()) } {
             Ok(()) => Ok(stack),
             Err(errno) => {
                 stack.unmap();
-                Err(code(errno))
+                Err(refused(Asked::SignalStack(bytes), errno))
             }
         }
     }

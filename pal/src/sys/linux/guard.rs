@@ -20,13 +20,15 @@ use drift_core::platform::PlatformError;
 use rustix::event::{EventfdFlags, eventfd};
 use rustix::fs::{Mode, OFlags, open};
 use rustix::io::{Errno, read, write};
-use rustix::mm::{MapFlags, MprotectFlags, mprotect};
+use rustix::mm::{MprotectFlags, mprotect};
 
-use super::errno::{code, raw};
-use super::stack::{map, page_bytes, unmap};
+use super::errno::{Asked, raw, refused};
+use super::stack::{map_table, page_bytes, unmap};
 
 /// `MADV_GUARD_INSTALL`, include/uapi/asm-generic/mman-common.h.
 const GUARD_INSTALL: usize = 102;
+
+const EINVAL: u32 = Errno::INVAL.raw_os_error().unsigned_abs();
 
 /// Guards of one process_madvise(2); below so few the calls around it cost more than it saves.
 const VECTOR: usize = 64;
@@ -65,7 +67,7 @@ impl Guards {
     /// What works where `install` was refused for good: EINVAL says that the memory is locked.
     pub(crate) fn instead(&self, refusal: PlatformError) -> Option<Self> {
         match *self {
-            Self::Marker(limit) if refusal == code(Errno::INVAL) => Some(Self::Mapping(limit)),
+            Self::Marker(limit) if refusal.code() == Some(EINVAL) => Some(Self::Mapping(limit)),
             _ => None,
         }
     }
@@ -84,7 +86,7 @@ impl Guards {
                 unsafe { mprotect(pages, bytes, MprotectFlags::empty()) }
             }
         }
-        .map_err(code)
+        .map_err(|errno| refused(Asked::Guard(bytes), errno))
     }
 
     /// The same for `count` ranges, each `stride` behind the one before: for so many of them, from
@@ -158,7 +160,7 @@ unsafe fn install_marker(start: usize, bytes: usize) -> Result<(), Errno> {
 /// Whether `MADV_GUARD_INSTALL` gives a page that faults.
 fn marker_works() -> Result<bool, PlatformError> {
     let bytes = page_bytes();
-    let page = map(bytes, MapFlags::NORESERVE)?;
+    let page = map_table(bytes)?;
     // SAFETY: the page is ours and unused.
     let installed = unsafe { install_marker(page.as_ptr().expose_provenance(), bytes) }.is_ok();
     let works = if installed { faults(page) } else { Ok(false) };
@@ -170,7 +172,8 @@ fn marker_works() -> Result<bool, PlatformError> {
 /// Whether write(2) cannot read from a page of ours. An eventfd takes eight bytes and keeps
 /// nothing that matters.
 fn faults(page: NonNull<u8>) -> Result<bool, PlatformError> {
-    let sink = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).map_err(code)?;
+    let sink = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)
+        .map_err(|errno| refused(Asked::Descriptor("descriptor to try a guard with"), errno))?;
     // SAFETY: the page is mapped, and `u8` takes any bits. Only the kernel reads it, and answers
     // EFAULT where we would fault.
     let bytes = unsafe { core::slice::from_raw_parts(page.as_ptr(), 8) };

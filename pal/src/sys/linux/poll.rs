@@ -22,7 +22,7 @@ use rustix::event::{EventfdFlags, epoll, eventfd};
 use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use rustix::io::{Errno, read, write};
 
-use super::errno::{code, raw};
+use super::errno::{Asked, code, raw, refused};
 use super::{clock, level};
 
 /// The bell's token; `arm` refuses it.
@@ -46,10 +46,15 @@ pub(crate) struct Poller {
 impl Poller {
     /// Two descriptors, both close-on-exec.
     pub(crate) fn new() -> Result<Self, PlatformError> {
-        let epoll = epoll::create(epoll::CreateFlags::CLOEXEC).map_err(code)?;
-        let bell = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).map_err(code)?;
+        let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)
+            .map_err(|errno| refused(Asked::Descriptor("descriptor for the poller"), errno))?;
+        let bell = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).map_err(|errno| {
+            refused(Asked::Descriptor("descriptor for the poller's bell"), errno)
+        })?;
         let flags = epoll::EventFlags::IN | epoll::EventFlags::ET;
-        epoll::add(&epoll, &bell, epoll::EventData::new_u64(BELL), flags).map_err(code)?;
+        epoll::add(&epoll, &bell, epoll::EventData::new_u64(BELL), flags).map_err(|errno| {
+            refused(Asked::Descriptor("place in the poller for its bell"), errno)
+        })?;
         Ok(Self { epoll, bell, coarse: AtomicBool::new(false) })
     }
 

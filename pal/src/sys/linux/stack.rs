@@ -8,9 +8,10 @@
 use core::ptr::{self, NonNull};
 
 use drift_core::platform::PlatformError;
+use rustix::io::Errno;
 use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mmap_anonymous, munmap};
 
-use super::errno::code;
+use super::errno::{Asked, refused};
 pub(crate) use super::guard::Guards;
 
 /// Bytes of a page here: 4 KiB on x86_64; 4, 16 or 64 KiB on aarch64.
@@ -22,24 +23,24 @@ pub(crate) fn page_bytes() -> usize {
 
 /// `bytes` of zeros, committed as they are touched.
 pub(crate) fn map_table(bytes: usize) -> Result<NonNull<u8>, PlatformError> {
-    map(bytes, MapFlags::NORESERVE)
+    map(bytes, MapFlags::NORESERVE).map_err(|errno| refused(Asked::Table(bytes), errno))
 }
 
 /// `bytes` for stacks: never huge pages, because the first touch of each would cost 2 MiB.
 pub(crate) fn map_stacks(bytes: usize) -> Result<NonNull<u8>, PlatformError> {
-    let stacks = map(bytes, MapFlags::NORESERVE | MapFlags::STACK)?;
+    let stacks = map(bytes, MapFlags::NORESERVE | MapFlags::STACK)
+        .map_err(|errno| refused(Asked::Stacks(bytes), errno))?;
     // SAFETY: the range was mapped just now. EINVAL, from a kernel without huge pages, and
     // from one where MAP_STACK has said it already, is fine.
     let _ = unsafe { madvise(stacks.as_ptr().cast(), bytes, Advice::LinuxNoHugepage) };
     Ok(stacks)
 }
 
-pub(super) fn map(bytes: usize, flags: MapFlags) -> Result<NonNull<u8>, PlatformError> {
+fn map(bytes: usize, flags: MapFlags) -> Result<NonNull<u8>, Errno> {
     let access = ProtFlags::READ | ProtFlags::WRITE;
     // SAFETY: no address is asked for, so nothing that exists is replaced.
     let start =
-        unsafe { mmap_anonymous(ptr::null_mut(), bytes, access, flags | MapFlags::PRIVATE) }
-            .map_err(code)?;
+        unsafe { mmap_anonymous(ptr::null_mut(), bytes, access, flags | MapFlags::PRIVATE) }?;
     Ok(NonNull::new(start.cast()).expect("the kernel never maps page zero unasked"))
 }
 

@@ -22,9 +22,10 @@ use drift_core::platform::{PlatformError, ThreadWords, UnwindGlobals};
 use drift_core::prim::{AtomicPtr, AtomicU32, AtomicUsize, Ordering};
 use drift_core::sched::Carrier;
 use drift_core::time::MILLISECOND;
+use rustix::io::Errno;
 use rustix::thread::{sched_yield, set_current_timer_slack, set_name};
 
-use super::errno::raw;
+use super::errno::{Asked, raw, refused};
 use super::fault::{self, SignalStack};
 use super::stack::page_bytes;
 use super::{clock, park};
@@ -151,7 +152,7 @@ pub(crate) unsafe fn start(
                 // SAFETY: there is no thread, so what was written comes back to us alone.
                 let start = unsafe { start.read() };
                 start.signals.unmap();
-                return Err(PlatformError::Code(errno.unsigned_abs()));
+                return Err(refused(Asked::Thread(bytes), Errno::from_raw_os_error(errno)));
             }
         }
     }

@@ -1,0 +1,44 @@
+//! Programs with little of something: each is this program again, in a process of its own.
+
+use std::env;
+use std::process::{Command, Output};
+
+/// Names the test that a process is for.
+const ALONE: &str = "DRIFT_LIMITS_ALONE";
+
+/// Runs `body` in a process of its own, started by a shell that does `first`; what that said.
+fn alone(test: &str, first: &str, body: fn()) -> Option<Output> {
+    if env::var_os(ALONE).is_some() {
+        body();
+        return None;
+    }
+    let mut again = Command::new("sh");
+    again.args(["-c", &format!("{first}; exec \"$0\" \"$@\"")]);
+    again.arg(env::current_exe().unwrap()).args(["--exact", test, "--nocapture"]);
+    let output = again.env(ALONE, "1").output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{}: {said}", output.status);
+    assert!(String::from_utf8_lossy(&output.stdout).contains("1 passed"), "no such test: {test}");
+    Some(output)
+}
+
+/// Lines of the runtime's on standard error.
+fn lines(output: &Output) -> Vec<String> {
+    let said = String::from_utf8_lossy(&output.stderr);
+    said.lines().filter(|line| line.contains("drift:")).map(str::to_owned).collect()
+}
+
+#[test]
+fn a_detached_spawn_that_is_refused_is_told_once() {
+    let output = alone("a_detached_spawn_that_is_refused_is_told_once", ":", || {
+        let too_large = || drift::Builder::new().stack_size(1 << 30).spawn(|| ());
+        assert!(too_large().join().is_err(), "a join tells it");
+        for _ in 0..3 {
+            drop(too_large());
+        }
+    });
+    let Some(output) = output else { return };
+    let lines = lines(&output);
+    assert_eq!(lines.len(), 1, "{lines:?}");
+    assert!(lines[0].contains("was not started") && lines[0].contains("stack"), "{lines:?}");
+}
