@@ -98,7 +98,8 @@ pub unsafe trait Platform: Sync + fmt::Debug {
 
     /// Watches `source` until `io_deregister`: an event with `token` for each time that it becomes
     /// ready in a direction, and one at once for those in which it is. Tells also that no more
-    /// will come ([`Interest::READ_END`], [`Interest::HANG_UP`]). Replaces what was asked before.
+    /// will come ([`Interest::READ_END`], [`Interest::HANG_UP`]), and of urgent data
+    /// ([`Interest::URGENT`]). Replaces what was asked before.
     ///
     /// # Errors
     /// As for `io_arm`.
@@ -241,6 +242,8 @@ impl Interest {
     pub const NONE: Self = Self(0);
     /// Readable (`POLLIN`).
     pub const READ: Self = Self(1);
+    /// In an event of a registered source: urgent data is there, or on its way (`POLLPRI`).
+    pub const URGENT: Self = Self(2);
     /// Writable (`POLLOUT`).
     pub const WRITE: Self = Self(4);
     /// Both, which is also what an error or a hang-up is reported as.
@@ -256,6 +259,16 @@ impl Interest {
     #[must_use]
     pub const fn union(self, other: Self) -> Self {
         Self(self.0 | other.0)
+    }
+
+    /// What an answer or an event makes ready: an error and a hang-up end a wait in either
+    /// direction, the end of what can be read one for reading, asked for or not.
+    #[must_use]
+    pub const fn directions(self) -> Self {
+        let broken = self.intersects(Self::ERROR.union(Self::HANG_UP));
+        let ended = self.intersects(Self::READ_END);
+        let more = if broken { Self::BOTH.0 } else { 0 } | if ended { Self::READ.0 } else { 0 };
+        Self((self.0 | more) & Self::BOTH.0)
     }
 
     /// Whether the sets share a direction.

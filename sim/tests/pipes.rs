@@ -7,6 +7,7 @@ use std::os::fd::AsRawFd;
 use drift::io::{Interest, PollFd, block_on_io, poll_many};
 use drift::{ConcurrencyError, Duration, Instant, sleep, spawn, yield_now};
 use drift_core::platform::{self, Source};
+use drift_core::reactor::ShortCount;
 use drift_core::runtime::Runtime;
 use drift_core::sync::Wait;
 use drift_core::time::Instant as CoreInstant;
@@ -77,7 +78,7 @@ fn read_owned(reader: &PipeReader) -> usize {
     let runtime = Runtime::here().expect("a virtual thread reads");
     let source = Source(reader.as_raw_fd().cast_unsigned());
     // What the platform refuses is tried again: that is not what this is about.
-    while runtime.register(source).is_err() {}
+    while runtime.register(source, ShortCount::Exhausts).is_err() {}
     let mut total = 0;
     loop {
         let seen = runtime.readiness(source, platform::Interest::READ);
@@ -86,9 +87,8 @@ fn read_owned(reader: &PipeReader) -> usize {
                 Some(0) => break,
                 Some(length) => {
                     total += length;
-                    // It gave less than it was asked for, and its end was not seen: it is empty.
-                    if length < 16 && !seen.is_ended() {
-                        runtime.clear_ready(source, platform::Interest::READ, seen);
+                    if length < 16 {
+                        runtime.clear_short(source, platform::Interest::READ, seen);
                     }
                 }
                 None => runtime.clear_ready(source, platform::Interest::READ, seen),
@@ -175,7 +175,7 @@ fn a_raw_wait_on_an_owned_descriptor_is_woken() {
         let (reader, mut writer) = pipe();
         let source = Source(reader.as_raw_fd().cast_unsigned());
         let runtime = Runtime::here().expect("the program is a virtual thread");
-        while runtime.register(source).is_err() {}
+        while runtime.register(source, ShortCount::Exhausts).is_err() {}
         let watch = move || {
             let own = runtime.current().expect("a virtual thread watches");
             runtime.unpark_ready(own, source, platform::Interest::READ, CoreInstant::FAR);
@@ -190,6 +190,30 @@ fn a_raw_wait_on_an_owned_descriptor_is_woken() {
         runtime.deregister(source);
         let gone = runtime.wait_ready(source, platform::Interest::READ, &Wait::new(runtime));
         assert_eq!(gone, Err(drift_core::error::ConcurrencyError::Closed));
+    });
+}
+
+/// The end of a pipe that nobody wrote to is a hang-up, and nothing to read: poll(2).
+#[test]
+fn a_raw_wait_on_an_owned_descriptor_is_woken_by_a_hang_up() {
+    in_worlds(|| {
+        let (reader, writer) = pipe();
+        let source = Source(reader.as_raw_fd().cast_unsigned());
+        let runtime = Runtime::here().expect("the program is a virtual thread");
+        while runtime.register(source, ShortCount::Exhausts).is_err() {}
+        let watch = move || {
+            let own = runtime.current().expect("a virtual thread watches");
+            runtime.unpark_ready(own, source, platform::Interest::READ, CoreInstant::FAR);
+            runtime.park(CoreInstant::FAR);
+        };
+        let early = spawn(watch);
+        yield_now();
+        drop(writer);
+        early.join().unwrap();
+        // Long after the event.
+        sleep(Duration::from_millis(1)).unwrap();
+        spawn(watch).join().unwrap();
+        runtime.deregister(source);
     });
 }
 
@@ -228,7 +252,7 @@ fn an_edge_before_the_link_is_not_lost() {
         let fd = reader.as_raw_fd();
         let source = Source(fd.cast_unsigned());
         let runtime = Runtime::here().expect("the program is a virtual thread");
-        while runtime.register(source).is_err() {}
+        while runtime.register(source, ShortCount::Exhausts).is_err() {}
         let watcher = spawn(move || block_on_io(&fd, Interest::READABLE, None));
         let sender = spawn(move || {
             writer.write_all(b"x").unwrap();
@@ -249,7 +273,7 @@ fn who_arms_beside_one_owner_after_another_is_in_nobodys_way() {
         let raw = spawn(move || watches(source));
         let owner = spawn(move || {
             let runtime = Runtime::here().expect("a virtual thread reads");
-            while runtime.register(source).is_err() {}
+            while runtime.register(source, ShortCount::Exhausts).is_err() {}
             runtime.deregister(source);
             (read_owned(&reader), reader)
         });
@@ -275,7 +299,7 @@ fn a_registration_that_is_refused_leaves_nobody_behind() {
             let owner = spawn(move || {
                 let runtime = Runtime::here().expect("a virtual thread registers");
                 let source = Source(fd.cast_unsigned());
-                if runtime.register(source).is_ok() {
+                if runtime.register(source, ShortCount::Exhausts).is_ok() {
                     runtime.deregister(source);
                 }
             });

@@ -327,15 +327,16 @@ macro_rules! stream {
 
         impl std::io::Read for &$own {
             fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-                self.0.receive(buffer.len(), |mut socket| socket.read(buffer))
+                let asked = crate::net::socket::Asked::one(buffer);
+                self.0.receive(asked, |mut socket| socket.read(buffer))
             }
 
             fn read_vectored(
                 &mut self,
                 buffers: &mut [std::io::IoSliceMut<'_>],
             ) -> std::io::Result<usize> {
-                let length = buffers.iter().map(|buffer| buffer.len()).sum();
-                self.0.receive(length, |mut socket| socket.read_vectored(buffers))
+                let asked = crate::net::socket::Asked::several(buffers);
+                self.0.receive(asked, |mut socket| socket.read_vectored(buffers))
             }
         }
 
@@ -354,15 +355,16 @@ macro_rules! stream {
 
         impl std::io::Write for &$own {
             fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-                self.0.transmit(bytes.len(), |mut socket| socket.write(bytes))
+                let asked = crate::net::socket::Asked::one(bytes);
+                self.0.transmit(asked, |mut socket| socket.write(bytes))
             }
 
             fn write_vectored(
                 &mut self,
                 buffers: &[std::io::IoSlice<'_>],
             ) -> std::io::Result<usize> {
-                let length = buffers.iter().map(|buffer| buffer.len()).sum();
-                self.0.transmit(length, |mut socket| socket.write_vectored(buffers))
+                let asked = crate::net::socket::Asked::several(buffers);
+                self.0.transmit(asked, |mut socket| socket.write_vectored(buffers))
             }
 
             fn flush(&mut self) -> std::io::Result<()> {

@@ -2,13 +2,43 @@
 //!
 //! | step                     | what                                                            |
 //! |--------------------------|-----------------------------------------------------------------|
-//! | the reactor knows ready  | the system call is tried; most calls end here                   |
+//! | the reactor knows ready  | the caller makes the system call; most calls end here           |
 //! | it would block           | what was *seen* is cleared: an event that came since then stays |
-//! | a stream gave less than  | the same, which saves the call that would say so; not if its    |
-//! | it was asked for         | end was seen, after which there is no event any more            |
+//! | it moved less than asked | the same if that proves that there is no more, which saves the  |
+//! |                          | call that would say so; otherwise the socket stays ready        |
 //! | the reactor knows        | the caller waits, then begins again                             |
 //! | nothing                  |                                                                 |
 //! | the time is over         | one last try: ready goes before the time-out                    |
+//!
+//! What ends a read or a write before there is no more to read, or no more room, and raises no
+//! event afterwards (Linux 6.18; seen with an edge-triggered epoll, but for those in brackets):
+//!
+//! | what                                            | sockets           | so               |
+//! |-------------------------------------------------|-------------------|------------------|
+//! | more buffers than std passes on (`IOV_MAX`), or | all               | `asked` counts   |
+//! | more bytes than a call moves (`MAX_RW_COUNT`)   |                   | what is passed on|
+//! | an urgent byte, also with `SO_OOBINLINE`: tcp(7)| TCP               | `EPOLLPRI` tells,|
+//! |                                                 |                   | doubts from then |
+//! | the end, an error, after data                   | TCP               | the same, by     |
+//! |                                                 |                   | `EPOLLRDHUP`, ...|
+//! | descriptors, credentials, `MSG_OOB`: unix(7)    | Unix stream       | never proof      |
+//! | the end of a record or datagram; `MSG_TRUNC`    | Unix seqpacket,   | never proof      |
+//! |                                                 | datagrams, (SCTP, |                  |
+//! |                                                 | netlink, packets) |                  |
+//! | (what subflows have not handed over)            | MPTCP             | never proof      |
+//! | (packets of a stream)                           | vsock             | never proof      |
+//! | (no memory for a buffer: `ENOBUFS`)             | Unix              | never proof      |
+//!
+//! So a short count is proof for TCP only, which a socket's domain, type and protocol say when it
+//! is registered (`short_count`). There the kernel goes on until the queue is empty or the buffer
+//! full (`SO_RCVLOWAT`, signals and packets that arrive meanwhile change nothing for a call that
+//! does not block), and a short write has asked for the event that there is room. Pipes, terminals
+//! and files do not get here: they have no time-outs, which `adopt` asks for.
+//!
+//! Nobody tells of three more: an upper-layer protocol (`TCP_ULP`, as kTLS) or a BPF program
+//! (sockmap) that is put on a TCP socket, and urgent data that its owner takes with `MSG_OOB`
+//! before the poller saw it. Who sets a protocol takes the socket over anew afterwards
+//! (`from_std`), which looks.
 //!
 //! Time-outs, and whether a call waits at all, belong to the socket and not to its descriptor:
 //! those of one socket share them, as they share what the kernel has of it (fcntl(2), F_DUPFD;
@@ -21,6 +51,7 @@
 
 use std::fmt;
 use std::io;
+use std::ops::Deref;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
@@ -28,11 +59,11 @@ use std::time::Duration;
 
 use drift_core::error::ConcurrencyError as CoreError;
 use drift_core::platform::{Interest, Source};
-use drift_core::reactor::Readiness;
+use drift_core::reactor::{Readiness, ShortCount};
 use drift_core::runtime::Runtime;
 use drift_core::sync::Wait;
 use drift_core::time::Instant;
-use socket2::SockRef;
+use socket2::{Domain, Protocol, SockRef, Type};
 
 use crate::concurrent::yield_now;
 use crate::error::ConcurrencyError;
@@ -44,12 +75,19 @@ const BUDGET: u32 = 1 << 20;
 /// What a call costs at least, of that.
 const CALL: u32 = BUDGET / 64;
 
+/// Buffers that std hands to one call: `IOV_MAX`, readv(2).
+const MAX_BUFFERS: usize = 1024;
+
+/// Bytes that the kernel moves in one call: `INT_MAX`, rounded down to pages of any size (read(2)).
+const MAX_BYTES: usize = i32::MAX as usize & !0xffff;
+
 /// A socket of std's kind `T`, with what the reactor has of it.
 pub(super) struct Socket<T> {
     /// First, because fields are dropped in this order: the reactor forgets the descriptor
     /// before its number can be somebody else's.
     registration: Registration,
     inner: T,
+    short: ShortCount,
     pub reads: Side,
     pub writes: Side,
 }
@@ -153,10 +191,45 @@ pub(super) fn positive(timeout: Duration) -> io::Result<Duration> {
     Ok(timeout)
 }
 
+/// How many bytes the kernel is asked for by one call, at least.
+#[derive(Clone, Copy)]
+pub(super) struct Asked(usize);
+
+impl Asked {
+    /// With one buffer.
+    pub fn one(buffer: &[u8]) -> Self {
+        Self(buffer.len().min(MAX_BYTES))
+    }
+
+    /// With several.
+    pub fn several<B: Deref<Target = [u8]>>(buffers: &[B]) -> Self {
+        let passed_on = buffers.iter().take(MAX_BUFFERS).map(|buffer| buffer.len());
+        Self(passed_on.fold(0, usize::saturating_add).min(MAX_BYTES))
+    }
+}
+
 /// When so many nanoseconds from now are over.
 pub(super) fn after(nanoseconds: u64) -> io::Result<Instant> {
     let runtime = try_runtime().map_err(ConcurrencyError::from)?;
     Ok(runtime.platform().now() + nanoseconds)
+}
+
+/// What a short count means for any socket.
+fn short_count(socket: SockRef<'_>) -> io::Result<ShortCount> {
+    let is_internet = [Domain::IPV4, Domain::IPV6].contains(&socket.domain()?);
+    match is_internet && socket.r#type()? == Type::STREAM {
+        true => short_count_of_stream(socket),
+        false => Ok(ShortCount::Nothing),
+    }
+}
+
+/// The same for one that was made as a stream of the internet's: a BPF program, or who wraps
+/// socket(2), may have made it MPTCP.
+pub(super) fn short_count_of_stream(socket: SockRef<'_>) -> io::Result<ShortCount> {
+    match socket.protocol()? {
+        Some(Protocol::TCP) => Ok(ShortCount::Exhausts),
+        _ => Ok(ShortCount::Nothing),
+    }
 }
 
 impl<T: AsFd> Socket<T> {
@@ -164,17 +237,18 @@ impl<T: AsFd> Socket<T> {
     ///
     /// # Errors
     /// The reactor's, which has no room or cannot wait for this descriptor.
-    pub fn register(inner: T) -> io::Result<Self> {
-        Self::register_as(inner, &Arc::default())
+    pub fn register(inner: T, short: ShortCount) -> io::Result<Self> {
+        Self::register_as(inner, short, &Arc::default())
     }
 
-    fn register_as(inner: T, modes: &Arc<Modes>) -> io::Result<Self> {
+    fn register_as(inner: T, short: ShortCount, modes: &Arc<Modes>) -> io::Result<Self> {
         let runtime = try_runtime().map_err(ConcurrencyError::from)?;
         let source = Source(inner.as_fd().as_raw_fd().cast_unsigned());
-        runtime.register(source).map_err(ConcurrencyError::from)?;
+        runtime.register(source, short).map_err(ConcurrencyError::from)?;
         Ok(Self {
             registration: Registration { runtime, source },
             inner,
+            short,
             reads: Side::new(Interest::READ, modes),
             writes: Side::new(Interest::WRITE, modes),
         })
@@ -185,12 +259,12 @@ impl<T: AsFd> Socket<T> {
     /// # Errors
     /// As `register`, and those of fcntl(2).
     pub fn adopt(inner: T) -> io::Result<Self> {
-        let (reads, writes) = {
+        let (reads, writes, short) = {
             let raw = SockRef::from(&inner);
             raw.set_nonblocking(true)?;
-            (raw.read_timeout()?, raw.write_timeout()?)
+            (raw.read_timeout()?, raw.write_timeout()?, short_count(raw)?)
         };
-        let socket = Self::register(inner)?;
+        let socket = Self::register(inner, short)?;
         socket.reads.set_timeout(reads)?;
         socket.writes.set_timeout(writes)?;
         Ok(socket)
@@ -205,7 +279,7 @@ impl<T: AsFd> Socket<T> {
         T: From<OwnedFd>,
     {
         let descriptor = self.inner.as_fd().try_clone_to_owned()?;
-        Self::register_as(descriptor.into(), &self.reads.modes)
+        Self::register_as(descriptor.into(), self.short, &self.reads.modes)
     }
 
     /// As std's: whether a call that would wait answers `WouldBlock` instead.
@@ -252,42 +326,48 @@ impl<T: AsFd> Socket<T> {
         &self.inner
     }
 
-    /// Reads up to `length` bytes of a stream.
+    /// What a short count means for this socket, and for those that it accepts.
+    pub fn short_count(&self) -> ShortCount {
+        self.short
+    }
+
+    /// Reads what is asked from a stream.
     ///
     /// # Errors
     /// Those of `read`, and of the wait.
     pub fn receive(
         &self,
-        length: usize,
+        asked: Asked,
         read: impl FnMut(&T) -> io::Result<usize>,
     ) -> io::Result<usize> {
-        if length == 0 {
+        if asked.0 == 0 {
             return Ok(0);
         }
-        self.stream(&self.reads, length, read)
+        self.stream(&self.reads, asked, read)
     }
 
-    /// Writes up to `length` bytes of a stream.
+    /// Writes what is asked to a stream.
     ///
     /// # Errors
     /// Those of `write`, and of the wait.
     pub fn transmit(
         &self,
-        length: usize,
+        asked: Asked,
         write: impl FnMut(&T) -> io::Result<usize>,
     ) -> io::Result<usize> {
-        self.stream(&self.writes, length, write)
+        self.stream(&self.writes, asked, write)
     }
 
     fn stream(
         &self,
         side: &Side,
-        length: usize,
+        asked: Asked,
         call: impl FnMut(&T) -> io::Result<usize>,
     ) -> io::Result<usize> {
         let (moved, seen) = self.attempt(side, || side.until(self.registration.runtime), call)?;
-        if 0 < moved && moved < length && !seen.is_ended() {
-            self.clear(side, seen);
+        if 0 < moved && moved < asked.0 {
+            let Registration { runtime, source } = self.registration;
+            runtime.clear_short(source, side.interest, seen);
         }
         side.spend(moved);
         Ok(moved)

@@ -3,6 +3,8 @@
 use std::io;
 use std::net::{self, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 
+use drift_core::reactor::ShortCount;
+
 use super::socket::Socket;
 
 /// A UDP socket; sending and receiving park.
@@ -63,7 +65,7 @@ impl UdpSocket {
     pub fn bind(address: impl ToSocketAddrs) -> io::Result<Self> {
         let socket = net::UdpSocket::bind(address)?;
         socket.set_nonblocking(true)?;
-        Ok(Self(Socket::register(socket)?))
+        Ok(Self(Socket::register(socket, ShortCount::Nothing)?))
     }
 
     /// Names the other side: `send` goes there, and `recv` takes only what comes from there. A

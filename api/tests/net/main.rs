@@ -1,7 +1,8 @@
-//! Sockets, and waiting for descriptors: on one and two carriers, and on plain OS threads.
+//! Sockets, and waiting for descriptors: on 1, 2 and 4 carriers, and on plain OS threads.
 
 mod clones;
 mod datagrams;
+mod early;
 mod ends;
 mod poll;
 mod streams;
@@ -54,9 +55,9 @@ fn carriers(count: u32) -> Executor {
     Executor::new(policy).unwrap()
 }
 
-/// Runs `test` on virtual threads of one and of two carriers.
+/// Runs `test` on virtual threads of 1, 2 and 4 carriers.
 fn on_carriers(test: fn(Place)) {
-    for count in [1, 2] {
+    for count in [1, 2, 4] {
         let place = Place::Carriers(carriers(count));
         place.spawn(move || test(place)).join();
     }

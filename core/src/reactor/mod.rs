@@ -26,7 +26,7 @@ pub(crate) mod slot;
 
 pub use crate::platform::Poll;
 pub use crate::reactor::poll_many::Place;
-pub use crate::reactor::readiness::Readiness;
+pub use crate::reactor::readiness::{Readiness, ShortCount};
 
 use core::ptr::NonNull;
 

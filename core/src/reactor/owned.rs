@@ -16,7 +16,7 @@
 
 use crate::error::ConcurrencyError;
 use crate::platform::{Interest, PlatformError, Source};
-use crate::reactor::readiness::{Direction, Readiness};
+use crate::reactor::readiness::{Direction, Readiness, ShortCount};
 use crate::reactor::slot::{Claimed, Slot, SlotState, readers, writers};
 use crate::reactor::token;
 use crate::runtime::Runtime;
@@ -30,7 +30,8 @@ impl Slot {
     }
 
     /// Wakes who waits in these directions, after the words or the state say why.
-    pub(super) fn wake(&self, directions: Interest) {
+    pub(super) fn wake(&self, ready: Interest) {
+        let directions = ready.directions();
         if directions.intersects(Interest::READ) {
             wait_queue::wake_all(&self.state, readers);
         }
@@ -41,12 +42,15 @@ impl Slot {
 
     /// An event of an owned descriptor.
     pub(super) fn edge(&self, ready: Interest) {
-        let ended = |end: Interest| ready.intersects(end);
-        if ready.intersects(Interest::READ) {
-            self.read.ready(ended(Interest::HANG_UP.union(Interest::READ_END)));
+        let (directions, broken) = (ready.directions(), Interest::HANG_UP.union(Interest::ERROR));
+        let doubts = ready.intersects(broken.union(Interest::READ_END).union(Interest::URGENT));
+        if directions.intersects(Interest::READ) {
+            self.read.ready(doubts);
+        } else if doubts {
+            self.read.doubt();
         }
-        if ready.intersects(Interest::WRITE) {
-            self.write.ready(ended(Interest::HANG_UP));
+        if directions.intersects(Interest::WRITE) {
+            self.write.ready(ready.intersects(broken));
         }
         self.wake(ready);
     }
@@ -58,11 +62,12 @@ fn list_of(direction: Interest) -> fn(&mut SlotState) -> &mut Waiters {
 
 impl Runtime {
     /// Takes a descriptor over, which the caller owns: both directions are watched until
-    /// [`deregister`](Self::deregister), and count as ready at first.
+    /// [`deregister`](Self::deregister), and count as ready at first. `short` says what a call
+    /// that moved less than it was asked for means for this kind of descriptor.
     ///
     /// # Errors
     /// What the platform says of it; [`PlatformError::NotPollable`] for one that is always ready.
-    pub fn register(&'static self, source: Source) -> Result<(), PlatformError> {
+    pub fn register(&'static self, source: Source, short: ShortCount) -> Result<(), PlatformError> {
         let slot = self.reactor.slot(source.0).ok_or(PlatformError::Limit {
             what: "the number of a descriptor (MAX_SOURCES)",
             limit: crate::reactor::MAX_SOURCES,
@@ -71,6 +76,10 @@ impl Runtime {
         let mut claimed = Claimed::new();
         let generation = slot.state.lock().take_over(&mut claimed);
         super::schedule_all(claimed);
+        // First: the platform's first event may say that the other side has ended it, and may be
+        // delivered before the call returns. It is not told twice.
+        slot.read.register(short);
+        slot.write.register(short);
         let registered = self.register_as(slot, source, generation);
         if registered.is_err() {
             // Who came meanwhile has asked for nothing.
@@ -84,17 +93,16 @@ impl Runtime {
         registered
     }
 
-    /// Registers a descriptor that is owned, perhaps anew: both directions count as ready.
+    /// Registers a descriptor that is owned, perhaps anew: both directions count as ready, because
+    /// events may have been replaced. What is in doubt stays so.
     pub(super) fn register_as(
         &'static self,
         slot: &Slot,
         source: Source,
         generation: u32,
     ) -> Result<(), PlatformError> {
-        // First: the platform's first event may say that the other side has ended it, and may be
-        // delivered before the call returns. It is not told twice.
-        slot.read.register();
-        slot.write.register();
+        slot.read.ready(false);
+        slot.write.ready(false);
         let registered = self.platform().io_register(source, token(source, generation));
         // Also who waited for a descriptor of the past by that number looks anew.
         slot.wake(Interest::BOTH);
@@ -133,12 +141,19 @@ impl Runtime {
         slot.direction(direction).look()
     }
 
-    /// After a try that found nothing; `seen` is what `readiness` gave before it. A read of a
-    /// stream that filled only a part of its buffer has found that, too, unless `seen` is ended.
+    /// After a call that found nothing; `seen` is what `readiness` gave before it.
     #[inline]
     pub fn clear_ready(&'static self, source: Source, direction: Interest, seen: Readiness) {
         let slot = self.reactor.slot(source.0).expect("a registered source has a slot");
         slot.direction(direction).clear(seen);
+    }
+
+    /// After a call that moved something, and less than the platform was asked for: clears too, if
+    /// that can only mean that there is no more ([`ShortCount`]).
+    #[inline]
+    pub fn clear_short(&'static self, source: Source, direction: Interest, seen: Readiness) {
+        let slot = self.reactor.slot(source.0).expect("a registered source has a slot");
+        slot.direction(direction).clear_short(seen);
     }
 
     /// Waits until that direction of an owned descriptor may be ready; at once if it is.

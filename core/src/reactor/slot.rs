@@ -414,8 +414,9 @@ impl SlotState {
         Ask::Arm(self.wanted().union(reads).union(writes), generation)
     }
 
-    /// Claims whose watches want something that is ready.
+    /// Claims whose watches want something that is ready; errors and hang-up always count.
     pub(crate) fn claim_ready(&mut self, ready: Interest, claimed: &mut Claimed) {
+        let ready = ready.directions();
         self.claim(claimed, |watch| Interest(watch.interest.load(Relaxed)).intersects(ready));
     }
 

@@ -7,7 +7,7 @@ use socket2::SockRef;
 
 use super::TcpStream;
 use crate::net::accept;
-use crate::net::socket::Socket;
+use crate::net::socket::{Socket, short_count_of_stream};
 use crate::time::Duration;
 
 /// A TCP port that takes connections; `accept` parks.
@@ -68,7 +68,8 @@ impl TcpListener {
         // later. The kernel cuts the number to what it allows (listen(2), somaxconn).
         SockRef::from(&listener).listen(i32::MAX)?;
         listener.set_nonblocking(true)?;
-        Ok(Self(Socket::register(listener)?))
+        let short = short_count_of_stream(SockRef::from(&listener))?;
+        Ok(Self(Socket::register(listener, short)?))
     }
 
     /// Waits for a connection. With it comes the address of the other side.
@@ -125,7 +126,7 @@ impl TcpListener {
     fn taken(&self, accepted: accept::Accepted) -> io::Result<(TcpStream, SocketAddr)> {
         let (raw, address) = accepted;
         let address = address.as_socket().ok_or(io::ErrorKind::InvalidData)?;
-        Ok((TcpStream(Socket::register(raw.into())?), address))
+        Ok((TcpStream(Socket::register(raw.into(), self.0.short_count())?), address))
     }
 
     as_std! { net::TcpListener;

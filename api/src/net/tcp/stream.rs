@@ -8,7 +8,7 @@ use drift_core::time::Instant;
 use socket2::{Domain, Protocol, SockRef, Type};
 
 use crate::error::ConcurrencyError;
-use crate::net::socket::{Socket, after, nanoseconds, positive};
+use crate::net::socket::{Socket, after, nanoseconds, positive, short_count_of_stream};
 
 /// What connect(2) says when the rest takes time (errno(3), asm-generic/errno.h).
 const EINPROGRESS: i32 = 115;
@@ -111,7 +111,8 @@ impl TcpStream {
             begun?;
         }
         // Only now: a socket that does not even try to connect counts as hung up.
-        let stream = Self(Socket::register(raw.into())?);
+        let short = short_count_of_stream((&raw).into())?;
+        let stream = Self(Socket::register(raw.into(), short)?);
         if is_begun {
             stream.0.attempt(&stream.0.writes, || until, is_connected)?;
         }

@@ -4,6 +4,7 @@ use std::io;
 use std::os::unix::net::{self, SocketAddr};
 use std::path::Path;
 
+use drift_core::reactor::ShortCount;
 use socket2::{Domain, Type};
 
 use super::Pauses;
@@ -120,12 +121,14 @@ impl UnixDatagram {
     pub fn pair() -> io::Result<(Self, Self)> {
         let kind = Type::DGRAM.nonblocking().cloexec();
         let (one, other) = socket2::Socket::pair_raw(Domain::UNIX, kind, None)?;
-        Ok((Self(Socket::register(one.into())?), Self(Socket::register(other.into())?)))
+        let [one, other] =
+            [one, other].map(|end| Socket::register(end.into(), ShortCount::Nothing));
+        Ok((Self(one?), Self(other?)))
     }
 
     fn adopt(socket: net::UnixDatagram) -> io::Result<Self> {
         socket.set_nonblocking(true)?;
-        Ok(Self(Socket::register(socket)?))
+        Ok(Self(Socket::register(socket, ShortCount::Nothing)?))
     }
 
     /// Names the other side by its path: `send` goes there, and `recv` takes only what comes from

@@ -5,6 +5,7 @@ use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{self, SocketAddr};
 use std::path::Path;
 
+use drift_core::reactor::ShortCount;
 use socket2::SockAddr;
 
 use super::UnixStream;
@@ -97,7 +98,7 @@ impl UnixListener {
 
     fn listen(listener: net::UnixListener) -> io::Result<Self> {
         listener.set_nonblocking(true)?;
-        Ok(Self(Socket::register(listener)?))
+        Ok(Self(Socket::register(listener, ShortCount::Nothing)?))
     }
 
     /// Waits for a connection. With it comes the address of the other side, mostly without a
@@ -158,7 +159,10 @@ impl UnixListener {
 
     fn taken(&self, accepted: accept::Accepted) -> io::Result<(UnixStream, SocketAddr)> {
         let (raw, address) = accepted;
-        Ok((UnixStream(Socket::register(raw.into())?), std_address(&address)?))
+        Ok((
+            UnixStream(Socket::register(raw.into(), self.0.short_count())?),
+            std_address(&address)?,
+        ))
     }
 
     as_std! { net::UnixListener;

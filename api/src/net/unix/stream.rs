@@ -7,6 +7,7 @@ use std::os::unix::net::{self, SocketAddr};
 use std::path::Path;
 use std::time::Duration;
 
+use drift_core::reactor::ShortCount;
 use drift_core::time::Instant;
 use socket2::{Domain, SockAddr, Type};
 
@@ -54,7 +55,9 @@ impl UnixStream {
     pub fn pair() -> io::Result<(Self, Self)> {
         let kind = Type::STREAM.nonblocking().cloexec();
         let (one, other) = socket2::Socket::pair_raw(Domain::UNIX, kind, None)?;
-        Ok((Self(Socket::register(one.into())?), Self(Socket::register(other.into())?)))
+        let [one, other] =
+            [one, other].map(|end| Socket::register(end.into(), ShortCount::Nothing));
+        Ok((Self(one?), Self(other?)))
     }
 
     /// Connects to the listener at a path. While its queue is full it is asked again, at most
@@ -131,7 +134,7 @@ impl UnixStream {
         let mut pauses = Pauses::new();
         loop {
             match raw.connect(address) {
-                Ok(()) => return Ok(Self(Socket::register(raw.into())?)),
+                Ok(()) => return Ok(Self(Socket::register(raw.into(), ShortCount::Nothing)?)),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 Err(error) => return Err(error),
             }

@@ -97,6 +97,7 @@ impl Poller {
         let data = epoll::EventData::new_u64(token);
         let flags = epoll::EventFlags::IN
             | epoll::EventFlags::OUT
+            | epoll::EventFlags::PRI
             | epoll::EventFlags::RDHUP
             | epoll::EventFlags::ET;
         match epoll::add(&self.epoll, source, data, flags) {
@@ -228,6 +229,7 @@ fn refusal(errno: Errno) -> PlatformError {
 /// The kernel's events, as the platform's.
 fn collect(events: &[epoll::Event], ready: &mut Events) {
     let broken = epoll::EventFlags::ERR | epoll::EventFlags::HUP;
+    let told = Interest::BOTH.union(Interest::READ_END).union(Interest::URGENT);
     for event in events {
         let (flags, data) = (event.flags, event.data);
         if data.u64() == BELL {
@@ -235,7 +237,7 @@ fn collect(events: &[epoll::Event], ready: &mut Events) {
         }
         let directions = match flags.intersects(broken) {
             true => Interest::BOTH.union(Interest::HANG_UP),
-            false => Interest(flags.bits() & Interest::BOTH.union(Interest::READ_END).0),
+            false => Interest(flags.bits() & told.0),
         };
         ready
             .push(Event { token: data.u64(), ready: directions })
