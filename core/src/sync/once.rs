@@ -9,9 +9,11 @@
 //! | finish       | Running   | Done, or  | all who wait look again               |
 //! |              |           | Poisoned  |                                       |
 
+use core::ptr;
+
 use crate::error::ConcurrencyError;
 use crate::prim::{AtomicBool, Ordering, SpinLock, const_unless_loom};
-use crate::sync::wait_queue::{self, Queue, Wait, Waited, Waiters};
+use crate::sync::wait_queue::{self, EPOCHS, Queue, Wait, Waited, Waiters};
 use crate::task::WaitsFor;
 
 /// Whether something was done, and who does it.
@@ -24,6 +26,8 @@ pub struct Once {
 #[derive(Debug)]
 struct State {
     phase: Phase,
+    /// The number of the run that waiters wait for: their tag.
+    run: u32,
     waiters: Waiters,
 }
 
@@ -33,6 +37,10 @@ enum Phase {
     Running,
     Done,
     Poisoned,
+}
+
+fn waiters(state: &mut State) -> &mut Waiters {
+    &mut state.waiters
 }
 
 /// What the caller of [`Once::begin`] must do.
@@ -51,7 +59,7 @@ impl Once {
     const_unless_loom! {
         /// Not done.
         pub fn new() -> Self {
-            let state = State { phase: Phase::New, waiters: Waiters::new() };
+            let state = State { phase: Phase::New, run: 0, waiters: Waiters::new() };
             Self { is_done: AtomicBool::new(false), state: SpinLock::new(state) }
         }
     }
@@ -67,16 +75,12 @@ impl Once {
     /// # Errors
     /// `Cancelled` or `Timeout`, as `wait` has it, while somebody else does it.
     pub fn begin(&self, again: bool, wait: &Wait) -> Result<Begun, ConcurrencyError> {
-        let queue = Queue {
-            waits_for: WaitsFor::Once,
-            lock: &self.state,
-            list: |state: &mut State| &mut state.waiters,
-        };
+        let queue = Queue { waits_for: WaitsFor::Once, lock: &self.state, list: waiters };
         loop {
             let mut begun = Begun::Done;
             let waits = |state: &mut State| {
                 begun = match state.phase {
-                    Phase::Running => return true,
+                    Phase::Running => return Some(state.run),
                     Phase::Done => Begun::Done,
                     Phase::Poisoned if !again => Begun::Poisoned,
                     Phase::New | Phase::Poisoned => Begun::Run,
@@ -84,9 +88,9 @@ impl Once {
                 if begun == Begun::Run {
                     state.phase = Phase::Running;
                 }
-                false
+                None
             };
-            if queue.wait(wait, waits, |_| {})? == Waited::No {
+            if queue.wait_and(wait, ptr::null_mut(), waits, || {}, |_, _| {})? == Waited::No {
                 return Ok(begun);
             }
         }
@@ -99,7 +103,9 @@ impl Once {
         // Release publishes what was done; pairs with the acquire in `is_done`. With the lock: who
         // sees it finds it done in `begin` too.
         self.is_done.store(done, Ordering::Release);
-        wait_queue::wake_linked(&self.state, state, |state| &mut state.waiters);
+        state.run = (state.run + 1) % EPOCHS;
+        let next = state.run;
+        wait_queue::wake_before(&self.state, state, waiters, next);
     }
 }
 
