@@ -15,9 +15,10 @@ use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 
 use drift_core::platform::{self, Source};
 use drift_core::reactor::{Place, Poll};
+use drift_core::sched::budget;
 
 use crate::error::ConcurrencyError;
-use crate::runtime::{try_runtime, wait};
+use crate::runtime::{SYSTEM_CALL, pay, try_runtime, wait};
 use crate::time::Instant;
 
 /// What to wait for. Errors and hang-up are reported in any case.
@@ -324,6 +325,7 @@ fn poll(
     places: &mut [Place],
     deadline: Option<Instant>,
 ) -> Result<usize, ConcurrencyError> {
+    pay(budget::of_descriptors(polls.len()));
     let waits = match deadline {
         None => wait()?,
         Some(deadline) => wait()?.until(deadline.core()),
@@ -352,6 +354,7 @@ fn poll(
 /// });
 /// ```
 pub fn close(descriptor: impl Into<OwnedFd>) {
+    pay(SYSTEM_CALL);
     let descriptor = descriptor.into();
     if let Ok(runtime) = try_runtime() {
         runtime.closing(source(descriptor.as_raw_fd()));

@@ -2,6 +2,8 @@
 
 use drift_core::platform::PlatformError;
 use drift_core::runtime::Runtime;
+use drift_core::sched::budget;
+pub(crate) use drift_core::sched::budget::{CALL, SETUP, SYSTEM_CALL};
 use drift_core::sync::Wait;
 use drift_core::time::Instant;
 
@@ -40,6 +42,14 @@ pub(crate) fn may_wait() -> Result<(), ConcurrencyError> {
         true => Err(Error::Unwinding.into()),
         false => Ok(()),
     }
+}
+
+/// What every call pays that can end without waiting, before it does anything: after some, others
+/// run first. A virtual thread that unwinds goes on, for the reason of [`may_wait`]. Not within a
+/// call, nor in a destructor or a `fmt`, whose caller may have borrowed what is its OS thread's.
+#[inline]
+pub(crate) fn pay(cost: i32) {
+    budget::spend(cost, || !std::thread::panicking());
 }
 
 /// To wait for ever.

@@ -13,6 +13,7 @@ use core::convert::Infallible;
 use drift_core::sync::channel::{Buffer, Channel};
 
 use crate::sync::{DRIFT_WAIT_CLOSED, DRIFT_WAIT_FAILED, Limit, answer, code};
+use crate::{CALL, pay};
 
 /// A channel. Nothing but `drift_channel_*` may look inside.
 #[derive(Clone, Copy, Debug)]
@@ -90,6 +91,7 @@ unsafe fn channel<'a>(channel: *mut drift_channel_t) -> &'a Channel<Slots> {
 }
 
 fn send(channel: &Channel<Slots>, value: u64, limit: Limit) -> i64 {
+    pay(CALL);
     let Some(wait) = limit.wait() else { return DRIFT_WAIT_FAILED };
     answer(channel.send(value, &wait).map_err(|(_, error)| error))
 }
@@ -97,6 +99,7 @@ fn send(channel: &Channel<Slots>, value: u64, limit: Limit) -> i64 {
 /// # Safety
 /// `value` is where a number can be written.
 unsafe fn receive(channel: &Channel<Slots>, value: *mut u64, limit: Limit) -> i64 {
+    pay(CALL);
     let Some(wait) = limit.wait() else { return DRIFT_WAIT_FAILED };
     let received = channel.receive(&wait);
     // SAFETY: the caller's promise.
@@ -146,6 +149,7 @@ pub unsafe extern "C" fn drift_channel_send(channel: *mut drift_channel_t, value
 /// `channel` was initialised.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn drift_channel_try_send(channel: *mut drift_channel_t, value: u64) -> i64 {
+    pay(CALL);
     // SAFETY: the caller's promise.
     let sent = unsafe { self::channel(channel) }.try_send(value);
     answer(sent.map_err(|(_, error)| error))
@@ -200,6 +204,7 @@ pub unsafe extern "C" fn drift_channel_try_receive(
     channel: *mut drift_channel_t,
     value: *mut u64,
 ) -> i64 {
+    pay(CALL);
     // SAFETY: the caller's promise.
     match unsafe { self::channel(channel) }.try_receive() {
         Ok(received) => {
@@ -240,6 +245,7 @@ pub unsafe extern "C" fn drift_channel_receive_until(
 /// `channel` was initialised.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn drift_channel_close(channel: *mut drift_channel_t) -> i64 {
+    pay(CALL);
     // SAFETY: the caller's promise.
     let was_open = unsafe { self::channel(channel) }.close();
     if was_open { 0 } else { DRIFT_WAIT_CLOSED }
@@ -253,6 +259,7 @@ pub unsafe extern "C" fn drift_channel_close(channel: *mut drift_channel_t) -> i
 /// `channel` was initialised.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn drift_channel_len(channel: *mut drift_channel_t) -> i64 {
+    pay(CALL);
     // SAFETY: the caller's promise.
     unsafe { self::channel(channel) }.len() as i64
 }

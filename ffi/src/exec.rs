@@ -13,7 +13,7 @@ use drift_core::task::Handle;
 use drift_core::time::MILLISECOND;
 use drift_pal::process;
 
-use crate::refusal;
+use crate::{CALL, SETUP, pay, refusal};
 
 /// At the queue limit, `drift_exec_submit` waits, in first-come order.
 pub const DRIFT_SATURATION_BLOCK: i64 = 0;
@@ -79,6 +79,7 @@ pub extern "C" fn drift_exec_create(
     timeout_ms: i64,
     saturation: i64,
 ) -> i64 {
+    pay(SETUP);
     let clamp = |value: i64| u32::try_from(value.max(0)).unwrap_or(u32::MAX);
     let max_threads = clamp(max_threads).max(1);
     let policy = ExecutorPolicy {
@@ -115,6 +116,7 @@ pub extern "C" fn drift_exec_create(
 /// C: `int64_t drift_exec_submit(int64_t exec, int64_t vt);`
 #[unsafe(no_mangle)]
 pub extern "C" fn drift_exec_submit(exec: i64, vt: i64) -> i64 {
+    pay(CALL);
     let forced = OVERRIDE.load(Ordering::Relaxed);
     if forced >= 0 {
         return forced;

@@ -10,6 +10,10 @@
 //!   process may exit at any moment.
 //! - `errno` is not touched: system calls do not go through the C library.
 //! - Milliseconds exist only here; `time` says what they mean.
+//! - Every call that can end without waiting is paid for out of the budget of its virtual thread
+//!   (`drift_core::sched::budget`), so that a loop of them lets others run: before it does
+//!   anything, or after it has handed something out. Free are those that tell or set a number, and
+//!   those that begin an object.
 //!
 //! The library that C programs link is what the profile `archive` builds, without std and with the
 //! panic handler of `panic`. In every other profile Rust unwinds, so std has to be there; such a
@@ -39,6 +43,15 @@ pub mod sync;
 pub mod testing;
 pub mod thread;
 pub mod time;
+
+use drift_core::sched::budget;
+pub(crate) use drift_core::sched::budget::{CALL, SETUP, SYSTEM_CALL};
+
+/// What a call costs its virtual thread; others may run before it returns from here.
+#[inline]
+pub(crate) fn pay(cost: i32) {
+    budget::spend(cost, || true);
+}
 
 /// Raised when a function is added; a function is never changed or removed.
 pub const DRIFT_ABI_VERSION: i64 = 2;

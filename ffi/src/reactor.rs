@@ -5,7 +5,7 @@ use drift_core::task::Handle;
 use drift_core::time::Instant;
 use drift_pal::process;
 
-use crate::time;
+use crate::{CALL, SYSTEM_CALL, pay, time};
 
 /// Wait until readable; equals `EPOLLIN`.
 pub const DRIFT_INTEREST_READ: i64 = 1;
@@ -44,6 +44,7 @@ pub extern "C" fn drift_reactor_default_set(reactor: i64) {
 #[unsafe(no_mangle)]
 #[allow(unsafe_code)]
 pub extern "C" fn drift_reactor_register_io(fd: i64, interest: i64, vt: i64, deadline_ms: i64) {
+    pay(SYSTEM_CALL);
     let Ok(runtime) = process::runtime() else { return };
     // No such descriptor: a number that cannot be armed, which wakes.
     let source = Source(u32::try_from(fd).unwrap_or(u32::MAX));
@@ -62,6 +63,7 @@ pub extern "C" fn drift_reactor_register_io(fd: i64, interest: i64, vt: i64, dea
 #[unsafe(no_mangle)]
 #[allow(unsafe_code)]
 pub extern "C" fn drift_reactor_register_timer(deadline_ms: i64, vt: i64) {
+    pay(CALL);
     let Ok(runtime) = process::runtime() else { return };
     let deadline = match deadline_ms {
         ..=0 => Instant::ZERO,

@@ -17,7 +17,7 @@ use drift_core::sync::semaphore::Semaphore;
 use drift_core::time::Instant;
 use drift_pal::process;
 
-use crate::time;
+use crate::{CALL, pay, time};
 
 /// It would have to wait.
 pub const DRIFT_WAIT_BUSY: i64 = 1;
@@ -125,6 +125,7 @@ unsafe fn semaphore<'a>(semaphore: *mut drift_semaphore_t) -> &'a Semaphore {
 }
 
 fn lock(mutex: &Mutex, limit: Limit) -> i64 {
+    pay(CALL);
     if mutex.try_lock() {
         return 0;
     }
@@ -165,6 +166,7 @@ pub unsafe extern "C" fn drift_mutex_lock(mutex: *mut drift_mutex_t) -> i64 {
 /// `mutex` was initialised.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn drift_mutex_try_lock(mutex: *mut drift_mutex_t) -> i64 {
+    pay(CALL);
     // SAFETY: the caller's promise.
     let locked = unsafe { self::mutex(mutex) }.try_lock();
     if locked { 0 } else { DRIFT_WAIT_BUSY }
@@ -250,6 +252,7 @@ pub unsafe extern "C" fn drift_condvar_wait_until(
 /// # Safety
 /// Both were initialised.
 unsafe fn wait(condvar: *mut drift_condvar_t, mutex: *mut drift_mutex_t, limit: Limit) -> i64 {
+    pay(CALL);
     let Some(wait) = limit.wait() else { return DRIFT_WAIT_FAILED };
     // SAFETY: the caller's promise.
     let condvar = unsafe { self::condvar(condvar) };
@@ -266,6 +269,7 @@ unsafe fn wait(condvar: *mut drift_condvar_t, mutex: *mut drift_mutex_t, limit: 
 /// `condvar` was initialised.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn drift_condvar_notify_one(condvar: *mut drift_condvar_t) -> i64 {
+    pay(CALL);
     // SAFETY: the caller's promise.
     i64::from(unsafe { self::condvar(condvar) }.notify_one())
 }
@@ -278,6 +282,7 @@ pub unsafe extern "C" fn drift_condvar_notify_one(condvar: *mut drift_condvar_t)
 /// `condvar` was initialised.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn drift_condvar_notify_all(condvar: *mut drift_condvar_t) -> i64 {
+    pay(CALL);
     // SAFETY: the caller's promise.
     unsafe { self::condvar(condvar) }.notify_all() as i64
 }
@@ -288,6 +293,7 @@ fn permits(number: i64) -> u32 {
 }
 
 fn acquire(semaphore: &Semaphore, wanted: i64, limit: Limit) -> i64 {
+    pay(CALL);
     let wanted = permits(wanted);
     if semaphore.try_acquire(wanted) {
         return 0;
@@ -337,6 +343,7 @@ pub unsafe extern "C" fn drift_semaphore_try_acquire(
     semaphore: *mut drift_semaphore_t,
     permits: i64,
 ) -> i64 {
+    pay(CALL);
     // SAFETY: the caller's promise.
     let taken = unsafe { self::semaphore(semaphore) }.try_acquire(self::permits(permits));
     if taken { 0 } else { DRIFT_WAIT_BUSY }
@@ -370,4 +377,5 @@ pub unsafe extern "C" fn drift_semaphore_acquire_until(
 pub unsafe extern "C" fn drift_semaphore_release(semaphore: *mut drift_semaphore_t, permits: i64) {
     // SAFETY: the caller's promise.
     unsafe { self::semaphore(semaphore) }.release(self::permits(permits));
+    pay(CALL);
 }

@@ -13,9 +13,7 @@ use drift_core::task::{Entry, Handle, Payload};
 use drift_core::time::{Instant, MILLISECOND};
 use drift_pal::process;
 
-use crate::refusal;
-
-use crate::time;
+use crate::{CALL, SYSTEM_CALL, pay, refusal, time};
 
 /// The object of a callback lies in `inline_storage` of the runtime's copy.
 pub const DRIFT_IFACE_INLINE: u8 = 1;
@@ -127,6 +125,7 @@ unsafe fn discard(payload: *mut Payload) {
 /// `callback` is null or leads to a callback, which is given away.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn drift_thread_spawn(callback: *const DriftIface, exec: i64) -> i64 {
+    pay(SYSTEM_CALL);
     let _ = exec;
     if callback.is_null() {
         return 0;
@@ -147,6 +146,7 @@ pub unsafe extern "C" fn drift_thread_spawn(callback: *const DriftIface, exec: i
 /// C: `void drift_thread_join(int64_t vt);`
 #[unsafe(no_mangle)]
 pub extern "C" fn drift_thread_join(vt: i64) {
+    pay(CALL);
     if vt != 0
         && let Ok(runtime) = process::runtime()
     {
@@ -161,6 +161,7 @@ pub extern "C" fn drift_thread_join(vt: i64) {
 /// C: `int64_t drift_thread_join_timeout(int64_t vt, int64_t timeout_ms);`
 #[unsafe(no_mangle)]
 pub extern "C" fn drift_thread_join_timeout(vt: i64, timeout_ms: i64) -> i64 {
+    pay(CALL);
     if vt == 0 {
         return 0;
     }
@@ -182,6 +183,7 @@ pub extern "C" fn drift_thread_join_timeout(vt: i64, timeout_ms: i64) -> i64 {
 /// C: `int64_t drift_thread_is_completed(int64_t vt);`
 #[unsafe(no_mangle)]
 pub extern "C" fn drift_thread_is_completed(vt: i64) -> i64 {
+    pay(CALL);
     if vt == 0 {
         return 0;
     }
@@ -195,6 +197,7 @@ pub extern "C" fn drift_thread_is_completed(vt: i64) -> i64 {
 /// C: `int64_t drift_thread_cancel(int64_t vt);`
 #[unsafe(no_mangle)]
 pub extern "C" fn drift_thread_cancel(vt: i64) -> i64 {
+    pay(CALL);
     let cancelled = vt != 0 && process::runtime().is_ok_and(|runtime| runtime.cancel(Handle(vt)));
     i64::from(!cancelled)
 }
@@ -205,6 +208,7 @@ pub extern "C" fn drift_thread_cancel(vt: i64) -> i64 {
 /// C: `void drift_thread_drop(int64_t vt);`
 #[unsafe(no_mangle)]
 pub extern "C" fn drift_thread_drop(vt: i64) {
+    pay(CALL);
     if vt != 0
         && let Ok(runtime) = process::runtime()
     {
@@ -227,6 +231,7 @@ pub extern "C" fn drift_thread_current() -> i64 {
 /// C: `void drift_thread_park(int64_t reason);`
 #[unsafe(no_mangle)]
 pub extern "C" fn drift_thread_park(reason: i64) {
+    pay(CALL);
     let _ = reason;
     if let Ok(runtime) = process::runtime()
         && !runtime.park(Instant::FAR)
@@ -242,6 +247,7 @@ pub extern "C" fn drift_thread_park(reason: i64) {
 /// C: `void drift_thread_park_until(int64_t deadline_ms);`
 #[unsafe(no_mangle)]
 pub extern "C" fn drift_thread_park_until(deadline_ms: i64) {
+    pay(CALL);
     if deadline_ms <= 0 {
         return;
     }
@@ -271,6 +277,7 @@ pub extern "C" fn drift_thread_unpark(vt: i64) {
     {
         runtime.unpark(Handle(vt));
     }
+    pay(CALL);
 }
 
 /// Lets every other ready virtual thread of the carrier run first. On any other thread: gives

@@ -16,7 +16,7 @@ use drift_core::task::Handle;
 
 use super::spawn::stack_class;
 use crate::error::{ConcurrencyError, Error};
-use crate::runtime::{may_wait, runtime, try_runtime, wait};
+use crate::runtime::{CALL, SETUP, may_wait, pay, runtime, try_runtime, wait};
 use crate::time::{Duration, Instant};
 
 /// What an executor does with a virtual thread that comes when it is at its queue limit.
@@ -31,7 +31,7 @@ use crate::time::{Duration, Instant};
 /// let policy = ExecutorPolicy::new().queue_limit(1).on_saturation(Saturation::ReturnBusy);
 /// let executor = Executor::new(policy).unwrap();
 /// let (go, gone) = drift::sync::bounded(0);
-/// // It keeps the carrier, and so the one place, until the OS thread's value comes.
+/// // It is ready or runs, and so has the one place, until the OS thread's value comes.
 /// let busy = spawn_on(&executor, move || while gone.try_recv().is_err() {}).unwrap();
 /// assert_eq!(spawn_on(&executor, || ()).unwrap_err(), ConcurrencyError::Busy);
 /// go.send(()).unwrap_or_default();
@@ -255,6 +255,7 @@ impl Executor {
     /// # Source
     /// Drift's `std.concurrent.Executor.build`.
     pub fn new(policy: ExecutorPolicy) -> Result<Self, ConcurrencyError> {
+        pay(SETUP);
         let runtime = try_runtime()?;
         let executor = runtime.create_executor(policy.core()?).map_err(refused)?;
         Ok(Self { handle: runtime.executor_handle(executor) })
@@ -276,6 +277,7 @@ impl Executor {
     /// ```
     #[must_use]
     pub fn default_get() -> Self {
+        pay(CALL);
         Self::default_of(runtime())
             .unwrap_or_else(|error| panic!("there is no default executor: {error}"))
     }
@@ -299,6 +301,7 @@ impl Executor {
     /// before.default_set();
     /// ```
     pub fn default_set(self) {
+        pay(CALL);
         let runtime = runtime();
         let policy = runtime.find_executor(self.handle).and_then(ExecutorRef::policy);
         assert!(
@@ -331,6 +334,7 @@ impl Executor {
     /// assert_eq!(drift::spawn(|| 1).join(), Ok(1));
     /// ```
     pub unsafe fn default_set_migrating(self) {
+        pay(CALL);
         // SAFETY: as the caller says.
         unsafe { runtime().prefer_executor(Face::Rust, self.handle) };
     }
@@ -390,6 +394,7 @@ impl Executor {
         how: Shutdown,
         deadline: Instant,
     ) -> Result<ShutdownReport, ConcurrencyError> {
+        pay(SETUP);
         may_wait()?;
         let how = match how {
             Shutdown::Drain => shutdown::Shutdown::Drain,

@@ -8,6 +8,7 @@ use super::packet::Watcher;
 use super::spawn::{VirtualThread, spawn, spawn_on};
 use crate::drops::drop_quietly;
 use crate::error::{ConcurrencyError, Error};
+use crate::runtime::{CALL, pay};
 use crate::sync::channel::{Receiver, Sender, unbounded};
 use crate::time::Duration;
 
@@ -210,10 +211,11 @@ impl<T> FutureGroup<T> {
 
     /// Adds one more; its number, which counts from 0.
     pub fn add(&mut self, mut future: Future<T>) -> usize {
+        pay(CALL);
         let index = self.next;
         self.next += 1;
         match future.0.refusal() {
-            Some(_) => self.tells.try_send(index).expect("the group has the receiver"),
+            Some(_) => self.tells.core().try_send(index).expect("the group has the receiver"),
             None => {
                 let watcher = Watcher { group: self.tells.clone(), index };
                 future.0.results().about().watch(watcher);
@@ -258,6 +260,7 @@ impl<T> FutureGroup<T> {
     /// # Source
     /// Drift's `FutureGroup.join_all`.
     pub fn join_all(self) -> Result<Vec<T>, ConcurrencyError> {
+        pay(CALL);
         let mut values = Vec::with_capacity(self.members.len());
         let mut failed: Option<ConcurrencyError> = None;
         for member in self.members.into_values() {
@@ -312,7 +315,10 @@ impl<T> FutureGroup<T> {
         timeout: impl Into<Duration>,
     ) -> Result<&T, ConcurrencyError> {
         let timeout = timeout.into();
-        timeout.nanoseconds()?;
+        if let Err(error) = timeout.nanoseconds() {
+            pay(CALL);
+            return Err(error);
+        }
         self.first_as(|told| told.recv_timeout(timeout))
     }
 
@@ -378,6 +384,7 @@ impl<T> FutureGroup<T> {
         &mut self,
         how: impl Fn(&Receiver<usize>) -> Result<usize, ConcurrencyError>,
     ) -> Result<usize, ConcurrencyError> {
+        pay(CALL);
         if let Some(index) = self.ended {
             return Ok(index);
         }

@@ -12,7 +12,7 @@ mod thread;
 use drift_core::sched::park as core_park;
 
 use crate::error::{ConcurrencyError, Error};
-use crate::runtime::{runtime, wait_for, wait_until};
+use crate::runtime::{CALL, pay, runtime, wait_for, wait_until};
 use crate::time::{Duration, Instant};
 
 pub use self::executor::{Executor, ExecutorPolicy, Saturation, Shutdown, ShutdownReport};
@@ -41,6 +41,7 @@ pub use self::thread::{Thread, current};
 /// assert_eq!(sleep(Duration::ZERO), Err(ConcurrencyError::Timeout));
 /// ```
 pub fn sleep(time: impl Into<Duration>) -> Result<(), ConcurrencyError> {
+    pay(CALL);
     let wait = wait_for(time.into())?.ok_or(ConcurrencyError::Timeout)?;
     Ok(core_park::sleep(&wait)?)
 }
@@ -65,6 +66,7 @@ pub fn sleep(time: impl Into<Duration>) -> Result<(), ConcurrencyError> {
 /// }
 /// ```
 pub fn sleep_until(deadline: Instant) -> Result<(), ConcurrencyError> {
+    pay(CALL);
     Ok(core_park::sleep(&wait_until(deadline.core())?)?)
 }
 
@@ -138,6 +140,7 @@ pub fn park_until(deadline: Instant) -> Result<(), ConcurrencyError> {
 }
 
 fn park_for(until: drift_core::time::Instant) -> Result<(), ConcurrencyError> {
+    pay(CALL);
     let wait = wait_until(until)?;
     if !runtime().park(until) {
         runtime().yield_now();
@@ -167,6 +170,7 @@ fn park_for(until: drift_core::time::Instant) -> Result<(), ConcurrencyError> {
 /// ```
 #[must_use]
 pub fn is_cancelled() -> bool {
+    pay(CALL);
     runtime().is_cancelled()
 }
 
@@ -199,6 +203,7 @@ pub fn uncancellable<T>(f: impl FnOnce() -> T) -> T {
             runtime().shield(-1);
         }
     }
+    pay(CALL);
     runtime().shield(1);
     let _shield = Shield;
     f()

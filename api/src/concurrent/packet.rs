@@ -101,7 +101,7 @@ impl About {
 impl Watcher {
     fn tell(self) {
         // The group may be gone.
-        let _ = self.group.try_send(self.index);
+        let _ = self.group.core().try_send(self.index);
     }
 }
 

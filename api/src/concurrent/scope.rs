@@ -47,7 +47,7 @@ use super::executor::Executor;
 use super::packet;
 use super::spawn::{Builder, STACK, VirtualThread};
 use crate::error::{ConcurrencyError, Error};
-use crate::runtime::{wait, wait_until};
+use crate::runtime::{CALL, pay, wait, wait_until};
 use crate::time::{Duration, Instant};
 
 /// Where virtual threads are spawned that may borrow. See [`scope`].
@@ -196,6 +196,7 @@ impl<'scope, 'env> Scope<'scope, 'env> {
     /// ```
     pub fn cancel(&self) {
         self.shared.cancel();
+        pay(CALL);
     }
 
     fn start<F, T>(&'scope self, on: Option<&Executor>, f: F) -> ScopedVirtualThread<'scope, T>
@@ -317,6 +318,7 @@ where
     F: for<'scope> FnOnce(&'scope Scope<'scope, 'env>) -> T,
 {
     let timeout = timeout.into();
+    pay(CALL);
     match timeout.nanoseconds() {
         Ok(0) => Err(ConcurrencyError::Timeout.into()),
         Ok(_) => run(f, Some(Instant::now() + timeout)),
@@ -352,7 +354,7 @@ where
     let scope = Scope { shared, scope: PhantomData, env: PhantomData };
     let ended = panic::catch_unwind(AssertUnwindSafe(|| f(&scope)));
     if ended.is_err() {
-        scope.cancel();
+        scope.shared.cancel();
     }
     scope.shared.finish(wait);
     if let Some(watch) = watch {

@@ -20,7 +20,7 @@ use super::packet::{self, Outcome, Results};
 use super::submit_failed;
 use super::thread::Thread;
 use crate::error::{ConcurrencyError, Error};
-use crate::runtime::{runtime, wait, wait_for, wait_to_the_end};
+use crate::runtime::{CALL, SYSTEM_CALL, pay, runtime, wait, wait_for, wait_to_the_end};
 use crate::time::Duration;
 
 /// The stack of a virtual thread, if nobody says otherwise.
@@ -63,6 +63,7 @@ impl<T> VirtualThread<T> {
     /// # Source
     /// Drift's `VirtualThread.join`.
     pub fn join(&self) -> Result<T, ConcurrencyError> {
+        pay(CALL);
         self.join_as(wait)
     }
 
@@ -83,6 +84,7 @@ impl<T> VirtualThread<T> {
     /// assert_eq!(never.join_timeout(Duration::ZERO), Err(ConcurrencyError::Timeout));
     /// ```
     pub fn join_timeout(&self, timeout: impl Into<Duration>) -> Result<T, ConcurrencyError> {
+        pay(CALL);
         self.result_timeout(timeout.into())?
     }
 
@@ -102,6 +104,7 @@ impl<T> VirtualThread<T> {
     /// ```
     pub fn cancel(&self) {
         self.runtime.cancel(self.handle);
+        pay(CALL);
     }
 
     /// Whether it has ended, and everything that it did is visible.
@@ -118,6 +121,11 @@ impl<T> VirtualThread<T> {
     /// ```
     #[must_use]
     pub fn is_completed(&self) -> bool {
+        pay(CALL);
+        self.has_ended()
+    }
+
+    fn has_ended(&self) -> bool {
         self.refused.is_some() || self.runtime.is_completed(self.handle)
     }
 
@@ -147,7 +155,7 @@ impl<T> VirtualThread<T> {
         &self,
         how: impl FnOnce() -> Result<Wait, ConcurrencyError>,
     ) -> Result<Result<T, ConcurrencyError>, ConcurrencyError> {
-        match self.is_completed() {
+        match self.has_ended() {
             true => self.runtime.abandon(self.handle),
             false => self.runtime.join_as(self.handle, &how()?)?,
         }
@@ -218,7 +226,7 @@ impl<T> fmt::Debug for VirtualThread<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("VirtualThread")
             .field("thread", &self.thread)
-            .field("is_completed", &self.is_completed())
+            .field("is_completed", &self.has_ended())
             .finish_non_exhaustive()
     }
 }
@@ -317,6 +325,7 @@ impl Builder {
         F: FnOnce() -> T + Send + 'a,
         T: Send + 'a,
     {
+        pay(SYSTEM_CALL);
         let runtime = runtime();
         let packed: Arc<dyn Results<T> + 'a> = packet::pack(f, self.name.map(Arc::from));
         let body = packed.clone();

@@ -7,6 +7,7 @@ use drift_core::runtime::Runtime;
 use drift_core::task::Handle;
 
 use super::packet;
+use crate::runtime::{CALL, pay};
 
 /// A virtual thread, by name: to unpark it. Does not keep it; a stale one has no effect.
 ///
@@ -61,6 +62,7 @@ impl Thread {
     /// Drift's `lang.thread.vt_unpark`.
     pub fn unpark(&self) {
         self.runtime.unpark(self.handle);
+        pay(CALL);
     }
 }
 

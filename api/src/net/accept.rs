@@ -7,6 +7,7 @@ use std::os::fd::AsFd;
 use socket2::{SockAddr, SockRef, Type};
 
 use super::socket::{Socket, after};
+use crate::runtime::{SYSTEM_CALL, pay};
 use crate::time::Duration;
 
 /// A connection, and who it is with.
@@ -22,6 +23,7 @@ pub(super) fn accept_timeout<T: AsFd>(
     socket: &Socket<T>,
     timeout: Duration,
 ) -> io::Result<Accepted> {
+    pay(SYSTEM_CALL);
     let until = after(timeout.nanoseconds()?)?;
     let (accepted, _) = socket.attempt(&socket.reads, || until, accept_now)?;
     Ok(accepted)

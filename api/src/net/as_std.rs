@@ -17,6 +17,7 @@ macro_rules! as_std {
         /// # Source
         #[doc = concat!("[`", stringify!($std), "::", stringify!($name), "`].")]
         pub fn $name(&self $(, $argument: $type)*) -> std::io::Result<$out> {
+            crate::runtime::pay(crate::runtime::SYSTEM_CALL);
             self.0.inner().$name($($argument),*)
         }
     )*};
@@ -41,6 +42,7 @@ macro_rules! descriptor {
             /// assert_eq!(own.local_addr().unwrap(), address);
             /// ```
             pub fn from_std(socket: $std) -> std::io::Result<Self> {
+                crate::runtime::pay(crate::runtime::SYSTEM_CALL);
                 Ok(Self(crate::net::socket::Socket::adopt(socket)?))
             }
 
@@ -58,6 +60,7 @@ macro_rules! descriptor {
             /// drop(std);
             /// ```
             pub fn into_std(self) -> std::io::Result<$std> {
+                crate::runtime::pay(crate::runtime::SYSTEM_CALL);
                 self.0.release()
             }
 
@@ -78,6 +81,7 @@ macro_rules! descriptor {
             /// assert_eq!(own.local_addr().unwrap(), other.local_addr().unwrap());
             /// ```
             pub fn try_clone(&self) -> std::io::Result<Self> {
+                crate::runtime::pay(crate::runtime::SYSTEM_CALL);
                 Ok(Self(self.0.try_clone()?))
             }
 
@@ -284,6 +288,7 @@ macro_rules! stream {
             /// assert_eq!(there.read(&mut [0; 8]).unwrap(), 0); // the end
             /// ```
             pub fn shutdown(&self, how: std::net::Shutdown) -> std::io::Result<()> {
+                crate::runtime::pay(crate::runtime::SYSTEM_CALL);
                 self.0.inner().shutdown(how)
             }
 

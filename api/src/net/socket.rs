@@ -46,34 +46,28 @@
 //! deregistered before it is closed, while the others go on. A call that does not wait asks the
 //! kernel in any case: what it has may not have been told yet.
 //!
-//! A loop that never waits would keep its carrier: after a mebibyte or 64 calls in one direction
-//! the caller lets others run.
+//! A loop of calls that never wait would keep its carrier: each call, and each byte, is paid for
+//! out of the budget of the virtual thread (`drift_core::sched::budget`).
 
 use std::fmt;
 use std::io;
 use std::ops::Deref;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use drift_core::error::ConcurrencyError as CoreError;
 use drift_core::platform::{Interest, Source};
 use drift_core::reactor::{Readiness, ShortCount};
 use drift_core::runtime::Runtime;
+use drift_core::sched::budget;
 use drift_core::sync::Wait;
 use drift_core::time::Instant;
 use socket2::{Domain, Protocol, SockRef, Type};
 
-use crate::concurrent::yield_now;
 use crate::error::ConcurrencyError;
-use crate::runtime::{try_runtime, wait};
-
-/// What may be moved in one direction without a wait before others get their turn, in bytes.
-const BUDGET: u32 = 1 << 20;
-
-/// What a call costs at least, of that.
-const CALL: u32 = BUDGET / 64;
+use crate::runtime::{SYSTEM_CALL, pay, try_runtime, wait};
 
 /// Buffers that std hands to one call: `IOV_MAX`, readv(2).
 const MAX_BUFFERS: usize = 1024;
@@ -113,17 +107,15 @@ struct Modes {
     waits_never: AtomicBool,
 }
 
-/// One direction of a socket. Relaxed: what is lost between two threads is a fair share of one.
+/// One direction of a socket.
 pub(super) struct Side {
     interest: Interest,
     modes: Arc<Modes>,
-    /// What was moved since the last wait.
-    spent: AtomicU32,
 }
 
 impl Side {
     fn new(interest: Interest, modes: &Arc<Modes>) -> Self {
-        Self { interest, modes: modes.clone(), spent: AtomicU32::new(0) }
+        Self { interest, modes: modes.clone() }
     }
 
     fn word(&self) -> &AtomicU64 {
@@ -161,20 +153,6 @@ impl Side {
     /// The same, for a call that waits by itself.
     pub fn deadline(&self) -> io::Result<Instant> {
         Ok(self.until(try_runtime().map_err(ConcurrencyError::from)?))
-    }
-
-    /// After a call that moved so many bytes.
-    pub fn spend(&self, bytes: usize) {
-        let bytes = u32::try_from(bytes).unwrap_or(BUDGET);
-        // A load and a store: an addition that gets lost only lets somebody go on for longer.
-        let spent = self.spent.load(Ordering::Relaxed).saturating_add(bytes.max(CALL));
-        if spent < BUDGET {
-            return self.spent.store(spent, Ordering::Relaxed);
-        }
-        self.spent.store(0, Ordering::Relaxed);
-        if Runtime::here().is_some() {
-            yield_now();
-        }
     }
 }
 
@@ -341,6 +319,7 @@ impl<T: AsFd> Socket<T> {
         read: impl FnMut(&T) -> io::Result<usize>,
     ) -> io::Result<usize> {
         if asked.0 == 0 {
+            pay(SYSTEM_CALL);
             return Ok(0);
         }
         self.stream(&self.reads, asked, read)
@@ -369,7 +348,7 @@ impl<T: AsFd> Socket<T> {
             let Registration { runtime, source } = self.registration;
             runtime.clear_short(source, side.interest, seen);
         }
-        side.spend(moved);
+        budget::owe(moved);
         Ok(moved)
     }
 
@@ -400,7 +379,7 @@ impl<T: AsFd> Socket<T> {
         size: impl FnOnce(&R) -> usize,
     ) -> io::Result<R> {
         let (moved, _) = self.attempt(side, || side.until(self.registration.runtime), call)?;
-        side.spend(size(&moved));
+        budget::owe(size(&moved));
         Ok(moved)
     }
 
@@ -415,6 +394,7 @@ impl<T: AsFd> Socket<T> {
         until: impl Fn() -> Instant,
         mut call: impl FnMut(&T) -> io::Result<R>,
     ) -> io::Result<(R, Readiness)> {
+        pay(SYSTEM_CALL);
         let Registration { runtime, source } = self.registration;
         let mut waits: Option<Wait> = None;
         loop {
@@ -429,17 +409,12 @@ impl<T: AsFd> Socket<T> {
             }
             if side.waits_never() {
                 // The poller may not have told what the kernel knows.
-                let ended = call(&self.inner);
-                if ended.is_err() {
-                    side.spend(0);
-                }
-                return ended.map(|value| (value, seen));
+                return call(&self.inner).map(|value| (value, seen));
             }
             let waits = match &waits {
                 Some(waits) => waits,
                 None => waits.insert(wait()?.until(until())),
             };
-            side.spent.store(0, Ordering::Relaxed);
             if let Err(ended) = runtime.wait_ready(source, side.interest, waits) {
                 return self.last_try(ended, call).map(|value| (value, seen));
             }

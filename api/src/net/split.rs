@@ -6,10 +6,12 @@ use std::io::{self, IoSlice, IoSliceMut, Read, Write};
 use std::net::Shutdown;
 use std::sync::Arc;
 
+use socket2::SockRef;
+
 use super::{TcpStream, UnixStream};
 
 mod sealed {
-    pub trait Sealed {}
+    pub trait Sealed: std::os::fd::AsFd {}
     impl Sealed for super::TcpStream {}
     impl Sealed for super::UnixStream {}
 }
@@ -183,7 +185,7 @@ impl<S: Stream> Drop for OwnedWriteHalf<S> {
     fn drop(&mut self) {
         if self.ends {
             // It fails only if the connection is gone, and then there is nobody to tell.
-            let _ = self.stream.shutdown(Shutdown::Write);
+            let _ = SockRef::from(&*self.stream).shutdown(Shutdown::Write);
         }
     }
 }

@@ -6,6 +6,7 @@ use std::net::{self, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 use drift_core::reactor::ShortCount;
 
 use super::socket::Socket;
+use crate::runtime::{SETUP, SYSTEM_CALL, pay};
 
 /// A UDP socket; sending and receiving park.
 ///
@@ -63,6 +64,7 @@ impl UdpSocket {
     /// # Source
     /// [`std::net::UdpSocket::bind`].
     pub fn bind(address: impl ToSocketAddrs) -> io::Result<Self> {
+        pay(SETUP);
         let socket = net::UdpSocket::bind(address)?;
         socket.set_nonblocking(true)?;
         Ok(Self(Socket::register(socket, ShortCount::Nothing)?))
@@ -77,6 +79,7 @@ impl UdpSocket {
     /// # Source
     /// [`std::net::UdpSocket::connect`].
     pub fn connect(&self, address: impl ToSocketAddrs) -> io::Result<()> {
+        pay(SYSTEM_CALL);
         self.0.inner().connect(address)
     }
 
@@ -120,6 +123,7 @@ impl UdpSocket {
     /// # Source
     /// [`std::net::UdpSocket::send_to`].
     pub fn send_to(&self, bytes: &[u8], address: impl ToSocketAddrs) -> io::Result<usize> {
+        pay(SYSTEM_CALL);
         let address = address.to_socket_addrs()?.next().ok_or_else(|| {
             io::Error::new(io::ErrorKind::InvalidInput, "the name has no address")
         })?;

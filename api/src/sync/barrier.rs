@@ -3,7 +3,7 @@
 use drift_core::sync::barrier;
 
 use crate::error::ConcurrencyError;
-use crate::runtime::{wait, wait_for};
+use crate::runtime::{CALL, pay, wait, wait_for};
 use crate::time::Duration;
 
 /// Holds everybody until as many have come as it was made for; then it starts anew.
@@ -36,6 +36,7 @@ impl Barrier {
     /// # Errors
     /// `Cancelled`, if the others have not come; they wait on, for one more.
     pub fn wait(&self) -> Result<bool, ConcurrencyError> {
+        pay(CALL);
         Ok(self.0.wait(&wait()?)?)
     }
 
@@ -53,6 +54,7 @@ impl Barrier {
     /// assert_eq!(alone, Err(ConcurrencyError::Timeout));
     /// ```
     pub fn wait_timeout(&self, timeout: impl Into<Duration>) -> Result<bool, ConcurrencyError> {
+        pay(CALL);
         let wait = match wait_for(timeout.into())? {
             Some(wait) => wait,
             None => wait()?.until(drift_core::time::Instant::ZERO),

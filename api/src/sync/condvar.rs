@@ -5,7 +5,7 @@ use drift_core::sync::condvar;
 use super::poison::{LockError, LockResult};
 use super::{Mutex, MutexGuard};
 use crate::error::ConcurrencyError;
-use crate::runtime::{wait, wait_for};
+use crate::runtime::{CALL, pay, wait, wait_for};
 use crate::time::Duration;
 
 /// A condition variable. Waits are never woken without a cause; what they wait for may still be
@@ -62,6 +62,7 @@ impl Condvar {
     /// setter.join().unwrap();
     /// ```
     pub fn wait<'a, T: ?Sized>(&self, guard: MutexGuard<'a, T>) -> LockResult<MutexGuard<'a, T>> {
+        pay(CALL);
         let wait = wait().map_err(LockError::Ended)?;
         let (guard, ended) = guard.unlocked(|mutex| Ok(self.0.wait(mutex, &wait)?));
         ended.map_err(LockError::Ended)?;
@@ -77,6 +78,7 @@ impl Condvar {
         mut guard: MutexGuard<'a, T>,
         mut condition: impl FnMut(&mut T) -> bool,
     ) -> LockResult<MutexGuard<'a, T>> {
+        pay(CALL);
         while condition(&mut guard) {
             guard = self.wait(guard)?;
         }
@@ -111,6 +113,7 @@ impl Condvar {
         guard: MutexGuard<'a, T>,
         timeout: impl Into<Duration>,
     ) -> Result<(MutexGuard<'a, T>, bool), LockError<MutexGuard<'a, T>>> {
+        pay(CALL);
         let Some(wait) = wait_for(timeout.into()).map_err(LockError::Ended)? else {
             return Ok((guard.check()?, true));
         };
@@ -125,6 +128,7 @@ impl Condvar {
     /// Wakes whoever waits longest.
     pub fn notify_one(&self) {
         self.0.notify_one();
+        pay(CALL);
     }
 
     /// Wakes all who wait now.
@@ -135,6 +139,7 @@ impl Condvar {
     /// ```
     pub fn notify_all(&self) {
         self.0.notify_all();
+        pay(CALL);
     }
 }
 

@@ -4,6 +4,7 @@ use drift_core::sync::event;
 
 use super::Limit;
 use crate::error::ConcurrencyError;
+use crate::runtime::{CALL, pay};
 use crate::time::Duration;
 
 /// A flag to wait for: once it is set, nobody waits until it is reset.
@@ -36,6 +37,7 @@ impl Event {
     /// Sets it, and lets all who wait go on.
     pub fn set(&self) {
         self.0.set();
+        pay(CALL);
     }
 
     /// Unsets it.
@@ -49,6 +51,7 @@ impl Event {
     /// ```
     pub fn reset(&self) {
         self.0.reset();
+        pay(CALL);
     }
 
     /// Whether it is set.
@@ -61,6 +64,7 @@ impl Event {
     /// assert!(event.is_set());
     /// ```
     pub fn is_set(&self) -> bool {
+        pay(CALL);
         self.0.is_set()
     }
 
@@ -69,7 +73,7 @@ impl Event {
     /// # Errors
     /// `Cancelled`.
     pub fn wait(&self) -> Result<(), ConcurrencyError> {
-        Limit::Forever.acquire(|| self.is_set(), |wait| self.0.wait(wait))
+        Limit::Forever.acquire(|| self.0.is_set(), |wait| self.0.wait(wait))
     }
 
     /// Waits until it is set, for at most `timeout`.
@@ -86,6 +90,6 @@ impl Event {
     /// assert_eq!(waited, Err(ConcurrencyError::Timeout));
     /// ```
     pub fn wait_timeout(&self, timeout: impl Into<Duration>) -> Result<(), ConcurrencyError> {
-        Limit::For(timeout.into()).acquire(|| self.is_set(), |wait| self.0.wait(wait))
+        Limit::For(timeout.into()).acquire(|| self.0.is_set(), |wait| self.0.wait(wait))
     }
 }

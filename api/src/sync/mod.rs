@@ -44,7 +44,7 @@ use drift_core::error::ConcurrencyError as CoreError;
 use drift_core::sync::Wait;
 
 use crate::error::ConcurrencyError;
-use crate::runtime::{wait, wait_for};
+use crate::runtime::{CALL, pay, wait, wait_for};
 use crate::time::Duration;
 
 /// How long a call may wait.
@@ -63,6 +63,7 @@ impl Limit {
         attempt: impl FnOnce() -> bool,
         acquire: impl FnOnce(&Wait) -> Result<(), CoreError>,
     ) -> Result<(), ConcurrencyError> {
+        pay(CALL);
         if let Self::For(time) = self {
             time.nanoseconds()?;
         }

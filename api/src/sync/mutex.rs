@@ -15,6 +15,7 @@ use drift_core::sync::mutex;
 use super::Limit;
 use super::poison::{Entered, LockResult, Poison};
 use crate::error::ConcurrencyError;
+use crate::runtime::{CALL, pay};
 use crate::time::Duration;
 
 /// A lock around `T`, handed to whoever waits longest. A virtual thread may park while it has it,
@@ -160,6 +161,7 @@ impl<T: ?Sized> Mutex<T> {
     /// assert!(mutex.is_poisoned());
     /// ```
     pub fn is_poisoned(&self) -> bool {
+        pay(CALL);
         self.poison.is_set()
     }
 
@@ -179,6 +181,7 @@ impl<T: ?Sized> Mutex<T> {
     /// assert!(mutex.lock().is_ok());
     /// ```
     pub fn clear_poison(&self) {
+        pay(CALL);
         self.poison.clear();
     }
 
@@ -244,11 +247,11 @@ impl<T: ?Sized + fmt::Debug> fmt::Debug for MutexGuard<'_, T> {
 impl<T: ?Sized + fmt::Debug> fmt::Debug for Mutex<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut out = f.debug_struct("Mutex");
-        match self.try_lock().or_else(super::LockError::into_inner) {
-            Ok(guard) => out.field("data", &&*guard),
-            Err(_) => out.field("data", &"<locked>"),
+        match self.raw.try_lock().then(|| self.guard()) {
+            Some(guard) => out.field("data", &&*guard),
+            None => out.field("data", &"<locked>"),
         };
-        out.field("poisoned", &self.is_poisoned()).finish()
+        out.field("poisoned", &self.poison.is_set()).finish()
     }
 }
 

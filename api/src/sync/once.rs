@@ -3,7 +3,7 @@
 use drift_core::sync::once::{self, Begun};
 
 use crate::error::{ConcurrencyError, Error};
-use crate::runtime::wait;
+use crate::runtime::{CALL, pay, wait};
 
 /// Does something once, by whoever comes first; the others wait until it is done.
 ///
@@ -75,10 +75,12 @@ impl Once {
     /// assert!(once.is_completed());
     /// ```
     pub fn is_completed(&self) -> bool {
+        pay(CALL);
         self.0.is_done()
     }
 
     fn call(&self, again: bool, f: impl FnOnce()) -> Result<(), ConcurrencyError> {
+        pay(CALL);
         if self.0.is_done() {
             return Ok(());
         }

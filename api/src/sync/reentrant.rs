@@ -14,7 +14,7 @@ use drift_core::sync::reentrant;
 
 use super::Limit;
 use crate::error::ConcurrencyError;
-use crate::runtime::try_runtime;
+use crate::runtime::{CALL, pay, try_runtime};
 use crate::time::Duration;
 
 /// A lock around `T` that whoever has it may take again: guards of one virtual thread share the
@@ -140,6 +140,7 @@ impl<T: ?Sized> ReentrantMutex<T> {
 
     /// How often the caller has it.
     pub fn depth(&self) -> u32 {
+        pay(CALL);
         self.raw.depth(caller())
     }
 
@@ -187,9 +188,10 @@ impl<T: ?Sized + fmt::Debug> fmt::Debug for ReentrantMutexGuard<'_, T> {
 impl<T: ?Sized + fmt::Debug> fmt::Debug for ReentrantMutex<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut out = f.debug_struct("ReentrantMutex");
-        match self.try_lock() {
-            Ok(guard) => out.field("data", &&*guard).finish(),
-            Err(_) => out.field("data", &"<locked>").finish(),
+        let guard = || ReentrantMutexGuard { mutex: self, thread: PhantomData };
+        match self.raw.try_lock(caller()).then(guard) {
+            Some(guard) => out.field("data", &&*guard).finish(),
+            None => out.field("data", &"<locked>").finish(),
         }
     }
 }

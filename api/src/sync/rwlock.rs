@@ -14,6 +14,7 @@ use drift_core::sync::rwlock;
 
 use super::Limit;
 use super::poison::{Entered, LockResult, Poison};
+use crate::runtime::{CALL, pay};
 use crate::time::Duration;
 
 /// A lock around `T` for many readers or one writer, in the order in which they come: readers do
@@ -222,6 +223,7 @@ impl<T: ?Sized> RwLock<T> {
     /// assert!(lock.is_poisoned());
     /// ```
     pub fn is_poisoned(&self) -> bool {
+        pay(CALL);
         self.poison.is_set()
     }
 
@@ -241,6 +243,7 @@ impl<T: ?Sized> RwLock<T> {
     /// assert!(lock.read().is_ok());
     /// ```
     pub fn clear_poison(&self) {
+        pay(CALL);
         self.poison.clear();
     }
 
@@ -312,11 +315,12 @@ impl<T: ?Sized + fmt::Debug> fmt::Debug for RwLockWriteGuard<'_, T> {
 impl<T: ?Sized + fmt::Debug> fmt::Debug for RwLock<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut out = f.debug_struct("RwLock");
-        match self.try_read().or_else(super::LockError::into_inner) {
-            Ok(guard) => out.field("data", &&*guard),
-            Err(_) => out.field("data", &"<locked>"),
+        let guard = || RwLockReadGuard { lock: self, thread: PhantomData };
+        match self.raw.try_read().then(guard) {
+            Some(guard) => out.field("data", &&*guard),
+            None => out.field("data", &"<locked>"),
         };
-        out.field("poisoned", &self.is_poisoned()).finish()
+        out.field("poisoned", &self.poison.is_set()).finish()
     }
 }
 

@@ -5,7 +5,7 @@ use drift_core::sync::{Wait, channel};
 
 use super::channel::{Receiver, SendError, Sender};
 use crate::error::ConcurrencyError;
-use crate::runtime::{try_runtime, wait, wait_until};
+use crate::runtime::{CALL, pay, try_runtime, wait, wait_until};
 use crate::time::Instant;
 
 /// Waits for several channels at once and does what can be done first.
@@ -225,6 +225,7 @@ impl<'a, T> Send<'a, T> {
 pub fn select(arms: &mut [Numbered<'_>], limit: Limit) -> Result<Option<u32>, ConcurrencyError> {
     use drift_core::error::ConcurrencyError as Core;
     use drift_core::sync::select::{select, try_select};
+    pay(CALL);
     let wait = match limit {
         Limit::Never => return Ok(try_select(arms, &Wait::new(try_runtime()?))),
         Limit::Until(deadline) => wait_until(deadline.core())?,

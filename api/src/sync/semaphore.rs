@@ -4,6 +4,7 @@ use drift_core::sync::semaphore;
 
 use super::Limit;
 use crate::error::ConcurrencyError;
+use crate::runtime::{CALL, pay};
 use crate::time::Duration;
 
 /// A number of permits, handed out in order: a large request is not overtaken by small ones.
@@ -117,6 +118,7 @@ impl Semaphore {
     /// ```
     pub fn release(&self, count: u32) {
         self.0.release(count);
+        pay(CALL);
     }
 
     /// How many there are just now.
@@ -128,6 +130,7 @@ impl Semaphore {
     /// assert_eq!(Semaphore::new(3).available(), 3);
     /// ```
     pub fn available(&self) -> u32 {
+        pay(CALL);
         self.0.permits()
     }
 
@@ -169,6 +172,6 @@ impl Permits<'_> {
 
 impl Drop for Permits<'_> {
     fn drop(&mut self) {
-        self.semaphore.release(self.count);
+        self.semaphore.0.release(self.count);
     }
 }

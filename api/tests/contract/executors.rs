@@ -10,7 +10,7 @@ use drift::{ConcurrencyError, Duration, Error, Executor, ExecutorPolicy, Instant
 use drift::{Saturation, Shutdown};
 use drift::{scope, sleep, spawn, spawn_on, uncancellable, yield_now};
 
-use crate::harness::{Case, Occupied, carriers, policy, unwinding};
+use crate::harness::{Case, Occupied, carriers, policy, prefer, unwinding};
 
 pub const CASES: &[Case] = cases![
     a_shutdown_drains,
@@ -99,12 +99,12 @@ fn a_root_that_a_shutdown_cancels_says_so() {
     // With one carrier, the other begins when the caller of `run` waits for its root.
     let one = Executor::new(ExecutorPolicy::new()).unwrap();
     let caller = spawn_on(&one, move || {
-        executor.default_set();
+        prefer(executor);
         let other = spawn_on(&one, move || executor.shutdown(Shutdown::Cancel, Instant::now()));
         drift::run(|| drop(other))
     });
     let joined = caller.unwrap().join();
-    before.default_set();
+    prefer(before);
     let Err(ConcurrencyError::Failed(Error::Panic(panic))) = joined else { panic!("{joined:?}") };
     assert!(panic.message.starts_with("the root virtual thread cannot start"), "{panic}");
     assert!(panic.message.contains("shut down"), "{panic}");

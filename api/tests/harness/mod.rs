@@ -42,15 +42,33 @@ pub fn carriers() -> u32 {
     CARRIERS.load(Ordering::Relaxed)
 }
 
+/// Whether virtual threads of the default executor migrate.
+pub fn migrates() -> bool {
+    MIGRATES.load(Ordering::Relaxed)
+}
+
+/// What the two above say from now on.
+pub fn set(carriers: u32, migrates: bool) {
+    CARRIERS.store(carriers, Ordering::Relaxed);
+    MIGRATES.store(migrates, Ordering::Relaxed);
+}
+
 /// As many carriers as the case asks for, all of which stay; virtual threads migrate if it says.
 #[allow(unsafe_code)]
 pub fn policy() -> ExecutorPolicy {
     let policy = ExecutorPolicy::new().min_threads(carriers());
-    match MIGRATES.load(Ordering::Relaxed) {
+    match migrates() {
         // SAFETY: no case keeps anything of its OS thread across a call that may park.
         true => unsafe { policy.migrating() },
         false => policy,
     }
+}
+
+/// Makes `executor` the default one, whether or not virtual threads migrate there.
+#[allow(unsafe_code)]
+pub fn prefer(executor: Executor) {
+    // SAFETY: as in `policy`.
+    unsafe { executor.default_set_migrating() };
 }
 
 /// The main function of a test: each case on so many carriers, and on the last number again with
@@ -72,11 +90,8 @@ where
             let how = if migrates { "_migrating" } else { "" };
             let name = format!("on_{count}{how}::{}", name.replace(' ', ""));
             Trial::test(name.clone(), move || {
-                CARRIERS.store(count, Ordering::Relaxed);
-                MIGRATES.store(migrates, Ordering::Relaxed);
-                let executor = *executor.get_or_init(|| Executor::new(policy()).unwrap());
-                // SAFETY: as in `policy`.
-                unsafe { executor.default_set_migrating() };
+                set(count, migrates);
+                prefer(*executor.get_or_init(|| Executor::new(policy()).unwrap()));
                 watch(&name);
                 run();
                 Ok(())

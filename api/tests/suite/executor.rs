@@ -3,7 +3,7 @@
 use drift::{ConcurrencyError, Duration, Error, Executor, ExecutorPolicy, Instant, Saturation};
 use drift::{sleep, spawn, spawn_on};
 
-use crate::harness::{Case, Occupied, carriers, policy};
+use crate::harness::{Case, Occupied, carriers, policy, prefer};
 
 pub const CASES: &[Case] = cases![
     executor_build,
@@ -47,10 +47,10 @@ fn queue_limit_enforced() {
 fn default_executor_override() {
     let before = Executor::default_get();
     let (executor, occupied) = full(policy());
-    executor.default_set();
+    prefer(executor);
     assert_eq!(Executor::default_get(), executor);
     let refused = spawn(|| 1);
-    before.default_set();
+    prefer(before);
     let failed = Error::ExecSubmitFailed(1).into();
     assert_eq!(refused.join(), Err(failed));
     drop(occupied);
@@ -60,9 +60,9 @@ fn default_executor_override() {
 fn spawn_default_exec_busy() {
     let before = Executor::default_get();
     let (executor, _occupied) = full(policy());
-    executor.default_set();
+    prefer(executor);
     let (refused, future) = (spawn(|| 1), drift::spawn_future(|| 1));
-    before.default_set();
+    prefer(before);
     let failed: ConcurrencyError = Error::ExecSubmitFailed(1).into();
     assert!(refused.is_completed());
     assert_eq!(refused.join_timeout(Duration::ZERO), Err(failed.clone()));

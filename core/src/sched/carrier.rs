@@ -28,6 +28,7 @@ use crate::link::list::List;
 use crate::platform::{CarrierId, Events, Stack, StackClass, ThreadWords};
 use crate::prim::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering, UnsafeCell, fence};
 use crate::runtime::Runtime;
+use crate::sched::budget::{self, Budget};
 use crate::sched::executor::{Executor, Life};
 use crate::sched::injector::Injector;
 use crate::sched::run_queue::RunQueue;
@@ -85,6 +86,7 @@ pub(super) struct Own {
     /// How many started here, and have not ended.
     pub(super) homed: usize,
     pub(super) tick: u32,
+    pub(super) budget: Budget,
     pub(super) random: u32,
     pub(super) searching: bool,
     /// Is its executor's standby.
@@ -95,15 +97,6 @@ pub(super) struct Own {
     pub(super) quiet: u32,
     /// Sleeps in a row that brought no work, for carriers that may end.
     pub(super) unused: u32,
-}
-
-impl Own {
-    /// The next `random`: Marsaglia, "Xorshift RNGs", 2003.
-    pub(super) fn draw(&mut self) {
-        self.random ^= self.random << 13;
-        self.random ^= self.random >> 17;
-        self.random ^= self.random << 5;
-    }
 }
 
 /// An OS thread or CPU that runs virtual threads.
@@ -150,6 +143,7 @@ impl Carrier {
                 stays: false,
                 homed: 0,
                 tick: 0,
+                budget: Budget::NEW,
                 random: random | 1,
                 searching: false,
                 stands_by: false,
@@ -359,7 +353,7 @@ impl Carrier {
         // SAFETY: as in `run_task`.
         let record = unsafe { task.as_ref() };
         let mounted: *mut Mounted = record.mounted.with_mut(|mounted| mounted);
-        self.own(|own| own.current = Some(task));
+        self.own(|own| (own.current, own.budget.left) = (Some(task), budget::FULL));
         let words = self.own(|own| own.words);
         let own = self.own.with_mut(|own| own);
         // SAFETY: within this thread's own fields; by the cell, as both outlast calls of `own`.

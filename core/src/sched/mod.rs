@@ -26,6 +26,7 @@
 #![allow(unsafe_code)]
 
 pub(crate) mod admission;
+pub mod budget;
 mod cache;
 pub(crate) mod carrier;
 pub mod executor;

@@ -6,8 +6,17 @@
 
 use core::ptr::{self, NonNull};
 
-use crate::sched::carrier::{Carrier, SERVE_EVERY, SHARE};
+use crate::sched::carrier::{Carrier, Own, SERVE_EVERY, SHARE};
 use crate::task::header::Task;
+
+impl Own {
+    /// The next `random`: Marsaglia, "Xorshift RNGs", 2003.
+    pub(super) fn draw(&mut self) {
+        self.random ^= self.random << 13;
+        self.random ^= self.random >> 17;
+        self.random ^= self.random << 5;
+    }
+}
 
 impl Carrier {
     /// The next task, by the order of `sched`.

@@ -10,7 +10,7 @@ use drift_core::task::Handle;
 
 use super::ticket::Fate;
 use crate::error::ConcurrencyError;
-use crate::runtime::{runtime, wait_to_the_end};
+use crate::runtime::{CALL, pay, runtime, wait_to_the_end};
 use crate::time::Instant;
 
 /// What whoever watches the time may have for longer than the scope lasts.
@@ -172,6 +172,7 @@ impl Shared {
     /// Waits for all children, also for those that children spawn meanwhile.
     pub(super) fn finish(&self, mut how: Wait) {
         loop {
+            pay(CALL);
             self.heed_time();
             // It stays among the children until it has ended, to be cancelled with them.
             let child = {

@@ -8,6 +8,7 @@ use socket2::SockRef;
 use super::TcpStream;
 use crate::net::accept;
 use crate::net::socket::{Socket, short_count_of_stream};
+use crate::runtime::{SETUP, pay};
 use crate::time::Duration;
 
 /// A TCP port that takes connections; `accept` parks.
@@ -63,6 +64,7 @@ impl TcpListener {
     /// # Source
     /// [`std::net::TcpListener::bind`].
     pub fn bind(address: impl ToSocketAddrs) -> io::Result<Self> {
+        pay(SETUP);
         let listener = net::TcpListener::bind(address)?;
         // Again: std's queue has 128 places, and a connection that finds none tries again a second
         // later. The kernel cuts the number to what it allows (listen(2), somaxconn).

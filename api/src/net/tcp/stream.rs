@@ -9,6 +9,7 @@ use socket2::{Domain, Protocol, SockRef, Type};
 
 use crate::error::ConcurrencyError;
 use crate::net::socket::{Socket, after, nanoseconds, positive, short_count_of_stream};
+use crate::runtime::{SETUP, SYSTEM_CALL, pay};
 
 /// What connect(2) says when the rest takes time (errno(3), asm-generic/errno.h).
 const EINPROGRESS: i32 = 115;
@@ -70,6 +71,7 @@ impl TcpStream {
     /// # Source
     /// [`std::net::TcpStream::connect`].
     pub fn connect(address: impl ToSocketAddrs) -> io::Result<Self> {
+        pay(SYSTEM_CALL);
         let mut last = None;
         for address in address.to_socket_addrs()? {
             match Self::connect_until(address, Instant::FAR) {
@@ -98,10 +100,12 @@ impl TcpStream {
     /// drift::net::TcpStream::connect_timeout(&address, second).unwrap();
     /// ```
     pub fn connect_timeout(address: &SocketAddr, timeout: Duration) -> io::Result<Self> {
+        pay(SYSTEM_CALL);
         Self::connect_until(*address, after(nanoseconds(positive(timeout)?))?)
     }
 
     fn connect_until(address: SocketAddr, until: Instant) -> io::Result<Self> {
+        pay(SETUP);
         let kind = Type::STREAM.nonblocking().cloexec();
         let domain = Domain::for_address(address);
         let raw = socket2::Socket::new_raw(domain, kind, Some(Protocol::TCP))?;
@@ -150,6 +154,7 @@ impl TcpStream {
     /// # Source
     /// [`std::net::TcpStream`]'s `linger`, which is not stable yet.
     pub fn linger(&self) -> io::Result<Option<Duration>> {
+        pay(SYSTEM_CALL);
         SockRef::from(self.0.inner()).linger()
     }
 
@@ -172,6 +177,7 @@ impl TcpStream {
     /// assert_eq!(stream.linger().unwrap(), Some(std::time::Duration::ZERO));
     /// ```
     pub fn set_linger(&self, time: Option<Duration>) -> io::Result<()> {
+        pay(SYSTEM_CALL);
         SockRef::from(self.0.inner()).set_linger(time)
     }
 

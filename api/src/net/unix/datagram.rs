@@ -5,12 +5,14 @@ use std::os::unix::net::{self, SocketAddr};
 use std::path::Path;
 
 use drift_core::reactor::ShortCount;
+use drift_core::sched::budget;
 use socket2::{Domain, Type};
 
 use super::Pauses;
 use super::listener::std_address;
 use crate::net::peek;
 use crate::net::socket::Socket;
+use crate::runtime::{SETUP, SYSTEM_CALL, pay};
 
 /// A socket for datagrams within the machine; sending and receiving park. The path that it is
 /// bound to stays when it is dropped, as in std.
@@ -66,6 +68,7 @@ impl UnixDatagram {
     /// # std::fs::remove_file(&path).unwrap();
     /// ```
     pub fn bind(path: impl AsRef<Path>) -> io::Result<Self> {
+        pay(SETUP);
         Self::adopt(net::UnixDatagram::bind(path)?)
     }
 
@@ -97,6 +100,7 @@ impl UnixDatagram {
     /// # }
     /// ```
     pub fn bind_addr(address: &SocketAddr) -> io::Result<Self> {
+        pay(SETUP);
         Self::adopt(net::UnixDatagram::bind_addr(address)?)
     }
 
@@ -108,6 +112,7 @@ impl UnixDatagram {
     /// # Source
     /// [`std::os::unix::net::UnixDatagram::unbound`].
     pub fn unbound() -> io::Result<Self> {
+        pay(SETUP);
         Self::adopt(net::UnixDatagram::unbound()?)
     }
 
@@ -119,6 +124,7 @@ impl UnixDatagram {
     /// # Source
     /// [`std::os::unix::net::UnixDatagram::pair`].
     pub fn pair() -> io::Result<(Self, Self)> {
+        pay(SETUP);
         let kind = Type::DGRAM.nonblocking().cloexec();
         let (one, other) = socket2::Socket::pair_raw(Domain::UNIX, kind, None)?;
         let [one, other] =
@@ -152,6 +158,7 @@ impl UnixDatagram {
     /// # std::fs::remove_file(&path).unwrap();
     /// ```
     pub fn connect(&self, path: impl AsRef<Path>) -> io::Result<()> {
+        pay(SYSTEM_CALL);
         self.0.inner().connect(path)
     }
 
@@ -250,6 +257,7 @@ impl UnixDatagram {
     /// # Source
     /// [`std::os::unix::net::UnixDatagram::shutdown`].
     pub fn shutdown(&self, how: std::net::Shutdown) -> io::Result<()> {
+        pay(SYSTEM_CALL);
         self.0.inner().shutdown(how)
     }
 
@@ -259,12 +267,13 @@ impl UnixDatagram {
         &self,
         mut send: impl FnMut(&net::UnixDatagram) -> io::Result<usize>,
     ) -> io::Result<usize> {
+        pay(SYSTEM_CALL);
         let (side, mut waits) = (&self.0.writes, None);
         loop {
             match send(self.0.inner()) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock && !side.waits_never() => {}
                 ended => {
-                    side.spend(*ended.as_ref().unwrap_or(&0));
+                    budget::owe(*ended.as_ref().unwrap_or(&0));
                     return ended;
                 }
             }

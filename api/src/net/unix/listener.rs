@@ -11,6 +11,7 @@ use socket2::SockAddr;
 use super::UnixStream;
 use crate::net::accept;
 use crate::net::socket::Socket;
+use crate::runtime::{SETUP, pay};
 use crate::time::Duration;
 
 /// A path, or an abstract name, that takes connections; `accept` parks. The path stays when the
@@ -70,6 +71,7 @@ impl UnixListener {
     /// # Source
     /// [`std::os::unix::net::UnixListener::bind`].
     pub fn bind(path: impl AsRef<Path>) -> io::Result<Self> {
+        pay(SETUP);
         Self::listen(net::UnixListener::bind(path)?)
     }
 
@@ -93,6 +95,7 @@ impl UnixListener {
     /// # }
     /// ```
     pub fn bind_addr(address: &SocketAddr) -> io::Result<Self> {
+        pay(SETUP);
         Self::listen(net::UnixListener::bind_addr(address)?)
     }
 

@@ -14,6 +14,7 @@ use socket2::{Domain, SockAddr, Type};
 use super::Pauses;
 use crate::net::peek;
 use crate::net::socket::{Socket, after, nanoseconds, positive};
+use crate::runtime::{SETUP, SYSTEM_CALL, pay};
 
 /// A connection within the machine; reads and writes park. As
 /// [`TcpStream`](crate::net::TcpStream).
@@ -53,6 +54,7 @@ impl UnixStream {
     /// # Source
     /// [`std::os::unix::net::UnixStream::pair`].
     pub fn pair() -> io::Result<(Self, Self)> {
+        pay(SETUP);
         let kind = Type::STREAM.nonblocking().cloexec();
         let (one, other) = socket2::Socket::pair_raw(Domain::UNIX, kind, None)?;
         let [one, other] =
@@ -80,6 +82,7 @@ impl UnixStream {
     /// # std::fs::remove_file(&path).unwrap();
     /// ```
     pub fn connect(path: impl AsRef<Path>) -> io::Result<Self> {
+        pay(SYSTEM_CALL);
         Self::connect_until(&SockAddr::unix(path)?, Instant::FAR)
     }
 
@@ -101,6 +104,7 @@ impl UnixStream {
     /// # std::fs::remove_file(&path).unwrap();
     /// ```
     pub fn connect_addr(address: &SocketAddr) -> io::Result<Self> {
+        pay(SYSTEM_CALL);
         Self::connect_until(&raw_address(address)?, Instant::FAR)
     }
 
@@ -124,11 +128,13 @@ impl UnixStream {
     /// # std::fs::remove_file(&path).unwrap();
     /// ```
     pub fn connect_timeout(address: &SocketAddr, timeout: Duration) -> io::Result<Self> {
+        pay(SYSTEM_CALL);
         let until = after(nanoseconds(positive(timeout)?))?;
         Self::connect_until(&raw_address(address)?, until)
     }
 
     fn connect_until(address: &SockAddr, until: Instant) -> io::Result<Self> {
+        pay(SETUP);
         let kind = Type::STREAM.nonblocking().cloexec();
         let raw = socket2::Socket::new_raw(Domain::UNIX, kind, None)?;
         let mut pauses = Pauses::new();

@@ -9,9 +9,9 @@
 //! A channel closes from either end: by `close`, or when the last sender or the last receiver is
 //! dropped. Then sends answer `Closed`; receives too, after what was sent before.
 
+mod refused;
 mod segments;
 
-use std::error;
 use std::fmt;
 use std::iter;
 use std::sync::Arc;
@@ -19,12 +19,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use drift_core::error::ConcurrencyError as CoreError;
 use drift_core::sync::Wait;
-use drift_core::sync::channel::{Channel, Refused};
+use drift_core::sync::channel::Channel;
 
+pub use self::refused::SendError;
 use self::segments::Segments;
 use crate::drops::drop_each;
 use crate::error::ConcurrencyError;
-use crate::runtime::{wait, wait_for};
+use crate::runtime::{CALL, pay, wait, wait_for};
 use crate::time::Duration;
 
 /// What a channel keeps its values in.
@@ -37,6 +38,14 @@ struct Shared<T> {
     channel: Core<T>,
     senders: AtomicUsize,
     receivers: AtomicUsize,
+}
+
+impl<T> Shared<T> {
+    /// The channel, for a call that is paid for.
+    fn paid(&self) -> &Core<T> {
+        pay(CALL);
+        &self.channel
+    }
 }
 
 /// The end that values go into. Clones send to the same channel.
@@ -73,22 +82,6 @@ pub struct Sender<T>(Arc<Shared<T>>);
 /// assert_eq!(receiver.recv(), Err(ConcurrencyError::Closed));
 /// ```
 pub struct Receiver<T>(Arc<Shared<T>>);
-
-/// A value that was not sent, and why.
-///
-/// # Examples
-/// ```
-/// let (to, from) = drift::sync::bounded(1);
-/// drop(from);
-/// assert_eq!(to.send("kept").unwrap_err().value, "kept");
-/// ```
-#[derive(Clone, PartialEq)]
-pub struct SendError<T> {
-    /// The value.
-    pub value: T,
-    /// `Closed`, `Cancelled`, `Timeout`, or `Busy` from [`Sender::try_send`].
-    pub error: ConcurrencyError,
-}
 
 /// A channel without a limit: a send never waits, and memory is the limit.
 ///
@@ -154,7 +147,7 @@ impl<T> Sender<T> {
     /// assert_eq!(to.try_send(2).unwrap_err().error, ConcurrencyError::Busy);
     /// ```
     pub fn try_send(&self, value: T) -> Result<(), SendError<T>> {
-        self.0.channel.try_send(value).map_err(SendError::from)
+        self.0.paid().try_send(value).map_err(SendError::from)
     }
 
     /// Sends, and waits for room for at most `timeout`.
@@ -174,6 +167,7 @@ impl<T> Sender<T> {
     pub fn send_timeout(&self, value: T, timeout: impl Into<Duration>) -> Result<(), SendError<T>> {
         let timeout = timeout.into();
         if let Err(error) = timeout.nanoseconds() {
+            pay(CALL);
             return Err(SendError { value, error });
         }
         self.send_as(value, || wait_for(timeout))
@@ -184,7 +178,7 @@ impl<T> Sender<T> {
         value: T,
         how: impl FnOnce() -> Result<Option<Wait>, ConcurrencyError>,
     ) -> Result<(), SendError<T>> {
-        let value = match self.0.channel.try_send(value) {
+        let value = match self.0.paid().try_send(value) {
             Ok(()) => return Ok(()),
             Err((value, CoreError::Busy)) => value,
             Err(refused) => return Err(refused.into()),
@@ -207,7 +201,7 @@ impl<T> Sender<T> {
     /// assert_eq!(from.recv(), Ok(1)); // what is inside can be had
     /// ```
     pub fn close(&self) {
-        self.0.channel.close();
+        self.0.paid().close();
     }
 
     /// Whether it is closed, from either end.
@@ -220,7 +214,7 @@ impl<T> Sender<T> {
     /// ```
     #[must_use]
     pub fn is_closed(&self) -> bool {
-        self.0.channel.is_closed()
+        self.0.paid().is_closed()
     }
 
     /// Values that wait to be received.
@@ -233,7 +227,7 @@ impl<T> Sender<T> {
     /// ```
     #[must_use]
     pub fn len(&self) -> usize {
-        self.0.channel.len()
+        self.0.paid().len()
     }
 
     /// Whether none waits to be received.
@@ -248,7 +242,7 @@ impl<T> Sender<T> {
         self.len() == 0
     }
 
-    pub(super) fn core(&self) -> &Core<T> {
+    pub(crate) fn core(&self) -> &Core<T> {
         &self.0.channel
     }
 }
@@ -270,7 +264,7 @@ impl<T> Receiver<T> {
     /// assert_eq!(from.recv(), Err(ConcurrencyError::Closed));
     /// ```
     pub fn recv(&self) -> Result<T, ConcurrencyError> {
-        match self.0.channel.try_receive() {
+        match self.0.paid().try_receive() {
             Err(CoreError::Busy) => Ok(self.0.channel.receive(&wait()?)?),
             other => Ok(other?),
         }
@@ -289,7 +283,7 @@ impl<T> Receiver<T> {
     /// assert_eq!(from.try_recv(), Err(ConcurrencyError::Busy));
     /// ```
     pub fn try_recv(&self) -> Result<T, ConcurrencyError> {
-        Ok(self.0.channel.try_receive()?)
+        Ok(self.0.paid().try_receive()?)
     }
 
     /// Receives, and waits for a value for at most `timeout`.
@@ -307,8 +301,9 @@ impl<T> Receiver<T> {
     /// ```
     pub fn recv_timeout(&self, timeout: impl Into<Duration>) -> Result<T, ConcurrencyError> {
         let timeout = timeout.into();
+        let channel = self.0.paid();
         timeout.nanoseconds()?;
-        match self.0.channel.try_receive() {
+        match channel.try_receive() {
             Err(CoreError::Busy) => {
                 let wait = wait_for(timeout)?.ok_or(ConcurrencyError::Timeout)?;
                 Ok(self.0.channel.receive(&wait)?)
@@ -339,7 +334,7 @@ impl<T> Receiver<T> {
     /// assert!(to.send(1).is_err());
     /// ```
     pub fn close(&self) {
-        self.0.channel.close();
+        self.0.paid().close();
     }
 
     /// Whether it is closed, from either end.
@@ -352,7 +347,7 @@ impl<T> Receiver<T> {
     /// ```
     #[must_use]
     pub fn is_closed(&self) -> bool {
-        self.0.channel.is_closed()
+        self.0.paid().is_closed()
     }
 
     /// Values that wait to be received.
@@ -365,7 +360,7 @@ impl<T> Receiver<T> {
     /// ```
     #[must_use]
     pub fn len(&self) -> usize {
-        self.0.channel.len()
+        self.0.paid().len()
     }
 
     /// Whether none waits to be received.
@@ -380,7 +375,7 @@ impl<T> Receiver<T> {
         self.len() == 0
     }
 
-    pub(super) fn core(&self) -> &Core<T> {
+    pub(crate) fn core(&self) -> &Core<T> {
         &self.0.channel
     }
 }
@@ -449,45 +444,14 @@ impl<T> Iterator for Received<T> {
     }
 }
 
-impl<T> From<Refused<T>> for SendError<T> {
-    fn from((value, error): Refused<T>) -> Self {
-        Self { value, error: error.into() }
-    }
-}
-
-impl<T> fmt::Debug for SendError<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SendError").field("error", &self.error).finish_non_exhaustive()
-    }
-}
-
-impl<T> fmt::Display for SendError<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "a value was not sent: {}", self.error)
-    }
-}
-
-impl<T> error::Error for SendError<T> {
-    fn source(&self) -> Option<&(dyn error::Error + 'static)> {
-        Some(&self.error)
-    }
-}
-
-/// Drops the value.
-impl<T> From<SendError<T>> for ConcurrencyError {
-    fn from(error: SendError<T>) -> Self {
-        error.error
-    }
-}
-
 impl<T> fmt::Debug for Sender<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Sender").field("len", &self.len()).finish_non_exhaustive()
+        f.debug_struct("Sender").field("len", &self.0.channel.len()).finish_non_exhaustive()
     }
 }
 
 impl<T> fmt::Debug for Receiver<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Receiver").field("len", &self.len()).finish_non_exhaustive()
+        f.debug_struct("Receiver").field("len", &self.0.channel.len()).finish_non_exhaustive()
     }
 }

@@ -1,0 +1,138 @@
+//! A budget for calls that need not wait, so that a loop of them does not keep its carrier.
+//!
+//! A call that waits gives its carrier away. One that succeeds, fails or times out at once does
+//! not: a consumer of a channel that never runs empty, an accept loop that has no descriptors
+//! left, a loop around a `try_` form. So each call of a face costs something, and a virtual thread
+//! whose budget is used up lets others run.
+//!
+//! | who                            | does                                                       |
+//! |--------------------------------|------------------------------------------------------------|
+//! | the carrier, when it mounts    | fills the budget: [`FULL`]                                 |
+//! | a call, before it does         | takes its cost; plain memory, no clock                     |
+//! | anything else                  |                                                            |
+//! | the call that finds none left  | fills it; yields, if somebody else is ready on the carrier,|
+//! |                                | or the carrier has not served deadlines and poller for     |
+//! |                                | [`SERVE_WITHIN`]; goes on, if not                          |
+//! | the carrier, if it was that    | serves them in its next turn                               |
+//!
+//! The budget is taken *before* the call: what a call has taken (a value, a lock) is never held by
+//! a virtual thread that waits for its next turn here, and what a call answers is as it is when the
+//! call returns. A call that hands something out (a release, an unpark) may pay afterwards.
+//!
+//! It is a yield and nothing else: it heeds no cancellation, no permit and no deadline. Paid for is
+//! at the border only, by the functions of `drift` and of the C ABI: core itself never yields
+//! inside one of its protocols, and none of its locks is held at the border. An OS thread pays
+//! nothing.
+//!
+//! # Unsafe
+//! Invariant of `#![allow(unsafe_code)]`: only the current task of this OS thread is made to leave.
+#![allow(unsafe_code)]
+
+use crate::sched::carrier::{self, Carrier, SERVE_EVERY};
+use crate::task::header::Request;
+use crate::time::{Instant, MILLISECOND};
+
+/// What a carrier has of it.
+#[derive(Debug)]
+pub(super) struct Budget {
+    /// What the mounted task may still spend; below 0 if nothing.
+    pub left: i32,
+    /// When one that only spends lets the carrier serve deadlines and the poller.
+    serve_at: Instant,
+}
+
+impl Budget {
+    pub const NEW: Self = Self { left: FULL, serve_at: Instant::ZERO };
+}
+
+/// What a virtual thread may spend in one go. A call of 20 ns then costs a switch of 20 ns and a
+/// look at the clock once in 128 times.
+pub(super) const FULL: i32 = 128;
+
+/// The cost of a call that asks the runtime only.
+pub const CALL: i32 = 1;
+
+/// The cost of a call that asks the kernel.
+pub const SYSTEM_CALL: i32 = FULL / 64;
+
+/// The cost of a call that makes or ends what the kernel has to set up: a connection, a stack, an
+/// OS thread.
+pub const SETUP: i32 = FULL / 16;
+
+/// Bytes that cost as much as [`CALL`]: a mebibyte is a whole budget.
+const BYTES: usize = (1 << 20) / FULL as usize;
+
+/// How long a carrier goes on without a look at deadlines and the poller while one virtual thread
+/// makes calls that need not wait, in nanoseconds.
+const SERVE_WITHIN: u64 = MILLISECOND / 2;
+
+/// The cost of a call that asks the kernel about so many descriptors.
+#[inline]
+#[must_use]
+pub const fn of_descriptors(count: usize) -> i32 {
+    if count > FULL as usize { FULL } else { SYSTEM_CALL + count as i32 }
+}
+
+/// Takes `cost` from the budget of the virtual thread that calls; if it is used up, others may run
+/// first. `may_yield` is asked then: a virtual thread whose OS thread keeps something for it just
+/// now goes on.
+#[inline]
+pub fn spend(cost: i32, may_yield: fn() -> bool) {
+    let Some(carrier) = super::here() else { return };
+    let is_used_up = carrier.own(|own| {
+        own.budget.left = own.budget.left.wrapping_sub(cost);
+        own.budget.left < 0
+    });
+    if is_used_up {
+        run_out(carrier, may_yield);
+    }
+}
+
+/// Takes what it costs to have moved so many bytes; the next call pays for it.
+#[inline]
+pub fn owe(bytes: usize) {
+    if bytes >= BYTES
+        && let Some(carrier) = super::here()
+    {
+        let cost = (bytes / BYTES).min(FULL as usize) as i32;
+        carrier.own(|own| own.budget.left = own.budget.left.wrapping_sub(cost));
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn run_out(carrier: &'static Carrier, may_yield: fn() -> bool) {
+    carrier.own(|own| own.budget.left = FULL);
+    let Some(task) = carrier.current() else { return };
+    if may_yield() && (carrier.is_due() | carrier.has_others()) {
+        // SAFETY: it is the current task.
+        unsafe { carrier::leave(task, Request::Yield) };
+    }
+}
+
+impl Carrier {
+    /// Whether it is time for deadlines and the poller: then the next turn serves them. Counts the
+    /// used up budget as a turn, for a platform whose clock stands still.
+    fn is_due(&self) -> bool {
+        let now = self.executor.runtime.platform().now();
+        let fires = self.timers.next() <= now;
+        self.own(|own| {
+            own.tick = own.tick.wrapping_add(1);
+            let left = SERVE_EVERY - 1 - own.tick % SERVE_EVERY;
+            let is_due = left == 0 || fires || own.budget.serve_at <= now;
+            if is_due {
+                own.tick = own.tick.wrapping_add(left);
+                own.budget.serve_at = now + SERVE_WITHIN;
+            }
+            is_due
+        })
+    }
+
+    /// Whether another virtual thread is ready that may run here.
+    fn has_others(&self) -> bool {
+        let executor = self.executor;
+        let shared =
+            !self.queue.is_empty() || !executor.injector.is_empty() || !executor.starved.is_empty();
+        shared || (!executor.is_solo() && !self.keeps_none())
+    }
+}
