@@ -16,7 +16,7 @@
 //! # Unsafe
 //! The files that need it say so under this heading, each with its invariant: `defaults`,
 //! `link`, `link/list`, `platform`, `prim/native`, `prim/points`, `reactor`,
-//! `reactor/poll_many`, `reactor/slot`, `runtime`, `sched`, `sched/budget`,
+//! `reactor/os_thread`, `reactor/poll_many`, `reactor/slot`, `runtime`, `sched`, `sched/budget`,
 //! `sched/cache`, `sched/carrier`, `sched/executor`, `sched/home`, `sched/injector`, `sched/park`,
 //! `sched/run_queue`, `sched/search`, `sched/told`, `sched/words`, `sync/channel`, `sync/select`,
 //! `sync/stage`, `sync/wait`, `sync/wait_queue`, `task`, `task/header`, `task/join`, `task/slab`,

@@ -66,8 +66,23 @@ pub unsafe trait Platform: Sync + fmt::Debug {
     /// may return early without a cause. The futex of threads that run no virtual thread.
     fn thread_wait(&self, word: &AtomicU32, value: u32, until: Option<Instant>);
 
-    /// Wakes every thread in `thread_wait(word)`. The word may be gone already: its address
-    /// is only a name.
+    /// As `thread_wait`, and ends also when one of `sources` is ready, or is none; true if that was
+    /// seen. The threads that run no virtual thread wait for sources by this, whoever runs or polls
+    /// beside them. A platform without sources, or without such threads, leaves it as it is.
+    fn thread_poll(
+        &self,
+        word: &AtomicU32,
+        value: u32,
+        until: Option<Instant>,
+        sources: &[Poll],
+    ) -> bool {
+        let _ = sources;
+        self.thread_wait(word, value, until);
+        false
+    }
+
+    /// Wakes every thread in `thread_wait(word)` and in `thread_poll(word)`. The word may be gone
+    /// already: its address is only a name.
     fn thread_wake(&self, word: *const AtomicU32);
 
     /// Gives the CPU to another OS thread, which the caller waits for: the call number `turn`, from

@@ -4,31 +4,41 @@
 //!
 //! A host is written once into memory of its own and never moved, or changed except through its
 //! atomics and locks. It ends only by `give_back`, before anybody else has seen it.
-//! The parking table is its own mapping of zeros, and zero is every carrier's first state.
+//! The parking table, the seats and the bells are mappings of zeros of their own, and zero is the
+//! first state of each.
 #![allow(unsafe_code)]
 
 use core::ptr::NonNull;
-use core::{fmt, mem};
+use core::{fmt, mem, slice};
 
 use drift_core::platform::{
     Armed, CarrierId, Events, Interest, MAX_CARRIERS, Platform, PlatformError, Poll, Source, Stack,
     StackClass, ThreadWords,
 };
-use drift_core::prim::{self, AtomicU32, SpinLock};
+use drift_core::prim::{self, AtomicU32, Ordering, SpinLock};
 use drift_core::sched::Carrier;
-use drift_core::time::Instant;
+use drift_core::time::{Instant, MILLISECOND};
 
+use crate::bells::Bells;
 use crate::parking::{Bed, Parking};
 use crate::stack_cache::StackCache;
 use crate::sys::poll::Poller;
 use crate::sys::stack::{Guards, unmap};
 use crate::sys::thread::Seat;
-use crate::sys::{clock, park, thread};
+use crate::sys::{clock, level, park, thread};
 use crate::table::Table;
 
 /// Tables that a host can give back: its own, and what a runtime asks for while it is made. Those
 /// above it, if any, are for ever.
 const TABLES: usize = 16;
+
+/// How often an OS thread looks at sources that it cannot sleep beside, in nanoseconds.
+const LOOK_EVERY: u64 = 10 * MILLISECOND;
+
+/// Sources for which an OS thread waits without a table of its own, and one more.
+const FEW: usize = 16;
+
+type Few = heapless::Vec<Poll, FEW>;
 
 /// The platform of the machine we are compiled for.
 pub struct Host {
@@ -37,8 +47,10 @@ pub struct Host {
     /// Which OS thread each of them has, or had last.
     seats: &'static [Seat; MAX_CARRIERS],
     poller: Poller,
+    /// OS threads that wait for sources themselves.
+    bells: &'static Bells,
     stacks: StackCache,
-    /// The two above, and what `table` gave.
+    /// Where the three above lie, and what `table` gave.
     tables: SpinLock<heapless::Vec<Table, TABLES>>,
 }
 
@@ -63,12 +75,15 @@ impl Host {
         let for_seats = Table::map(size_of::<[Seat; MAX_CARRIERS]>())?;
         // SAFETY: the same.
         let seats = unsafe { for_seats.start().cast().as_ref() };
-        let tables = SpinLock::new([for_parking, for_seats].into_iter().collect());
+        let for_bells = Table::map(size_of::<Bells>())?;
+        // SAFETY: the same.
+        let bells = unsafe { for_bells.start().cast().as_ref() };
+        let tables = SpinLock::new([for_parking, for_seats, for_bells].into_iter().collect());
         let place = Table::map(size_of::<Self>())?;
         prim::set_cpu_yield(thread::give_way);
         let host = place.start().cast::<Self>();
         // SAFETY: mapped just now, large enough, page-aligned.
-        unsafe { host.write(Self { parking, seats, poller, stacks, tables }) };
+        unsafe { host.write(Self { parking, seats, poller, bells, stacks, tables }) };
         mem::forget(place);
         Ok(host)
     }
@@ -109,6 +124,48 @@ impl Host {
         }
         parking.wake_up();
     }
+
+    /// `thread_poll` without a bell, or where the kernel refuses so many sources: a sleep on the
+    /// futex for a while, and a look.
+    #[cold]
+    fn look_now_and_then(
+        &self,
+        word: &AtomicU32,
+        value: u32,
+        until: Option<Instant>,
+        sources: &[Poll],
+    ) -> bool {
+        let soon = clock::now() + LOOK_EVERY;
+        park::wait_while(word, value, Some(until.map_or(soon, |until| until.min(soon))));
+        let mut polls = Few::new();
+        sources.chunks(FEW).any(|some| {
+            polls.clear();
+            polls.extend_from_slice(some).expect("a chunk of them");
+            self.poller.look(&mut polls) != Ok(0)
+        })
+    }
+}
+
+/// Sleeps until the bell is rung or one of `sources` is ready; whether one is.
+fn sleep_beside(
+    bell: u32,
+    until: Option<Instant>,
+    sources: &[Poll],
+) -> Result<bool, PlatformError> {
+    let bell = Poll::new(Source(bell), Interest::READ);
+    if sources.len() < FEW {
+        let mut polls = Few::new();
+        polls.push(bell).expect("it is empty");
+        polls.extend_from_slice(sources).expect("fewer than fit");
+        return level::wait(&mut polls, until);
+    }
+    let table = Table::map((sources.len() + 1) * size_of::<Poll>())?;
+    let first = table.start().cast::<Poll>().as_ptr();
+    // SAFETY: a table of this size, page-aligned, which nobody else has; zeros are such entries.
+    let polls = unsafe { slice::from_raw_parts_mut(first, sources.len() + 1) };
+    polls[0] = bell;
+    polls[1..].copy_from_slice(sources);
+    level::wait(polls, until)
 }
 
 impl fmt::Debug for Host {
@@ -168,8 +225,28 @@ unsafe impl Platform for Host {
         park::wait_while(word, value, until);
     }
 
+    fn thread_poll(
+        &self,
+        word: &AtomicU32,
+        value: u32,
+        until: Option<Instant>,
+        sources: &[Poll],
+    ) -> bool {
+        let Some(seat) = self.bells.sit_down(word, || level::new_bell().ok()) else {
+            return self.look_now_and_then(word, value, until, sources);
+        };
+        // Acquire pairs with the release of who changes the word, as in futex(2).
+        let slept = match word.load(Ordering::Acquire) == value {
+            true => sleep_beside(seat.bell, until, sources),
+            false => Ok(false),
+        };
+        self.bells.leave(seat);
+        slept.unwrap_or_else(|_| self.look_now_and_then(word, value, until, sources))
+    }
+
     fn thread_wake(&self, word: *const AtomicU32) {
         park::wake_all(word);
+        self.bells.ring(word, level::ring);
     }
 
     fn thread_yield(&self, turn: u32) {

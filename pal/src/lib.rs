@@ -3,7 +3,8 @@
 //! | file             | what                                                              |
 //! |------------------|-------------------------------------------------------------------|
 //! | `parking.rs`     | the word on which a carrier sleeps: its table, who wakes how      |
-//! | `host.rs`        | `Host`: each promise of `Platform`, kept by the two files below   |
+//! | `bells.rs`       | how a wake reaches an OS thread that waits for sources too        |
+//! | `host.rs`        | `Host`: each promise of `Platform`, kept by the files around it   |
 //! | `process.rs`     | the one runtime of this process, made by whoever calls first      |
 //! | `arena.rs`       | tables for the runtimes of a simulator, which end                 |
 //! | `table.rs`       | tables of a host, which go with one that came to nothing          |
@@ -23,9 +24,10 @@
 #![no_std]
 #![deny(unsafe_code)]
 
+mod bells;
 mod parking;
 
-// Under loom only the shared word is compiled: what is above it calls the kernel, which loom
+// Under loom only the shared words are compiled: what is above it calls the kernel, which loom
 // cannot follow.
 cfg_if::cfg_if! {
     if #[cfg(not(loom))] {

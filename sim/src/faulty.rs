@@ -191,6 +191,20 @@ unsafe impl Platform for Faulty {
         }
     }
 
+    fn thread_poll(
+        &self,
+        word: &AtomicU32,
+        value: u32,
+        until: Option<Instant>,
+        sources: &[Poll],
+    ) -> bool {
+        if self.strike(Fault::SpuriousWake, 1).is_some() {
+            return false;
+        }
+        let until = self.for_a_moment(self.inside(until));
+        self.inner.thread_poll(word, value, until, sources)
+    }
+
     fn thread_wake(&self, word: *const AtomicU32) {
         self.inner.thread_wake(word);
     }

@@ -118,6 +118,23 @@ unsafe impl Platform for World {
         self.wait(On::Word(word), self.maybe_late(until));
     }
 
+    fn thread_poll(
+        &self,
+        word: &AtomicU32,
+        value: u32,
+        until: Option<Instant>,
+        sources: &[Poll],
+    ) -> bool {
+        let _calm = self.calm();
+        if !self.net.borrow().is_any_ready(sources) {
+            let own = self.running();
+            self.beside.borrow_mut().push((own, sources.to_vec()));
+            self.thread_wait(word, value, until);
+            self.beside.borrow_mut().retain(|(thread, _)| *thread != own);
+        }
+        self.net.borrow().is_any_ready(sources)
+    }
+
     fn thread_wake(&self, word: *const AtomicU32) {
         let _calm = self.calm();
         let woken = self.wake(On::Word(word));
@@ -143,7 +160,7 @@ unsafe impl Platform for World {
             return Err(NO_MEMORY);
         }
         let armed = self.net.borrow_mut().arm(source, token, on).ok_or(NO_SOURCE);
-        self.wake_poller();
+        self.wake_pollers();
         armed
     }
 
@@ -153,7 +170,7 @@ unsafe impl Platform for World {
             return Err(NO_MEMORY);
         }
         let registered = self.net.borrow_mut().register(source, token).ok_or(NO_SOURCE);
-        self.wake_poller();
+        self.wake_pollers();
         registered
     }
 
@@ -201,8 +218,14 @@ unsafe impl Platform for World {
 }
 
 impl World {
-    /// Events are there: whoever sleeps in the poller gets them.
-    pub(crate) fn wake_poller(&self) {
+    /// After something may have become ready: whoever sleeps in the poller gets the events, and
+    /// who sleeps beside it sees it.
+    pub(crate) fn wake_pollers(&self) {
+        for (thread, sources) in self.beside.borrow().iter() {
+            if self.net.borrow().is_any_ready(sources) {
+                self.end_word_wait(*thread);
+            }
+        }
         if !self.net.borrow().has_events() {
             return;
         }

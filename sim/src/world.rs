@@ -30,7 +30,7 @@ use std::fmt;
 use std::ptr;
 
 use drift_asm::{Context, init, slot};
-use drift_core::platform::{Stack, StackClass};
+use drift_core::platform::{Poll, Stack, StackClass};
 #[cfg(feature = "points")]
 use drift_core::prim::Point;
 use drift_core::runtime::Runtime;
@@ -106,6 +106,8 @@ pub(crate) struct World {
     pub seats: RefCell<Vec<Seat>>,
     pub pool: RefCell<Pool>,
     pub net: RefCell<Net>,
+    /// Threads that sleep beside sources, and which.
+    pub beside: RefCell<Vec<(ThreadId, Vec<Poll>)>>,
     pub runtime: Cell<Option<&'static Runtime>>,
     /// The program's first virtual thread.
     pub root: Cell<Option<Handle>>,
@@ -173,6 +175,7 @@ impl World {
             seats: RefCell::new(Vec::new()),
             pool: RefCell::new(Pool::new()),
             net: RefCell::new(Net::default()),
+            beside: RefCell::default(),
             runtime: Cell::new(None),
             root: Cell::new(None),
             threads: RefCell::new(Vec::new()),
@@ -369,6 +372,15 @@ impl World {
         }
     }
 
+    /// Makes one ready that sleeps beside sources.
+    pub(crate) fn end_word_wait(&self, thread: ThreadId) {
+        let threads = self.threads.borrow();
+        let thread = &threads[thread];
+        if matches!(thread.status.get(), Status::Waiting { on: On::Word(_), .. }) {
+            self.make_ready(thread);
+        }
+    }
+
     fn make_ready(&self, thread: &Thread) {
         let Status::Waiting { on, until } = thread.status.get() else { return };
         if self.strikes(Fault::LateWake) {
@@ -387,8 +399,13 @@ impl World {
         }
     }
 
+    /// Which thread runs.
+    pub(crate) fn running(&self) -> ThreadId {
+        self.running.get().expect("only a thread of the world waits")
+    }
+
     fn running_thread(&self) -> &Thread {
-        let running = self.running.get().expect("only a thread of the world waits");
+        let running = self.running();
         let thread: *const Thread = &raw const *self.threads.borrow()[running];
         // SAFETY: boxed, and never taken out of the list while the world lives.
         unsafe { &*thread }

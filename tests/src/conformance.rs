@@ -90,6 +90,9 @@ macro_rules! for_each_promise {
             a_registration_replaces_a_question
             a_level_is_what_is_so_now
             levels_are_asked_for_together
+            a_thread_poll_does_not_wait_for_what_is_so
+            a_source_that_becomes_ready_ends_a_thread_poll
+            a_thread_wake_ends_every_thread_poll
         }
     };
 }

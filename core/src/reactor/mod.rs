@@ -19,6 +19,7 @@
 //! are never unmapped.
 #![allow(unsafe_code)]
 
+mod os_thread;
 mod owned;
 mod poll_many;
 mod readiness;

@@ -17,7 +17,7 @@
 use crate::error::ConcurrencyError;
 use crate::platform::{Interest, PlatformError, Source};
 use crate::reactor::readiness::{Direction, Readiness, ShortCount};
-use crate::reactor::slot::{Claimed, Slot, SlotState, readers, writers};
+use crate::reactor::slot::{Claimed, Slot, SlotState, readers, threads, writers};
 use crate::reactor::token;
 use crate::runtime::Runtime;
 use crate::sync::wait_queue::{self, Queue, Wait, Waited, Waiters};
@@ -25,8 +25,14 @@ use crate::task::WaitsFor;
 
 impl Slot {
     #[inline]
-    fn direction(&self, direction: Interest) -> &Direction {
+    pub(super) fn direction(&self, direction: Interest) -> &Direction {
         if direction == Interest::READ { &self.read } else { &self.write }
+    }
+
+    /// Wakes all who wait, OS threads too: it is another descriptor now, or none.
+    pub(super) fn wake_all(&self) {
+        self.wake(Interest::BOTH);
+        wait_queue::wake_all(&self.state, threads);
     }
 
     /// Wakes who waits in these directions, after the words or the state say why.
@@ -105,7 +111,7 @@ impl Runtime {
         slot.write.ready(false);
         let registered = self.platform().io_register(source, token(source, generation));
         // Also who waited for a descriptor of the past by that number looks anew.
-        slot.wake(Interest::BOTH);
+        slot.wake_all();
         registered
     }
 
@@ -121,7 +127,7 @@ impl Runtime {
             state.close(&mut claimed);
         }
         super::schedule_all(claimed);
-        slot.wake(Interest::BOTH);
+        slot.wake_all();
     }
 
     /// Before a descriptor that is not owned is closed: who waits for it is told `Closed`.
@@ -130,7 +136,7 @@ impl Runtime {
         let mut claimed = Claimed::new();
         slot.state.lock().close(&mut claimed);
         super::schedule_all(claimed);
-        slot.wake(Interest::BOTH);
+        slot.wake_all();
     }
 
     /// What is known of one direction ([`Interest::READ`] or [`Interest::WRITE`]) of an owned
@@ -167,7 +173,9 @@ impl Runtime {
         wait: &Wait,
     ) -> Result<(), ConcurrencyError> {
         let slot = self.reactor.slot(source.0).expect("a registered source has a slot");
-        self.see_that_somebody_polls(wait)?;
+        if wait.is_of_thread() {
+            return self.wait_ready_itself(slot, source, direction, wait);
+        }
         let queue =
             Queue { waits_for: WaitsFor::Readiness, lock: &slot.state, list: list_of(direction) };
         let mut closes = None;
@@ -182,16 +190,5 @@ impl Runtime {
             (Some(closes), Waited::Yes) => slot.state.lock().closes() != closes,
         };
         if is_closed { Err(ConcurrencyError::Closed) } else { Ok(()) }
-    }
-
-    /// An OS thread that waits for an event needs a carrier that polls.
-    pub(super) fn see_that_somebody_polls(
-        &'static self,
-        wait: &Wait,
-    ) -> Result<(), ConcurrencyError> {
-        if wait.is_of_thread() {
-            self.lasting_executor().ensure_carrier()?;
-        }
-        Ok(())
     }
 }

@@ -8,6 +8,9 @@
 //! | may have come before the link                    |                                           |
 //! | sleep; unlink; begin anew                        |                                           |
 //!
+//! An OS thread asks for no events: it links only to be told of a close, and sleeps beside the
+//! descriptors (`os_thread.rs`).
+//!
 //! Nothing but the first step says what is ready, so a wake for nothing costs one more question.
 //! Each question is one call for all of them.
 //!
@@ -22,7 +25,7 @@ use core::ptr::{self, NonNull};
 use crate::error::ConcurrencyError;
 use crate::platform::{Interest, PlatformError, Poll, Source};
 use crate::prim::UnsafeCell;
-use crate::reactor::slot::{Ask, Slot};
+use crate::reactor::slot::{Ask, Slot, readers, threads};
 use crate::runtime::Runtime;
 use crate::sync::wait_queue::{Sleeper, Wait, Waiter};
 use crate::task::WaitsFor;
@@ -49,7 +52,8 @@ fn node(waiter: &UnsafeCell<Waiter>) -> NonNull<Waiter> {
 }
 
 impl Place {
-    /// Links for what `poll` asks; whether the reactor owns the descriptor.
+    /// Links for what `poll` asks; whether the reactor owns the descriptor. An OS thread links for
+    /// nothing but a close.
     ///
     /// # Safety
     /// `self` and the sleeper stay where they are until `unlink`.
@@ -59,6 +63,7 @@ impl Place {
         slot: &Slot,
         poll: &Poll,
         sleeper: *const Sleeper,
+        is_thread: bool,
     ) -> bool {
         for waiter in [&self.read, &self.write] {
             // SAFETY: not linked, so nobody else knows it.
@@ -67,6 +72,11 @@ impl Place {
         let (is_owned, ask) = {
             let mut state = slot.state.lock();
             self.closes.set(state.closes());
+            if is_thread {
+                // SAFETY: as the caller promises.
+                unsafe { state.threads.push(node(&self.read)) };
+                return state.is_owned();
+            }
             if poll.interest().intersects(Interest::READ) {
                 // SAFETY: as the caller promises.
                 unsafe { state.readers.push(node(&self.read)) };
@@ -86,11 +96,12 @@ impl Place {
     /// Whether the descriptor was closed since the link.
     ///
     /// # Safety
-    /// It was linked in `slot`.
-    unsafe fn unlink(&self, slot: &Slot) -> bool {
+    /// It was linked in `slot`, by the same kind of thread.
+    unsafe fn unlink(&self, slot: &Slot, is_thread: bool) -> bool {
         let mut state = slot.state.lock();
+        let list = if is_thread { threads } else { readers };
         // SAFETY: as the caller says; one that was not linked is in no list.
-        unsafe { state.readers.remove(node(&self.read)) };
+        unsafe { list(&mut state).remove(node(&self.read)) };
         // SAFETY: the same.
         unsafe { state.writers.remove(node(&self.write)) };
         state.closes() != self.closes.get()
@@ -116,7 +127,6 @@ impl Runtime {
     ) -> Result<usize, ConcurrencyError> {
         assert!(polls.len() == places.len(), "a place for each descriptor");
         self.reactor.use_it();
-        self.see_that_somebody_polls(wait)?;
         let mut is_over = wait.is_over();
         loop {
             wait.check()?;
@@ -160,24 +170,29 @@ impl Runtime {
         wait: &Wait,
     ) -> Result<bool, ConcurrencyError> {
         let slot_of = |poll: &Poll| self.slot_of(poll.source()).expect("it was asked before");
-        let sleeper = Sleeper::new(wait, true);
+        let (sleeper, is_thread) = (Sleeper::new(wait, true), wait.is_of_thread());
         let mut any_is_owned = false;
         for (poll, place) in polls.iter().zip(places) {
             // SAFETY: the places are borrowed, and the sleeper is in this frame: both stay until
             // they are unlinked below.
-            any_is_owned |= unsafe { place.link(self, slot_of(poll), poll, &raw const sleeper) };
+            let link =
+                unsafe { place.link(self, slot_of(poll), poll, &raw const sleeper, is_thread) };
+            any_is_owned |= link;
         }
         // An edge that came before the link is not told again; whatever is wrong is found by the
         // next question.
-        let is_missed = any_is_owned && self.platform().io_poll(polls) != Ok(0);
-        if !is_missed {
+        let is_told = match is_thread {
+            true => sleeper.sleep_beside(wait, polls),
+            false => any_is_owned && self.platform().io_poll(polls) != Ok(0),
+        };
+        if !is_thread && !is_told {
             sleeper.sleep(wait, WaitsFor::Readiness);
         }
-        let is_over = sleeper.end().is_none() && !is_missed;
+        let is_over = sleeper.end().is_none() && !is_told;
         let mut closed = false;
         for (poll, place) in polls.iter().zip(places) {
             // SAFETY: linked above.
-            closed |= unsafe { place.unlink(slot_of(poll)) };
+            closed |= unsafe { place.unlink(slot_of(poll), is_thread) };
         }
         sleeper.forget();
         if closed { Err(ConcurrencyError::Closed) } else { Ok(is_over) }

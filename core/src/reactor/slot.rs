@@ -189,6 +189,8 @@ pub(crate) struct SlotState {
     waiting: List<InSlot, Watch>,
     pub readers: Waiters,
     pub writers: Waiters,
+    /// OS threads, which wait for the descriptor themselves: woken when it closes.
+    pub threads: Waiters,
     generation: u32,
     arming: bool,
     again: bool,
@@ -211,6 +213,11 @@ pub(crate) fn writers(state: &mut SlotState) -> &mut Waiters {
     &mut state.writers
 }
 
+/// OS threads that wait for either.
+pub(crate) fn threads(state: &mut SlotState) -> &mut Waiters {
+    &mut state.threads
+}
+
 // SAFETY: linked watches are touched under the lock around this only.
 unsafe impl Send for SlotState {}
 
@@ -222,6 +229,7 @@ impl Slot {
             waiting: List::new(),
             readers: Waiters::new(),
             writers: Waiters::new(),
+            threads: Waiters::new(),
             generation: 0,
             arming: false,
             again: false,

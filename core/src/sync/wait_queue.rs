@@ -37,6 +37,8 @@
 //! above.
 #![allow(unsafe_code)]
 
+mod block;
+
 use core::mem::offset_of;
 use core::ptr::{self, NonNull};
 
@@ -88,7 +90,8 @@ impl Sleeper {
             return;
         }
         let (Some(task), Some(runtime)) = (self.task, wait.runtime) else {
-            return self.block(wait.until);
+            let _ = self.block(wait.until, &[]);
+            return;
         };
         // SAFETY: it runs here, so its record is alive.
         unsafe { task.as_ref() }.reason.set(waits_for, wait.until);
@@ -98,18 +101,6 @@ impl Sleeper {
         };
         // SAFETY: it is the current one, and stays so across the park.
         unsafe { park::wait_inside(runtime, task, heeds, wait.until) };
-    }
-
-    /// Blocks an OS thread.
-    fn block(&self, until: Instant) {
-        let deadline = (until != Instant::FAR).then_some(until);
-        // Acquire pairs with the release in `claim`.
-        while self.claim.load(Ordering::Acquire) == 0 {
-            if deadline.is_some_and(|deadline| self.platform.now() >= deadline) {
-                return;
-            }
-            self.platform.thread_wait(&self.claim, 0, deadline);
-        }
     }
 
     /// Ends the wait for a popper, who has the list's lock; false if it is over.

@@ -25,7 +25,7 @@ cfg_if::cfg_if! {
         use unsupported as os;
     }
 }
-pub(crate) use os::{clock, park, poll, stack, thread};
+pub(crate) use os::{clock, level, park, poll, stack, thread};
 
 use core::ptr::NonNull;
 
@@ -55,6 +55,12 @@ const _: fn(&poll::Poller, Source) = poll::Poller::deregister;
 const _: fn(&poll::Poller, &mut [Poll]) -> Answer<usize> = poll::Poller::look;
 const _: fn(&poll::Poller, Option<Instant>, &mut Events) = poll::Poller::wait;
 const _: fn(&poll::Poller) = poll::Poller::ring;
+
+/// A bell for an OS thread that waits for sources itself; the wait, whose first question is about
+/// the bell, and which says whether any other has an answer.
+const _: fn() -> Answer<u32> = level::new_bell;
+const _: fn(u32) = level::ring;
+const _: fn(&mut [Poll], Option<Instant>) -> Answer<bool> = level::wait;
 
 /// Address space: for tables, and for stacks, which never become huge pages; and its end, unsafe:
 /// nobody may use what lies there.

@@ -17,6 +17,23 @@ pub(crate) mod clock {
     }
 }
 
+pub(crate) mod level {
+    //! No sources.
+
+    use drift_core::platform::{PlatformError, Poll};
+    use drift_core::time::Instant;
+
+    pub(crate) fn new_bell() -> Result<u32, PlatformError> {
+        Err(PlatformError::Unsupported)
+    }
+
+    pub(crate) fn ring(_: u32) {}
+
+    pub(crate) fn wait(_: &mut [Poll], _: Option<Instant>) -> Result<bool, PlatformError> {
+        Err(PlatformError::Unsupported)
+    }
+}
+
 pub(crate) mod park {
     //! Nothing to sleep on.
 

@@ -15,6 +15,7 @@
 //! Invariant of `#![allow(unsafe_code)]`: descriptors and memory of each test's own process.
 #![allow(unsafe_code)]
 
+use std::io::Write as _;
 use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::panic::{self, AssertUnwindSafe};
@@ -25,6 +26,7 @@ use std::{fs, io, thread};
 use drift_core::platform::{
     Armed, CarrierId, Events, Interest, Platform, PlatformError, Poll, Source, Stack, StackClass,
 };
+use drift_core::prim::{AtomicU32, Ordering};
 use drift_core::time::MILLISECOND;
 use drift_pal::Host;
 use libc::{EAGAIN, EBADF, EEXIST, EFAULT, EINTR, EINVAL, EMFILE, ENOENT, ENOMEM, ENOSYS, EPERM};
@@ -180,6 +182,50 @@ fn more_levels_than_one_call_answers_are_asked_for_in_parts() {
         assert!(polls.iter().all(|poll| poll.ready() == Interest::WRITE));
         polls[400] = Poll::new(Source(1000), Interest::WRITE);
         assert_eq!(host.io_poll(&mut polls), Err(code(EBADF)));
+    });
+}
+
+/// An OS thread that waits for sources then looks every so often, and its word still wakes it.
+fn thread_poll_without_help(host: &'static Host, sources: usize) {
+    let (near, mut far) = UnixStream::pair().unwrap();
+    let sources = vec![Poll::new(source(&near), Interest::READ); sources];
+    let word = AtomicU32::new(0);
+    let until = host.now() + MILLISECOND;
+    while host.now() < until {
+        assert!(!host.thread_poll(&word, 0, Some(until), &sources));
+    }
+    let until_told = || {
+        while word.load(Ordering::SeqCst) == 0 && !host.thread_poll(&word, 0, None, &sources) {}
+    };
+    thread::scope(|s| {
+        let waits = s.spawn(until_told);
+        thread::sleep(Duration::from_millis(30));
+        word.store(1, Ordering::SeqCst);
+        host.thread_wake(&word);
+        waits.join().unwrap();
+        word.store(0, Ordering::SeqCst);
+        let waits = s.spawn(until_told);
+        thread::sleep(Duration::from_millis(30));
+        far.write_all(b"x").unwrap();
+        waits.join().unwrap();
+    });
+}
+
+#[test]
+fn a_thread_without_a_bell_still_waits_for_sources() {
+    alone("refused::a_thread_without_a_bell_still_waits_for_sources", || {
+        let host = Host::new().unwrap();
+        refuse(&[every(libc::SYS_eventfd2)], EMFILE);
+        thread_poll_without_help(host, 1);
+    });
+}
+
+#[test]
+fn a_thread_waits_for_more_sources_than_one_call_takes() {
+    alone("refused::a_thread_waits_for_more_sources_than_one_call_takes", || {
+        let host = Host::new().unwrap();
+        limit(libc::RLIMIT_NOFILE, 64);
+        thread_poll_without_help(host, 100);
     });
 }
 

@@ -168,7 +168,7 @@ impl Connection {
                 world.net.borrow_mut().set(source, self.level(side), news);
             }
         }
-        world.wake_poller();
+        world.wake_pollers();
     }
 
     fn level(&self, side: Side) -> Interest {

@@ -69,7 +69,7 @@ impl Queue {
         }
         let level = if self.waiting.is_empty() { Interest::NONE } else { Interest::READ };
         world.net.borrow_mut().set(self.source, level, level);
-        world.wake_poller();
+        world.wake_pollers();
     }
 }
 

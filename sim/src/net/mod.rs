@@ -179,6 +179,12 @@ impl Net {
         Some(Interest(state.level.0 & on.union(BROKEN).0))
     }
 
+    /// Whether one of them is ready, or is none.
+    pub(crate) fn is_any_ready(&self, polls: &[Poll]) -> bool {
+        let level = |poll: &Poll| self.level(poll.source(), poll.interest());
+        polls.iter().any(|poll| level(poll) != Some(Interest::NONE))
+    }
+
     pub(crate) fn has_events(&self) -> bool {
         !self.events.is_empty()
     }

@@ -37,7 +37,7 @@ impl Pipe {
             net.set(writer, room.union(gone), write);
         }
         drop(net);
-        world.wake_poller();
+        world.wake_pollers();
     }
 }
 

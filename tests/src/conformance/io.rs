@@ -3,6 +3,7 @@
 //! A world without a wire keeps these promises by having nothing to wait for.
 
 use drift_core::platform::{Armed, Event, Interest, Platform, Poll, Source};
+use drift_core::prim::{AtomicU32, Ordering};
 use drift_core::time::{Instant, MILLISECOND};
 
 use super::{ME, Wire, World, give_time, sleep, sleep_whole};
@@ -222,15 +223,90 @@ pub fn levels_are_asked_for_together(world: &dyn World) {
     assert_eq!(on.io_poll(&mut []), Ok(0));
     wire.send();
     let asked = [Interest::READ, Interest::NONE, Interest::WRITE, Interest::BOTH];
-    let mut polls: [Poll; 3000] = core::array::from_fn(|i| Poll::new(wire.source(), asked[i % 4]));
-    assert_eq!(on.io_poll(&mut polls), Ok(3000 / 4 * 3));
+    let mut polls: [Poll; 300] = core::array::from_fn(|i| Poll::new(wire.source(), asked[i % 4]));
+    assert_eq!(on.io_poll(&mut polls), Ok(300 / 4 * 3));
     assert!(polls.iter().all(|poll| poll.ready() == poll.interest()));
     wire.receive();
-    assert_eq!(on.io_poll(&mut polls), Ok(3000 / 4 * 2));
+    assert_eq!(on.io_poll(&mut polls), Ok(300 / 4 * 2));
     let left = |poll: &Poll| Interest(poll.interest().0 & Interest::WRITE.0);
     assert!(polls.iter().all(|poll| poll.ready() == left(poll)));
     for nothing in [i32::MAX as u32, u32::MAX] {
-        polls[1500] = Poll::new(Source(nothing), Interest::READ);
+        polls[150] = Poll::new(Source(nothing), Interest::READ);
         assert!(on.io_poll(&mut polls).is_err());
+    }
+}
+
+/// Waits for so many times `what` of the wire, and a word; whether it was the wire.
+fn wait_beside(on: &dyn Platform, word: &AtomicU32, wire: &dyn Wire, what: &[Interest]) -> bool {
+    let mut sources = [Poll::new(wire.source(), Interest::NONE); 40];
+    for (source, what) in sources.iter_mut().zip(what) {
+        *source = Poll::new(wire.source(), *what);
+    }
+    while word.load(Ordering::Acquire) == 0 {
+        if on.thread_poll(word, 0, None, &sources[..what.len()]) {
+            return true;
+        }
+    }
+    false
+}
+
+/// `thread_poll` sees a level; a word that differs or an instant that is over ends it at once.
+pub fn a_thread_poll_does_not_wait_for_what_is_so(world: &dyn World) {
+    let (on, Some(wire)) = (world.platform(), world.wire()) else { return };
+    let word = AtomicU32::new(0);
+    for _ in 0..3 {
+        assert!(wait_beside(on, &word, wire, &[Interest::WRITE]));
+    }
+    let quiet = [Poll::new(wire.source(), Interest::READ)];
+    on.thread_poll(&AtomicU32::new(1), 0, None, &quiet);
+    for until in [Instant::ZERO, on.now()] {
+        assert!(!on.thread_poll(&word, 0, Some(until), &quiet));
+    }
+    let until = on.now() + 2 * MILLISECOND;
+    while on.now() < until {
+        assert!(!on.thread_poll(&word, 0, Some(until), &quiet));
+    }
+    assert_no_event(on);
+}
+
+/// A source that becomes ready ends `thread_poll`, with nobody in the poller; each of any number.
+pub fn a_source_that_becomes_ready_ends_a_thread_poll(world: &dyn World) {
+    let (on, Some(wire)) = (world.platform(), world.wire()) else { return };
+    let word = AtomicU32::new(0);
+    let send = || {
+        give_time(on);
+        wire.send();
+    };
+    for count in [1, 2, 15, 16, 17, 40] {
+        let mut what = [Interest::NONE; 40];
+        what[count - 1] = Interest::READ;
+        world.beside(&send, &mut || assert!(wait_beside(on, &word, wire, &what[..count])));
+        wire.receive();
+    }
+    world.beside(
+        &|| {
+            give_time(on);
+            wire.hang_up();
+        },
+        &mut || assert!(wait_beside(on, &word, wire, &[Interest::READ])),
+    );
+}
+
+/// `thread_wake` ends a `thread_poll` that nothing else ends.
+pub fn a_thread_wake_ends_every_thread_poll(world: &dyn World) {
+    let (on, Some(wire)) = (world.platform(), world.wire()) else { return };
+    let word = AtomicU32::new(0);
+    for count in [1, 40] {
+        let what = [Interest::READ; 40];
+        let wait = || assert!(!wait_beside(on, &word, wire, &what[..count]));
+        let wake = || {
+            give_time(on);
+            word.store(1, Ordering::Release);
+            on.thread_wake(&word);
+        };
+        world.beside(&wake, &mut || wait());
+        word.store(0, Ordering::Relaxed);
+        world.beside(&wait, &mut || wake());
+        word.store(0, Ordering::Relaxed);
     }
 }

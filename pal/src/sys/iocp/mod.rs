@@ -12,4 +12,4 @@
 //! A switch must also swap `StackBase`, `StackLimit` and `DeallocationStack` of the thread
 //! environment block; that belongs to `asm`.
 
-pub(crate) use super::unsupported::{clock, park, poll, stack, thread};
+pub(crate) use super::unsupported::{clock, level, park, poll, stack, thread};

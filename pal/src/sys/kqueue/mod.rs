@@ -12,4 +12,4 @@
 //! One registration per direction: an `arm` for both must take the other one back when the first
 //! has fired, or the event comes twice.
 
-pub(crate) use super::unsupported::{clock, park, poll, stack, thread};
+pub(crate) use super::unsupported::{clock, level, park, poll, stack, thread};

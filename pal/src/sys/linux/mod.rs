@@ -9,7 +9,7 @@ pub(crate) mod clock;
 mod errno;
 mod fault;
 mod guard;
-mod level;
+pub(crate) mod level;
 pub(crate) mod park;
 pub(crate) mod poll;
 pub(crate) mod stack;
