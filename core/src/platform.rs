@@ -163,6 +163,11 @@ pub unsafe trait Platform: Sync + fmt::Debug {
     /// `stack` came from `stack_alloc` of this platform, and no context is suspended on it.
     unsafe fn stack_free(&self, stack: Stack);
 
+    /// In the child of a fork(2): what this platform was given by the kernel is the parent's, and
+    /// is neither changed nor rung from now on. `io_deregister` and `carrier_wake` do nothing, and
+    /// what takes something is refused. Only stores: it is called as a signal handler is.
+    fn leave_behind(&self) {}
+
     /// Address space of `bytes`, page-aligned, all zero, committed as it is touched, for ever.
     ///
     /// # Errors
@@ -195,6 +200,8 @@ pub enum PlatformError {
     },
     /// The source is always ready and cannot be waited for.
     NotPollable,
+    /// It belongs to the parent of a forked process.
+    LeftBehind,
     /// A limit of ours or of the machine, by name and value.
     Limit {
         /// What ran out, and what raises it.
@@ -228,6 +235,9 @@ impl fmt::Display for PlatformError {
                 write!(f, "there is no {what} ({bytes} bytes): {words} (error {code})")
             }
             Self::NotPollable => write!(f, "the source is always ready and cannot be polled"),
+            Self::LeftBehind => {
+                write!(f, "it belongs to the parent of this forked process; make one of your own")
+            }
             Self::Limit { what, limit } => write!(f, "{what}: the limit is {limit}"),
             Self::Unsupported => write!(f, "there is no drift platform for this machine yet"),
         }

@@ -32,6 +32,8 @@ const DEFAULT: u32 = 0;
 pub struct Runtime {
     platform: &'static dyn Platform,
     birth: u8,
+    /// Of another process's life: set in the child of a fork(2).
+    left_behind: AtomicBool,
     pub(crate) tasks: Slab,
     pub(crate) reactor: Reactor,
     pub(crate) lookout: Lookout,
@@ -83,6 +85,7 @@ impl Runtime {
         let runtime = Self {
             platform,
             birth,
+            left_behind: AtomicBool::new(false),
             tasks: Slab::new(platform, birth)?,
             reactor: Reactor::new(platform)?,
             lookout: Lookout::new(),
@@ -99,6 +102,22 @@ impl Runtime {
         let runtime: &'static Self = unsafe { place.as_ref() };
         runtime.make_executor(&ExecutorPolicy::DEFAULT)?;
         Ok(runtime)
+    }
+
+    /// In the child of a fork(2), whose parent this runtime belongs to: its handles name nobody
+    /// from now on, its descriptors are refused, and what both processes have of the kernel's is
+    /// not touched. Only stores: it is called as a signal handler is.
+    pub fn leave_behind(&'static self) {
+        self.left_behind.store(true, Ordering::Relaxed);
+        self.tasks.forget();
+        self.platform.leave_behind();
+    }
+
+    /// Whether it belongs to the parent of this forked process. Its locks may be held for ever.
+    #[inline]
+    pub fn is_left_behind(&self) -> bool {
+        // Relaxed: set before anything else runs in the child.
+        self.left_behind.load(Ordering::Relaxed)
     }
 
     /// The platform it runs on.

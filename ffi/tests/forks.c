@@ -45,6 +45,13 @@ static void body_waits_for_io(task *self) {
     self->result = 1;
 }
 
+/* For the descriptor of the parent's, in the child: nothing comes before the deadline. */
+static void body_waits_briefly(task *self) {
+    drift_reactor_register_io(self->arg, DRIFT_INTEREST_READ, self->vt, 5);
+    drift_thread_park(0);
+    self->result = 1;
+}
+
 static void start_all(void) {
     i64 others = make_executor(2);
     executor = make_executor(1);
@@ -117,15 +124,20 @@ static void body_child(task *self) {
 static void works_afresh(void) {
     task one;
     task reader;
+    task brief;
     i64 fd = drift_test_eventfd_create();
     i64 exec = make_executor(2);
     set(&arrived, 0);
     task_start(&reader, body_waits_for_io, fd, exec);
+    task_start(&brief, body_waits_briefly, eventfd, exec);
     wait_for(&arrived, 1);
     task_start(&one, body_child, 0, exec);
     task_ends(&one);
     drift_test_eventfd_write(fd, 1);
     task_ends(&reader);
+    task_ends(&brief);
+    /* The parent waits for it still, and for what it has registered. */
+    EQUAL(close((int)eventfd), 0);
 }
 
 /* Ends with 0; a check that fails, with 1; a hang, by SIGALRM. */

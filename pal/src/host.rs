@@ -15,7 +15,7 @@ use drift_core::platform::{
     Armed, CarrierId, Events, Interest, MAX_CARRIERS, Platform, PlatformError, Poll, Source, Stack,
     StackClass, ThreadWords,
 };
-use drift_core::prim::{self, AtomicU32, Ordering, SpinLock};
+use drift_core::prim::{self, AtomicBool, AtomicU32, Ordering, SpinLock};
 use drift_core::sched::Carrier;
 use drift_core::time::{Instant, MILLISECOND};
 
@@ -52,6 +52,9 @@ pub struct Host {
     stacks: StackCache,
     /// Where the three above lie, and what `table` gave.
     tables: SpinLock<heapless::Vec<Table, TABLES>>,
+    /// This is the child of a fork(2). Poller and bell are the parent's, too, and so is what is
+    /// registered: what the child deleted would be gone there.
+    left_behind: AtomicBool,
 }
 
 impl Host {
@@ -79,11 +82,12 @@ impl Host {
         // SAFETY: the same.
         let bells = unsafe { for_bells.start().cast().as_ref() };
         let tables = SpinLock::new([for_parking, for_seats, for_bells].into_iter().collect());
+        let left_behind = AtomicBool::new(false);
         let place = Table::map(size_of::<Self>())?;
         prim::set_cpu_yield(thread::give_way);
         let host = place.start().cast::<Self>();
         // SAFETY: mapped just now, large enough, page-aligned.
-        unsafe { host.write(Self { parking, seats, poller, bells, stacks, tables }) };
+        unsafe { host.write(Self { parking, seats, poller, bells, stacks, tables, left_behind }) };
         mem::forget(place);
         Ok(host)
     }
@@ -97,6 +101,15 @@ impl Host {
         unsafe { host.drop_in_place() };
         // SAFETY: its place, as `make` mapped it.
         unsafe { unmap(host.cast(), size_of::<Self>()) };
+    }
+
+    /// The poller, if it is this process's own.
+    fn present(&self) -> Result<&Poller, PlatformError> {
+        // Relaxed: set before anything else runs in the child.
+        match self.left_behind.load(Ordering::Relaxed) {
+            false => Ok(&self.poller),
+            true => Err(PlatformError::LeftBehind),
+        }
     }
 
     fn sleep_on_futex(&self, parking: &Parking, until: Option<Instant>) {
@@ -195,6 +208,7 @@ unsafe impl Platform for Host {
     }
 
     unsafe fn carrier_start(&self, carrier: &'static Carrier) -> Result<(), PlatformError> {
+        self.present()?;
         // SAFETY: the caller's; the seat is that carrier's.
         unsafe { thread::start(carrier, &self.seats[usize::from(carrier.id().0)]) }
     }
@@ -217,7 +231,9 @@ unsafe impl Platform for Host {
         match parking.notify() {
             None => {}
             Some(Bed::Futex) => park::wake_one(parking.word()),
-            Some(Bed::Poller) => self.poller.ring(),
+            Some(Bed::Poller) if self.present().is_ok() => self.poller.ring(),
+            // Asleep in another process.
+            Some(Bed::Poller) => {}
         }
     }
 
@@ -246,7 +262,9 @@ unsafe impl Platform for Host {
 
     fn thread_wake(&self, word: *const AtomicU32) {
         park::wake_all(word);
-        self.bells.ring(word, level::ring);
+        if self.present().is_ok() {
+            self.bells.ring(word, level::ring);
+        }
     }
 
     fn thread_yield(&self, turn: u32) {
@@ -258,15 +276,17 @@ unsafe impl Platform for Host {
     }
 
     fn io_arm(&self, source: Source, token: u64, on: Interest) -> Result<Armed, PlatformError> {
-        self.poller.arm(source, token, on)
+        self.present()?.arm(source, token, on)
     }
 
     fn io_register(&self, source: Source, token: u64) -> Result<(), PlatformError> {
-        self.poller.register(source, token)
+        self.present()?.register(source, token)
     }
 
     fn io_deregister(&self, source: Source) {
-        self.poller.deregister(source);
+        if let Ok(poller) = self.present() {
+            poller.deregister(source);
+        }
     }
 
     fn io_poll(&self, polls: &mut [Poll]) -> Result<usize, PlatformError> {
@@ -288,6 +308,10 @@ unsafe impl Platform for Host {
     unsafe fn stack_free(&self, stack: Stack) {
         // SAFETY: the caller's, word for word.
         unsafe { self.stacks.free(&stack) };
+    }
+
+    fn leave_behind(&self) {
+        self.left_behind.store(true, Ordering::Relaxed);
     }
 
     fn table(&self, bytes: usize) -> Result<NonNull<u8>, PlatformError> {

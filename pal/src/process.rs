@@ -12,7 +12,8 @@
 //! world's.
 //!
 //! After a fork the child has one thread and a fresh runtime; `BIRTH` goes up, so that every
-//! handle of the parent is stale there.
+//! handle of the parent is stale there. Who has kept a reference to the parent's runtime finds it
+//! left behind: it touches nothing that the parent has, too.
 //!
 //! # Safety
 //! Invariant of `#![allow(unsafe_code)]`: `RUNTIME` is null, `MAKING`, or leads to a runtime.
@@ -121,5 +122,9 @@ fn forget() {
     // SAFETY: none. The carriers are the parent's.
     unsafe { drift_asm::slot::set(ptr::null_mut()) };
     BIRTH.fetch_add(1, Ordering::Relaxed);
-    RUNTIME.store(ptr::null_mut(), Ordering::Release);
+    let past = RUNTIME.swap(ptr::null_mut(), Ordering::AcqRel);
+    if !past.is_null() && past != MAKING {
+        // SAFETY: neither null nor `MAKING`, so a runtime, which lives for ever.
+        unsafe { &*past }.leave_behind();
+    }
 }

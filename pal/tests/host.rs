@@ -10,6 +10,8 @@
 mod carriers;
 #[path = "host/filter.rs"]
 mod filter;
+#[path = "host/forked.rs"]
+mod forked;
 #[path = "host/priority.rs"]
 mod priority;
 #[path = "host/refused.rs"]

@@ -368,6 +368,15 @@ impl<T> FutureGroup<T> {
         std::iter::from_fn(|| self.select().ok())
     }
 
+    /// In the child of a fork, the first: nobody tells there of what the parent's do.
+    fn left_behind(&self) -> Option<usize> {
+        let (index, member) = self.members.first_key_value()?;
+        match member {
+            Member::Waits(future) if future.0.is_left_behind() => Some(*index),
+            _ => None,
+        }
+    }
+
     fn first_as(
         &mut self,
         how: impl Fn(&Receiver<usize>) -> Result<usize, ConcurrencyError>,
@@ -395,7 +404,10 @@ impl<T> FutureGroup<T> {
             // The end of what was told of takes a moment yet.
             return Err(Error::Unwinding.into());
         }
-        let index = how(&self.told)?;
+        let index = match self.left_behind() {
+            Some(index) => index,
+            None => how(&self.told)?,
+        };
         let member = self.members.get_mut(&index).expect("each is told of once");
         if let Member::Waits(future) = member {
             // It was told at the end of its closure: what is left of it cannot wait.

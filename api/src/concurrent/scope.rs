@@ -204,6 +204,11 @@ impl<'scope, 'env> Scope<'scope, 'env> {
         F: FnOnce() -> Result<T, ConcurrencyError> + Send + 'scope,
         T: Send + 'scope,
     {
+        assert!(
+            !self.shared.runtime().is_left_behind(),
+            "a scope of the parent process cannot wait for what the forked child spawns; open one \
+             in the child",
+        );
         self.shared.heed_time();
         let comes_late = self.shared.is_cancelled();
         let fate = Fate::default();

@@ -203,6 +203,11 @@ impl<T> VirtualThread<T> {
         self.handle
     }
 
+    /// Whether it is the parent's of this forked process.
+    pub(super) fn is_left_behind(&self) -> bool {
+        self.runtime.is_left_behind()
+    }
+
     /// Why it was not started. The caller tells, so this does not.
     pub(super) fn refusal(&mut self) -> Option<&ConcurrencyError> {
         self.tells = false;

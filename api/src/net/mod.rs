@@ -12,7 +12,7 @@
 //! | `try_clone`, `into_std`      | a socket with a clone is not given back to std: it answers  |
 //! |                              | [`ResourceBusy`](std::io::ErrorKind::ResourceBusy)          |
 //! | host names                   | block the carrier while they are looked up                  |
-//! | a fork without an exec       | the child must not use what it inherits                     |
+//! | a fork without an exec       | what the child inherits is registered anew at its first use |
 //!
 //! | to wait for something else   | [`io`](crate::io)                                           |
 //! |------------------------------|-------------------------------------------------------------|
@@ -21,6 +21,7 @@
 mod as_std;
 mod accept;
 mod peek;
+mod registration;
 mod socket;
 mod split;
 mod tcp;

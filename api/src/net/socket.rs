@@ -67,6 +67,7 @@ use drift_core::time::Instant;
 use socket2::{Domain, Protocol, SockRef, Type};
 
 use crate::error::ConcurrencyError;
+use crate::net::registration::Registration;
 use crate::runtime::{SYSTEM_CALL, pay, try_runtime, wait};
 
 /// Buffers that std hands to one call: `IOV_MAX`, readv(2).
@@ -81,21 +82,8 @@ pub(super) struct Socket<T> {
     /// before its number can be somebody else's.
     registration: Registration,
     inner: T,
-    short: ShortCount,
     pub reads: Side,
     pub writes: Side,
-}
-
-/// The reactor's entry for a descriptor, until this is dropped.
-struct Registration {
-    runtime: &'static Runtime,
-    source: Source,
-}
-
-impl Drop for Registration {
-    fn drop(&mut self) {
-        self.runtime.deregister(self.source);
-    }
 }
 
 /// What all descriptors of one socket have in common. Relaxed: each is a word of its own.
@@ -220,13 +208,10 @@ impl<T: AsFd> Socket<T> {
     }
 
     fn register_as(inner: T, short: ShortCount, modes: &Arc<Modes>) -> io::Result<Self> {
-        let runtime = try_runtime().map_err(ConcurrencyError::from)?;
         let source = Source(inner.as_fd().as_raw_fd().cast_unsigned());
-        runtime.register(source, short).map_err(ConcurrencyError::from)?;
         Ok(Self {
-            registration: Registration { runtime, source },
+            registration: Registration::new(source, short)?,
             inner,
-            short,
             reads: Side::new(Interest::READ, modes),
             writes: Side::new(Interest::WRITE, modes),
         })
@@ -257,7 +242,7 @@ impl<T: AsFd> Socket<T> {
         T: From<OwnedFd>,
     {
         let descriptor = self.inner.as_fd().try_clone_to_owned()?;
-        Self::register_as(descriptor.into(), self.short, &self.reads.modes)
+        Self::register_as(descriptor.into(), self.short_count(), &self.reads.modes)
     }
 
     /// As std's: whether a call that would wait answers `WouldBlock` instead.
@@ -306,7 +291,7 @@ impl<T: AsFd> Socket<T> {
 
     /// What a short count means for this socket, and for those that it accepts.
     pub fn short_count(&self) -> ShortCount {
-        self.short
+        self.registration.short
     }
 
     /// Reads what is asked from a stream.
@@ -343,9 +328,9 @@ impl<T: AsFd> Socket<T> {
         asked: Asked,
         call: impl FnMut(&T) -> io::Result<usize>,
     ) -> io::Result<usize> {
-        let (moved, seen) = self.attempt(side, || side.until(self.registration.runtime), call)?;
+        let (moved, seen) = self.attempt(side, || side.until(self.registration.first), call)?;
         if 0 < moved && moved < asked.0 {
-            let Registration { runtime, source } = self.registration;
+            let (runtime, source) = (self.registration.runtime()?, self.registration.source);
             runtime.clear_short(source, side.interest, seen);
         }
         budget::owe(moved);
@@ -378,7 +363,7 @@ impl<T: AsFd> Socket<T> {
         call: impl FnMut(&T) -> io::Result<R>,
         size: impl FnOnce(&R) -> usize,
     ) -> io::Result<R> {
-        let (moved, _) = self.attempt(side, || side.until(self.registration.runtime), call)?;
+        let (moved, _) = self.attempt(side, || side.until(self.registration.first), call)?;
         budget::owe(size(&moved));
         Ok(moved)
     }
@@ -395,14 +380,14 @@ impl<T: AsFd> Socket<T> {
         mut call: impl FnMut(&T) -> io::Result<R>,
     ) -> io::Result<(R, Readiness)> {
         pay(SYSTEM_CALL);
-        let Registration { runtime, source } = self.registration;
+        let (runtime, source) = (self.registration.runtime()?, self.registration.source);
         let mut waits: Option<Wait> = None;
         loop {
             let seen = runtime.readiness(source, side.interest);
             if seen.is_ready() {
                 match call(&self.inner) {
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                        self.clear(side, seen);
+                        runtime.clear_ready(source, side.interest, seen);
                     }
                     ended => return ended.map(|value| (value, seen)),
                 }
@@ -437,10 +422,6 @@ impl<T: AsFd> Socket<T> {
             io::ErrorKind::WouldBlock => ConcurrencyError::from(ended).into(),
             _ => error,
         })
-    }
-
-    fn clear(&self, side: &Side, seen: Readiness) {
-        self.registration.runtime.clear_ready(self.registration.source, side.interest, seen);
     }
 }
 

@@ -74,6 +74,9 @@ impl Runtime {
     /// # Errors
     /// What the platform says of it; [`PlatformError::NotPollable`] for one that is always ready.
     pub fn register(&'static self, source: Source, short: ShortCount) -> Result<(), PlatformError> {
+        if self.is_left_behind() {
+            return Err(PlatformError::LeftBehind);
+        }
         let slot = self.reactor.slot(source.0).ok_or(PlatformError::Limit {
             what: "the number of a descriptor (MAX_SOURCES)",
             limit: crate::reactor::MAX_SOURCES,
@@ -117,8 +120,10 @@ impl Runtime {
 
     /// Before an owned descriptor is closed, or is its owner's alone again: who waits for it is
     /// told `Closed`.
+    ///
+    /// In the child of a fork(2) nothing: the parent has the same file, and its registration.
     pub fn deregister(&'static self, source: Source) {
-        let Some(slot) = self.reactor.slot(source.0) else { return };
+        let Some(slot) = self.present_slot(source) else { return };
         self.platform().io_deregister(source);
         let mut claimed = Claimed::new();
         {
@@ -132,11 +137,15 @@ impl Runtime {
 
     /// Before a descriptor that is not owned is closed: who waits for it is told `Closed`.
     pub fn closing(&'static self, source: Source) {
-        let Some(slot) = self.reactor.slot(source.0) else { return };
+        let Some(slot) = self.present_slot(source) else { return };
         let mut claimed = Claimed::new();
         slot.state.lock().close(&mut claimed);
         super::schedule_all(claimed);
         slot.wake_all();
+    }
+
+    fn present_slot(&'static self, source: Source) -> Option<&'static Slot> {
+        if self.is_left_behind() { None } else { self.reactor.slot(source.0) }
     }
 
     /// What is known of one direction ([`Interest::READ`] or [`Interest::WRITE`]) of an owned
@@ -165,14 +174,15 @@ impl Runtime {
     /// Waits until that direction of an owned descriptor may be ready; at once if it is.
     ///
     /// # Errors
-    /// `Closed` if it is, or was closed meanwhile; `Cancelled`, `Timeout`.
+    /// `Closed` if it is, or was closed meanwhile; `Cancelled`, `Timeout`. `Failed(LeftBehind)` in
+    /// the child of a fork(2).
     pub fn wait_ready(
         &'static self,
         source: Source,
         direction: Interest,
         wait: &Wait,
     ) -> Result<(), ConcurrencyError> {
-        let slot = self.reactor.slot(source.0).expect("a registered source has a slot");
+        let slot = self.present_slot(source).ok_or(PlatformError::LeftBehind)?;
         if wait.is_of_thread() {
             return self.wait_ready_itself(slot, source, direction, wait);
         }

@@ -126,6 +126,9 @@ impl Runtime {
         wait: &Wait,
     ) -> Result<usize, ConcurrencyError> {
         assert!(polls.len() == places.len(), "a place for each descriptor");
+        if self.is_left_behind() {
+            return Err(PlatformError::LeftBehind.into());
+        }
         self.reactor.use_it();
         let mut is_over = wait.is_over();
         loop {

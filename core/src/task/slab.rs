@@ -176,6 +176,11 @@ impl Slab {
         Some((unsafe { self.base.add(index as usize) }, generation))
     }
 
+    /// No handle names a record any more, and no record is written anew. Only a store.
+    pub(crate) fn forget(&self) {
+        self.used.store(0, Ordering::Relaxed);
+    }
+
     /// Records below are written: all that were submitted before a shutdown closed its executor.
     pub(crate) fn used(&self) -> u32 {
         // SeqCst: after the close; pairs with the store in `extend`.
