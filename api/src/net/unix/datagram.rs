@@ -173,7 +173,8 @@ impl UnixDatagram {
         self.0.take(|socket| socket.recv_from(buffer), |(size, _)| *size)
     }
 
-    /// As [`recv_from`](Self::recv_from), but leaves the datagram where it is.
+    /// As [`recv_from`](Self::recv_from), but leaves the datagram where it is. A sender whose path
+    /// takes all of its 108 bytes is told without a name.
     ///
     /// # Errors
     /// As `recv_from`.
@@ -190,7 +191,7 @@ impl UnixDatagram {
     /// ```
     pub fn peek_from(&self, buffer: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
         let peeked = self.0.take(|socket| peek::peek_from(socket, buffer), |(size, _)| *size)?;
-        Ok((peeked.0, std_address(&peeked.1)?))
+        Ok((peeked.0, std_address(&peeked.1).or_else(|_| SocketAddr::from_pathname(""))?))
     }
 
     /// Receives a datagram. What does not fit is lost.

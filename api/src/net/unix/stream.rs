@@ -83,7 +83,8 @@ impl UnixStream {
     /// ```
     pub fn connect(path: impl AsRef<Path>) -> io::Result<Self> {
         pay(SYSTEM_CALL);
-        Self::connect_until(&SockAddr::unix(path)?, Instant::FAR)
+        let address = SocketAddr::from_pathname(path)?;
+        Self::connect_until(&raw_address(&address)?, Instant::FAR)
     }
 
     /// Connects to an address: a path or an abstract name.
@@ -179,16 +180,15 @@ impl UnixStream {
     }
 }
 
-/// As socket2 has it, which takes a name that begins with a zero for an abstract one.
+/// As socket2 has it, which takes a name that begins with a zero for an abstract one, and an empty
+/// one for none. What a path may be was checked by std, as it made the address.
 fn raw_address(address: &SocketAddr) -> io::Result<SockAddr> {
-    if let Some(path) = address.as_pathname() {
-        return SockAddr::unix(path);
-    }
-    let name = address
-        .as_abstract_name()
-        .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "an address without a name"))?;
-    let zeroed = [&[0], name].concat();
-    SockAddr::unix(Path::new(std::ffi::OsStr::from_bytes(&zeroed)))
+    let name = match (address.as_pathname(), address.as_abstract_name()) {
+        (Some(path), _) => return SockAddr::unix(path),
+        (None, Some(name)) => [&[0], name].concat(),
+        (None, None) => Vec::new(),
+    };
+    SockAddr::unix(Path::new(std::ffi::OsStr::from_bytes(&name)))
 }
 
 descriptor!(UnixStream, net::UnixStream);
