@@ -38,13 +38,14 @@ use run::{Case, Outcome};
 const ATTEMPTS: u32 = 20;
 
 /// Programs whose cases are listed by themselves and need no arguments.
-const PROGRAMS: [&str; 17] = [
+const PROGRAMS: [&str; 18] = [
     "smoke",
     "callbacks",
     "defects",
     "defects_system",
     "descriptors",
     "executors",
+    "fairness",
     "forks",
     "garbage",
     "limits",
