@@ -69,6 +69,14 @@ pub fn opens() -> Vec<Call> {
     opens
 }
 
+/// epoll_wait(2), where the instruction set has it.
+pub fn old_wait() -> Vec<Call> {
+    #[cfg(target_arch = "x86_64")]
+    return vec![every(libc::SYS_epoll_wait)];
+    #[cfg(not(target_arch = "x86_64"))]
+    Vec::new()
+}
+
 /// The calling thread, and those that it starts, get `errno` from all these calls.
 pub fn refuse(calls: &[Call], errno: i32) {
     calls.iter().for_each(|call| install(*call, libc::SECCOMP_RET_ERRNO | errno as u32));

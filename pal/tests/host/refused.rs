@@ -6,7 +6,8 @@
 //! | the new guard                               | the old one, and its limit                     |
 //! | the new guard, in memory that is locked     | the old one there, and its limit               |
 //! | memory for a guard just now                 | no stack just now                              |
-//! | epoll_pwait2(2), getrandom(2)               | what there was before them                     |
+//! | epoll_pwait2(2), getrandom(2), guards by    | what there was before them, whatever a sandbox |
+//! | the new way, also once the program runs     | answers                                        |
 //! | an epoll_ctl(2) that others overtake        | another try                                    |
 //! | a bell that is full                         | it is emptied, and rings                       |
 //! | poller or bell, closed by the program       | a panic that says so                           |
@@ -21,7 +22,7 @@ use std::os::unix::net::UnixStream;
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::mpsc;
 use std::time::Duration;
-use std::{fs, io, thread};
+use std::{env, fs, io, thread};
 
 use drift_core::platform::{
     Armed, CarrierId, Events, Interest, Platform, PlatformError, Poll, Source, Stack, StackClass,
@@ -29,9 +30,14 @@ use drift_core::platform::{
 use drift_core::prim::{AtomicU32, Ordering};
 use drift_core::time::MILLISECOND;
 use drift_pal::Host;
-use libc::{EAGAIN, EBADF, EEXIST, EFAULT, EINTR, EINVAL, EMFILE, ENOENT, ENOMEM, ENOSYS, EPERM};
+use libc::{
+    EACCES, EAGAIN, EBADF, EEXIST, EFAULT, EINTR, EINVAL, EIO, EMFILE, ENOENT, ENOMEM, ENOSYS,
+    EOPNOTSUPP, EPERM,
+};
 
-use super::filter::{alone, answer, answers_given, every, limit, opens, refuse, with};
+use super::filter::{
+    alone, alone_with, answer, answers_given, every, limit, old_wait, opens, refuse, with,
+};
 use super::{mapped_bytes, page_bytes, poll_now, source, take};
 
 /// `MADV_GUARD_INSTALL`, include/uapi/asm-generic/mman-common.h.
@@ -106,10 +112,51 @@ fn a_kernel_without_the_fine_wait_has_the_coarse_one() {
     });
 }
 
+/// Calls `body`, in a process of its own each time, with what a sandbox may say.
+fn with_whatever_a_sandbox_says(name: &str, body: fn(i32)) {
+    const ERRNO: &str = "DRIFT_PAL_ERRNO";
+    for errno in [EPERM, EACCES, EINVAL, ENOSYS, EIO, EOPNOTSUPP] {
+        alone_with(&[(ERRNO, &errno.to_string())], name, || {
+            body(env::var(ERRNO).unwrap().parse().unwrap());
+        });
+    }
+}
+
 #[test]
 fn a_sandbox_without_the_fine_wait_has_the_coarse_one() {
-    alone("refused::a_sandbox_without_the_fine_wait_has_the_coarse_one", || {
-        sleep_without_the_fine_wait(EPERM);
+    let name = "refused::a_sandbox_without_the_fine_wait_has_the_coarse_one";
+    with_whatever_a_sandbox_says(name, sleep_without_the_fine_wait);
+}
+
+#[test]
+fn a_sandbox_without_any_wait_is_named() {
+    alone("refused::a_sandbox_without_any_wait_is_named", || {
+        let host = Host::new().unwrap();
+        let waits = [libc::SYS_epoll_pwait2, libc::SYS_epoll_pwait].map(every);
+        refuse(&[&waits[..], &old_wait()].concat(), EACCES);
+        let said = panic_of(|| drop(poll_now(host)));
+        assert!(said.contains("a sandbox, refuses epoll_pwait(2)"), "{said}");
+    });
+}
+
+/// Of a sandbox that the program enters once it runs.
+#[test]
+fn a_sandbox_without_guard_markers_guards_by_mappings() {
+    let name = "refused::a_sandbox_without_guard_markers_guards_by_mappings";
+    with_whatever_a_sandbox_says(name, |errno| {
+        let host = Host::new().unwrap();
+        let before = take(host, StackClass::K256);
+        refuse(&[with(libc::SYS_madvise, 2, GUARD_INSTALL)], errno);
+        refuse(&[every(libc::SYS_process_madvise), every(libc::SYS_pidfd_open)], errno);
+        refuse(&[every(libc::SYS_getrandom)], errno);
+        for class in StackClass::ALL {
+            // More than one call for several guards had made ahead.
+            let stacks: Vec<_> = (0..200).map(|_| take(host, class)).collect();
+            for stack in stacks.iter().chain([&before]) {
+                assert!(is_readable(stack.limit) && !is_readable(stack.limit - 8));
+            }
+        }
+        assert_ne!(host.entropy(), host.entropy());
     });
 }
 

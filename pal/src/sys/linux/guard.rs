@@ -28,7 +28,12 @@ use super::stack::{map_table, page_bytes, unmap};
 /// `MADV_GUARD_INSTALL`, include/uapi/asm-generic/mman-common.h.
 const GUARD_INSTALL: usize = 102;
 
-const EINVAL: u32 = Errno::INVAL.raw_os_error().unsigned_abs();
+/// Refusals of `GUARD_INSTALL` that may not last: madvise(2).
+const FOR_NOW: [u32; 3] = [code_of(Errno::NOMEM), code_of(Errno::AGAIN), code_of(Errno::INTR)];
+
+const fn code_of(errno: Errno) -> u32 {
+    errno.raw_os_error().unsigned_abs()
+}
 
 /// Guards of one process_madvise(2); below so few the calls around it cost more than it saves.
 const VECTOR: usize = 64;
@@ -64,10 +69,13 @@ impl Guards {
         }
     }
 
-    /// What works where `install` was refused for good: EINVAL says that the memory is locked.
+    /// What works where `install` was refused for good: EINVAL says that the memory is locked, and
+    /// a sandbox that came later says what it likes. For lack of memory there is a later.
     pub(crate) fn instead(&self, refusal: PlatformError) -> Option<Self> {
         match *self {
-            Self::Marker(limit) if refusal.code() == Some(EINVAL) => Some(Self::Mapping(limit)),
+            Self::Marker(limit) if !refusal.code().is_some_and(|code| FOR_NOW.contains(&code)) => {
+                Some(Self::Mapping(limit))
+            }
             _ => None,
         }
     }

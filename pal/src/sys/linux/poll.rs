@@ -150,7 +150,14 @@ impl Poller {
         match self.wait_for(span, &mut buffer) {
             Ok(events) => collect(events, ready),
             Err(Errno::INTR) => {}
-            Err(errno) => panic!("somebody closed the runtime's poller: {errno}"),
+            // EINVAL: the number is another file's by now.
+            Err(errno @ (Errno::BADF | Errno::INVAL)) => {
+                panic!("somebody closed the runtime's poller: {errno}")
+            }
+            Err(errno) => panic!(
+                "the kernel, or a sandbox, refuses epoll_pwait(2), without which the drift runtime \
+                 cannot wait: {errno}"
+            ),
         }
     }
 
@@ -189,9 +196,10 @@ impl Poller {
         // Relaxed: it only saves a system call, and is set once.
         if !self.coarse.load(Ordering::Relaxed) {
             match self.wait_finely(span, buffer) {
-                // Sandboxes refuse what they do not know with EPERM, which this call never says.
-                Err(Errno::NOSYS | Errno::PERM) => self.coarse.store(true, Ordering::Relaxed),
-                Err(other) => return Err(other),
+                Err(Errno::INTR) => return Err(Errno::INTR),
+                // Sandboxes refuse what they do not know with whatever they like. What is wrong
+                // indeed the old call says again.
+                Err(_) => self.coarse.store(true, Ordering::Relaxed),
                 Ok(events) => {
                     let first = buffer.as_ptr().cast();
                     // SAFETY: the kernel has written that many, from the first.
