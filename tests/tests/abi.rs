@@ -74,8 +74,9 @@ const SUITE: [&str; 7] = [
 ];
 
 /// Programs with arguments: program, name of the test, arguments, exit code.
-const WITH_ARGUMENTS: [(&str, &str, &str, i32); 19] = [
+const WITH_ARGUMENTS: [(&str, &str, &str, i32); 20] = [
     ("shadow", "shadow", "", 0),
+    ("unloads", "unloads", "", 0),
     ("idle", "idle", "idle 1000 500 1000", 0),
     ("stress", "join_child", "join_child 5000", 0),
     ("stress", "hand_over_on_1_carrier", "hand_over 50000 1", 0),

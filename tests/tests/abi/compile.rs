@@ -111,6 +111,8 @@ fn one(
     let mut command = compiler.command(&workspace.join("ffi/include"));
     let ending = if crate::CXX_PROGRAMS.contains(&program) { "cpp" } else { "c" };
     command.arg(workspace.join("ffi/tests").join(program).with_extension(ending));
+    let shared = archive.with_extension("so");
+    command.arg(format!("-DDRIFT_RT_SO=\"{}\"", shared.display()));
     command.args(["-x", "none"]).arg(archive).arg("-pthread").arg("-o").arg(&output);
     finish(command)?;
     Ok(output)
