@@ -12,7 +12,8 @@
 //! is closed and stays closed gives no event: who waits for it wakes at its deadline, or when
 //! the number is waited for again.
 //!
-//! Locks, in this order: `watches` of a task, then a slot. No system call under either.
+//! Locks, in this order: `watches` of a task, then a slot, or the free watches. No system call
+//! under any of them.
 //!
 //! # Unsafe
 //! Invariant of `#![allow(unsafe_code)]`: a slot of zeroes is an empty one; watches and records
@@ -24,6 +25,7 @@ mod owned;
 mod poll_many;
 mod readiness;
 pub(crate) mod slot;
+pub(crate) mod watch;
 
 pub use crate::platform::Poll;
 pub use crate::reactor::poll_many::Place;
@@ -32,8 +34,9 @@ pub use crate::reactor::readiness::{Readiness, ShortCount};
 use core::ptr::NonNull;
 
 use crate::platform::{Armed, Event, Interest, Platform, PlatformError, Source};
-use crate::prim::{AtomicBool, AtomicU32, Ordering};
-use crate::reactor::slot::{Ask, Claimed, Slot, Watch};
+use crate::prim::{AtomicBool, Ordering};
+use crate::reactor::slot::{Ask, Claimed, Slot};
+use crate::reactor::watch::{Store, Watch};
 use crate::runtime::Runtime;
 use crate::sched;
 use crate::task::Handle;
@@ -45,19 +48,15 @@ use crate::timer;
 /// Sources that can be waited for: numbers below this.
 pub const MAX_SOURCES: usize = 1 << 20;
 
-/// Watches of a runtime: each task has as many as it ever used in one wait.
-const MAX_WATCHES: usize = 1 << 23;
-
 /// The table of slots and the store of watches.
 #[derive(Debug)]
 pub(crate) struct Reactor {
     slots: NonNull<Slot>,
-    watches: NonNull<Watch>,
-    taken: AtomicU32,
+    watches: Store,
     used: AtomicBool,
 }
 
-// SAFETY: the pointers never change; slots have locks, and watches are taken once each.
+// SAFETY: the pointer never changes; slots have locks.
 unsafe impl Sync for Reactor {}
 // SAFETY: the same.
 unsafe impl Send for Reactor {}
@@ -66,8 +65,7 @@ impl Reactor {
     pub(crate) fn new(platform: &dyn Platform) -> Result<Self, PlatformError> {
         Ok(Self {
             slots: platform.table(MAX_SOURCES * size_of::<Slot>())?.cast(),
-            watches: platform.table(MAX_WATCHES * size_of::<Watch>())?.cast(),
-            taken: AtomicU32::new(0),
+            watches: Store::new(platform)?,
             used: AtomicBool::new(false),
         })
     }
@@ -93,20 +91,6 @@ impl Reactor {
         let slot = unsafe { self.slots.add(source as usize) };
         // SAFETY: zero, as the platform gives it, is an empty slot; `slot.rs` has a test for it.
         Some(unsafe { slot.as_ref() })
-    }
-
-    fn take_watch(&self, task: NonNull<Task>) -> Option<NonNull<Watch>> {
-        self.use_it();
-        let index = self.taken.fetch_add(1, Ordering::Relaxed) as usize;
-        if index >= MAX_WATCHES {
-            self.taken.fetch_sub(1, Ordering::Relaxed);
-            return None;
-        }
-        // SAFETY: the table has MAX_WATCHES places, and the counter gave this one to us.
-        let watch = unsafe { self.watches.add(index) };
-        // SAFETY: the same.
-        unsafe { watch.write(Watch::new(task)) };
-        Some(watch)
     }
 }
 
@@ -152,34 +136,37 @@ fn watch(
 ) -> bool {
     // SAFETY: records are never unmapped.
     let record = unsafe { task.as_ref() };
+    runtime.reactor.use_it();
+    let store = &runtime.reactor.watches;
     let ask = {
         let mut watches = record.watches.lock();
-        if let Some(watch) = watches.find(ticket, source.0) {
+        if let Some(watch) = watches.find(store, source.0) {
             let mut state = slot.state.lock();
-            state.widen(watch, interest);
-            let ask = state.ask();
-            drop((state, watches));
-            converse(runtime, slot, source, ask);
-            return true;
+            if Watch::at(watch).ticket() == ticket {
+                state.widen(watch, interest);
+            } else if record.state.is_over(ticket) {
+                return true;
+            } else {
+                // Of a wait that has ended. Who takes it back finds it in use for this one.
+                state.remove(watch);
+                state.add(watch, ticket, interest);
+            }
+            state.ask()
+        } else {
+            let Some(watch) = watches.take(store, task, source.0) else { return false };
+            let mut state = slot.state.lock();
+            state.add(watch, ticket, interest);
+            // SeqCst, before the look at the state: see the module's head.
+            record.watching.fetch_add(1, Ordering::SeqCst);
+            if record.state.is_over(ticket) {
+                state.remove(watch);
+                drop(state);
+                watches.give_back(store, source.0);
+                record.watching.fetch_sub(1, Ordering::SeqCst);
+                return true;
+            }
+            state.ask()
         }
-        let Some(watch) = watches.idle().or_else(|| {
-            let watch = runtime.reactor.take_watch(task)?;
-            watches.add(watch);
-            Some(watch)
-        }) else {
-            return false;
-        };
-        let mut state = slot.state.lock();
-        state.add(watch, source.0, ticket, interest);
-        // SeqCst, before the look at the state: see the module's head.
-        record.watching.fetch_add(1, Ordering::SeqCst);
-        if record.state.is_over(ticket) {
-            state.remove(watch);
-            watches.give_back(watch);
-            record.watching.fetch_sub(1, Ordering::SeqCst);
-            return true;
-        }
-        state.ask()
     };
     converse(runtime, slot, source, ask);
     true
@@ -257,17 +244,50 @@ pub(crate) fn deliver(runtime: &'static Runtime, event: Event) {
     converse(runtime, slot, Source(source), ask);
 }
 
+/// In `watching`, beside the number of watches in use: the task has spare ones.
+const SPARE: u32 = 1 << 31;
+
 /// Takes the watches of ended waits back; those of the wait of `keep` stay.
+#[inline]
 pub(crate) fn unwatch(runtime: &'static Runtime, record: &Task, keep: Ticket) {
     // SeqCst: see the module's head.
-    if record.watching.load(Ordering::SeqCst) == 0 {
-        return;
+    if record.watching.load(Ordering::SeqCst) & !SPARE != 0 {
+        take_back(runtime, record, keep);
     }
-    record.watches.lock().retire(keep, |watch, source| {
-        let slot = runtime.reactor.slot(source).expect("a watch has a slot");
-        slot.state.lock().remove(watch);
-        record.watching.fetch_sub(1, Ordering::SeqCst);
-    });
+}
+
+#[inline(never)]
+fn take_back(runtime: &'static Runtime, record: &Task, keep: Ticket) {
+    let store = &runtime.reactor.watches;
+    let mut is_more = true;
+    while is_more {
+        is_more = record.watches.lock().retire(store, keep, |watch, source| {
+            let slot = runtime.reactor.slot(source).expect("a watch has a slot");
+            slot.state.lock().remove(watch);
+            record.watching.fetch_sub(1, Ordering::SeqCst);
+        });
+    }
+    // Relaxed: only the task itself reads and writes this bit.
+    if record.watching.load(Ordering::Relaxed) & SPARE == 0 {
+        record.watching.fetch_add(SPARE, Ordering::Relaxed);
+    }
+}
+
+/// The task has ended: all its watches go back to the runtime.
+#[inline]
+pub(crate) fn forget(runtime: &'static Runtime, record: &Task) {
+    // SeqCst: see the module's head.
+    if record.watching.load(Ordering::SeqCst) != 0 {
+        give_back(runtime, record);
+    }
+}
+
+#[inline(never)]
+fn give_back(runtime: &'static Runtime, record: &Task) {
+    take_back(runtime, record, Ticket::NONE);
+    record.watching.fetch_sub(SPARE, Ordering::Relaxed);
+    let spares = record.watches.lock().empty();
+    spares.give_back(&runtime.reactor.watches);
 }
 
 /// The wake of a registration that is over already.

@@ -24,15 +24,14 @@
 //! under the slot's lock.
 #![allow(unsafe_code)]
 
-use core::mem::offset_of;
-use core::ptr::{self, NonNull};
+use core::ptr::NonNull;
 
 use crate::link::list::List;
-use crate::link::{Link, Linked};
 use crate::platform::Interest;
 use crate::prim::Ordering::Relaxed;
-use crate::prim::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, SpinLock};
+use crate::prim::SpinLock;
 use crate::reactor::readiness::Direction;
+use crate::reactor::watch::Watch;
 use crate::sync::wait_queue::Waiters;
 use crate::task::header::{InQueue, Task};
 use crate::task::state::{Then, Ticket};
@@ -40,124 +39,6 @@ use crate::task::state::{Then, Ticket};
 /// Marks the list of a [`Slot`].
 #[derive(Debug)]
 pub(crate) struct InSlot;
-
-/// One wait of one task for one descriptor. Belongs to its task for ever, once it was taken.
-/// The atomics are all Relaxed: a lock orders them, as said for each.
-#[derive(Debug)]
-pub(crate) struct Watch {
-    link: Link<Watch>,
-    task: NonNull<Task>,
-    /// The task's next watch; under the lock of its `watches`.
-    next: AtomicPtr<Watch>,
-    /// In use by its task's present wait; under the lock of `watches`.
-    busy: AtomicBool,
-    /// These three are written under both locks, when it gets busy.
-    ticket: AtomicU64,
-    interest: AtomicU32,
-    source: AtomicU32,
-    /// The generation it was first asked for with; 0 before. Under the slot's lock.
-    generation: AtomicU32,
-    /// In the list of its slot; under the slot's lock.
-    linked: AtomicBool,
-}
-
-// SAFETY: `link` is a plain field, and watches are never unmapped.
-unsafe impl Linked<InSlot> for Watch {
-    fn link(node: NonNull<Self>) -> NonNull<Link<Self>> {
-        // SAFETY: `node` is a live watch, so `link` lies inside the same allocation.
-        unsafe { node.byte_add(offset_of!(Watch, link)) }.cast()
-    }
-}
-
-impl Watch {
-    pub(crate) fn new(task: NonNull<Task>) -> Self {
-        Self {
-            link: Link::new(),
-            task,
-            next: AtomicPtr::new(ptr::null_mut()),
-            busy: AtomicBool::new(false),
-            ticket: AtomicU64::new(0),
-            interest: AtomicU32::new(0),
-            source: AtomicU32::new(0),
-            generation: AtomicU32::new(0),
-            linked: AtomicBool::new(false),
-        }
-    }
-
-    /// The watch at `place`, for as long as the caller likes: watches are never unmapped.
-    fn at<'a>(place: NonNull<Self>) -> &'a Self {
-        // SAFETY: as said; a watch is written before its address is given to anybody.
-        unsafe { place.as_ref() }
-    }
-
-    fn ticket(&self) -> Ticket {
-        Ticket::from_bits(self.ticket.load(Relaxed))
-    }
-}
-
-/// The watches of one task, in use or not.
-#[derive(Debug)]
-pub(crate) struct Watches(*mut Watch);
-
-// SAFETY: the chain is touched under the lock around it only.
-unsafe impl Send for Watches {}
-
-impl Watches {
-    pub(crate) fn new() -> Self {
-        Self(ptr::null_mut())
-    }
-
-    /// A watch of this task that is not in use.
-    pub(crate) fn idle(&self) -> Option<NonNull<Watch>> {
-        let mut next = NonNull::new(self.0);
-        while let Some(watch) = next {
-            if !Watch::at(watch).busy.load(Relaxed) {
-                return Some(watch);
-            }
-            next = NonNull::new(Watch::at(watch).next.load(Relaxed));
-        }
-        None
-    }
-
-    /// The watch of that wait for that source, if there is one.
-    pub(crate) fn find(&self, ticket: Ticket, source: u32) -> Option<NonNull<Watch>> {
-        let mut next = NonNull::new(self.0);
-        while let Some(watch) = next {
-            let own = Watch::at(watch);
-            let is_same = own.ticket() == ticket && own.source.load(Relaxed) == source;
-            if own.busy.load(Relaxed) && is_same {
-                return Some(watch);
-            }
-            next = NonNull::new(own.next.load(Relaxed));
-        }
-        None
-    }
-
-    /// Gives the task one more.
-    pub(crate) fn add(&mut self, watch: NonNull<Watch>) {
-        Watch::at(watch).next.store(self.0, Relaxed);
-        self.0 = watch.as_ptr();
-    }
-
-    /// Takes back a watch that is in no slot.
-    pub(crate) fn give_back(&mut self, watch: NonNull<Watch>) {
-        Watch::at(watch).busy.store(false, Relaxed);
-    }
-
-    /// Calls `visit` with each watch in use, but for those of `keep`, and its source; they are
-    /// not in use afterwards.
-    pub(crate) fn retire(&mut self, keep: Ticket, mut visit: impl FnMut(NonNull<Watch>, u32)) {
-        let mut next = NonNull::new(self.0);
-        while let Some(watch) = next {
-            let own = Watch::at(watch);
-            next = NonNull::new(own.next.load(Relaxed));
-            if own.busy.load(Relaxed) && own.ticket() != keep {
-                self.give_back(watch);
-                visit(watch, own.source.load(Relaxed));
-            }
-        }
-    }
-}
 
 /// What an asker must do next.
 #[must_use]
@@ -243,20 +124,12 @@ impl Slot {
 }
 
 impl SlotState {
-    /// Links a watch of `task`, which has it in no slot.
-    pub(crate) fn add(
-        &mut self,
-        watch: NonNull<Watch>,
-        source: u32,
-        ticket: Ticket,
-        interest: Interest,
-    ) {
+    /// Links a watch, which is in no slot.
+    pub(crate) fn add(&mut self, watch: NonNull<Watch>, ticket: Ticket, interest: Interest) {
         let own = Watch::at(watch);
         own.ticket.store(ticket.to_bits(), Relaxed);
         own.interest.store(interest.0, Relaxed);
-        own.source.store(source, Relaxed);
         own.generation.store(0, Relaxed);
-        own.busy.store(true, Relaxed);
         own.linked.store(true, Relaxed);
         // SAFETY: it was in no slot.
         unsafe { self.waiting.push_back(watch) };
@@ -439,10 +312,10 @@ impl SlotState {
             }
             own.linked.store(false, Relaxed);
             // SAFETY: records are never unmapped; the ticket says whether it still waits.
-            let task = unsafe { own.task.as_ref() };
+            let task = unsafe { own.task().as_ref() };
             if task.state.wake(own.ticket()) == Then::Enqueue {
                 // SAFETY: `wake` claimed the task, so it is in no queue.
-                unsafe { claimed.push_back(own.task) };
+                unsafe { claimed.push_back(own.task()) };
             }
         }
         self.waiting = kept;

@@ -10,7 +10,8 @@
 //! | `executor`                 | written once, by the submitter that won, before it enqueues  |
 //! | `counted`                  | whoever turns it on counts, whoever turns it off uncounts    |
 //! | `timer`, `timer_ticket`    | under the lock of the wheel that `timer_home` names          |
-//! | `watches`                  | under its own lock; `watching` counts what is in use         |
+//! | `watches`                  | under its own lock; `watching` counts what is in use, and    |
+//! |                            | has a bit if anything is spare                               |
 //! | `joiners`                  | under its own lock                                           |
 //! | `entry`                    | the spawner's, then the task's or its canceller's            |
 //! | `class`, `reserved`        | the owner of the record                                      |
@@ -32,7 +33,7 @@ use drift_asm::Context;
 use crate::link::{Link, Linked};
 use crate::platform::{Stack, StackClass};
 use crate::prim::{AtomicBool, AtomicPtr, AtomicU16, AtomicU32, Ordering, SpinLock, UnsafeCell};
-use crate::reactor::slot::Watches;
+use crate::reactor::watch::Watches;
 use crate::sched::executor::Executor;
 use crate::sched::told::OfTask;
 use crate::sync::wait_queue::{WaitQueue, Waiters};

@@ -214,7 +214,7 @@ impl Runtime {
         let joined = record.state.complete();
         // SAFETY: as above; what others registered before the end is taken back here.
         unsafe { timer::disarm(self, task, Ticket::NONE) };
-        reactor::unwatch(self, record, Ticket::NONE);
+        reactor::forget(self, record);
         if joined {
             wake_joiners(record);
         }

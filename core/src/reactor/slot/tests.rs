@@ -2,8 +2,10 @@ use core::ptr::NonNull;
 use std::boxed::Box;
 use std::vec::Vec;
 
-use super::{Ask, Claimed, Slot, SlotState, Watch, Watches};
+use super::{Ask, Claimed, Slot, SlotState, Watch};
 use crate::platform::Interest;
+use crate::reactor::watch::Watches;
+use crate::reactor::watch::tests::store;
 use crate::task::header::Task;
 use crate::task::state::{Heeds, State, Submitted, Then, Ticket};
 
@@ -29,14 +31,13 @@ impl Fixture {
     }
 
     fn watch(&mut self, interest: Interest) -> NonNull<Task> {
-        // SAFETY: watches of these tests are leaked.
-        unsafe { self.new_watch(interest).as_ref() }.task
+        Watch::at(self.new_watch(interest)).task()
     }
 
     fn new_watch(&mut self, interest: Interest) -> NonNull<Watch> {
         let (task, ticket) = parked();
-        let watch = NonNull::from(Box::leak(Box::new(Watch::new(task))));
-        self.slot.add(watch, 3, ticket, interest);
+        let watch = Watches::new().take(store(1), task, 3).expect("there is one");
+        self.slot.add(watch, ticket, interest);
         watch
     }
 
@@ -167,18 +168,17 @@ fn a_close_is_counted_and_claims_all() {
 #[test]
 fn a_watch_is_reused_after_its_wait_and_kept_within_it() {
     let (task, ticket) = parked();
-    let mut watches = Watches::new();
-    assert!(watches.idle().is_none());
-    let watch = NonNull::from(Box::leak(Box::new(Watch::new(task))));
-    watches.add(watch);
+    let (store, mut watches) = (store(1), Watches::new());
+    let watch = watches.take(store, task, 5).expect("there is one");
     let mut slot = Slot::new().state.into_inner();
-    slot.add(watches.idle().expect("just added"), 5, ticket, Interest::READ);
-    assert!(watches.idle().is_none());
-    watches.retire(ticket, |_, _| panic!("its wait still lasts"));
+    slot.add(watch, ticket, Interest::READ);
+    assert!(!watches.retire(store, ticket, |_, _| panic!("its wait still lasts")));
+    assert_eq!(watches.find(store, 5), Some(watch));
     let mut retired = Vec::new();
-    watches.retire(Ticket::NONE, |watch, source| retired.push((watch, source)));
+    watches.retire(store, Ticket::NONE, |watch, source| retired.push((watch, source)));
     assert_eq!(retired, [(watch, 5)]);
     slot.remove(watch);
     slot.remove(watch);
-    assert!(slot.waiting.is_empty() && watches.idle().is_some());
+    assert!(slot.waiting.is_empty() && watches.find(store, 5).is_none());
+    assert_eq!(watches.take(store, task, 6), Some(watch));
 }
