@@ -10,7 +10,8 @@
 //! | `own`                        | the OS thread that runs this carrier                        |
 //! | `queue`, `timers`            | by their own rules                                          |
 //! | `inbox`                      | filled by anybody, emptied by the owner; see `home.rs`      |
-//! | `turns`                      | written by the owner, read by who looks for stuck carriers  |
+//! | `current`, `turns`           | written by the owner, read by who looks for stuck carriers  |
+//! | `seen`, `homed`              | `home.rs`                                                   |
 //! | `asleep`                     | set by the owner; who turns it off has claimed the sleeper  |
 //! | `sleeping_until`             | written by the owner; 0 while awake                         |
 //! | `life`, `starts_standby`     | `executor.rs`, `standby.rs`                                 |
@@ -26,10 +27,13 @@ use drift_asm::{Context, init, slot};
 
 use crate::link::list::List;
 use crate::platform::{CarrierId, Events, Stack, StackClass, ThreadWords};
-use crate::prim::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering, UnsafeCell, fence};
+use crate::prim::{
+    AtomicBool, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, Ordering, UnsafeCell, fence,
+};
 use crate::runtime::Runtime;
 use crate::sched::budget::{self, Budget};
 use crate::sched::executor::{Executor, Life};
+use crate::sched::home::Newcomers;
 use crate::sched::injector::Injector;
 use crate::sched::run_queue::RunQueue;
 use crate::sched::told::{OfTask, OfThread};
@@ -38,7 +42,7 @@ use crate::task::header::{Entry, InQueue, Mounted, Request, Saved, Task};
 use crate::task::slab;
 use crate::task::state::{Hold, Then};
 use crate::time::{Instant, MILLISECOND};
-use crate::timer::{self, Timers};
+use crate::timer::Timers;
 
 /// Turns between two looks at deadlines, poller and injector while there is work. Prime, so that
 /// it does not keep step with a program's own rhythm.
@@ -72,7 +76,6 @@ pub(super) enum Turn {
 #[derive(Debug)]
 pub(super) struct Own {
     context: Context,
-    current: Option<NonNull<Task>>,
     words: ThreadWords,
     told: OfThread,
     pub(super) stacks: [heapless::Vec<Stack, STACKS>; StackClass::ALL.len()],
@@ -83,8 +86,7 @@ pub(super) struct Own {
     pub(super) kept: List<InQueue, Task>,
     /// Whether they do: `Executor::keeps_home`, which does not change while the carrier runs.
     pub(super) stays: bool,
-    /// How many started here, and have not ended.
-    pub(super) homed: usize,
+    pub(super) newcomers: Newcomers,
     pub(super) tick: u32,
     pub(super) budget: Budget,
     pub(super) random: u32,
@@ -106,7 +108,11 @@ pub struct Carrier {
     pub(crate) queue: RunQueue<Task>,
     pub(super) inbox: Injector<InQueue, Task>,
     pub(crate) timers: Timers,
+    /// The task that runs here; null between tasks.
+    current: AtomicPtr<Task>,
     pub(crate) turns: AtomicU32,
+    pub(super) homed: AtomicU32,
+    pub(super) seen: AtomicU64,
     pub(crate) asleep: AtomicBool,
     pub(super) sleeping_until: AtomicU64,
     pub(crate) life: AtomicU8,
@@ -126,14 +132,16 @@ impl Carrier {
             queue: RunQueue::new(executor.is_solo()),
             inbox: Injector::new(),
             timers: Timers::new(),
+            current: AtomicPtr::new(ptr::null_mut()),
             turns: AtomicU32::new(0),
+            homed: AtomicU32::new(0),
+            seen: AtomicU64::new(u64::MAX),
             asleep: AtomicBool::new(false),
             sleeping_until: AtomicU64::new(0),
             life: AtomicU8::new(Life::Off as u8),
             starts_standby: AtomicBool::new(false),
             own: UnsafeCell::new(Own {
                 context: Context::NONE,
-                current: None,
                 words: ThreadWords::NONE,
                 told: OfThread::NONE,
                 stacks: [const { heapless::Vec::new() }; StackClass::ALL.len()],
@@ -141,7 +149,7 @@ impl Carrier {
                 records: heapless::Vec::new(),
                 kept: List::new(),
                 stays: false,
-                homed: 0,
+                newcomers: Newcomers::NONE,
                 tick: 0,
                 budget: Budget::NEW,
                 random: random | 1,
@@ -241,12 +249,10 @@ impl Carrier {
         Turn::Idle { until: self.executor.runtime.platform().now() + STARVED }
     }
 
-    /// The task that runs here. Only on the carrier's own OS thread.
+    /// The task that runs here; a guess on any other OS thread than the carrier's own.
     #[inline]
     pub(crate) fn current(&self) -> Option<NonNull<Task>> {
-        // A read of one field, and no reference: a signal handler comes here too.
-        // SAFETY: on the carrier's own OS thread.
-        self.own.with(|own| unsafe { (*own).current })
+        NonNull::new(self.current.load(Ordering::Relaxed))
     }
 
     /// Queues a task at this carrier.
@@ -309,6 +315,10 @@ impl Carrier {
         // SAFETY: records are never unmapped, and a queued task is held.
         let record = unsafe { task.as_ref() };
         if !record.state.is_started() {
+            // SAFETY: it came from a queue, and is this carrier's.
+            if unsafe { self.offers(task) } {
+                return true;
+            }
             // SAFETY: the spawner wrote it before the task was queued.
             let class = record.class.with(|class| unsafe { *class });
             let stack = match record.state.will_start() {
@@ -353,7 +363,8 @@ impl Carrier {
         // SAFETY: as in `run_task`.
         let record = unsafe { task.as_ref() };
         let mounted: *mut Mounted = record.mounted.with_mut(|mounted| mounted);
-        self.own(|own| (own.current, own.budget.left) = (Some(task), budget::FULL));
+        self.current.store(task.as_ptr(), Ordering::Relaxed);
+        self.own(|own| own.budget.left = budget::FULL);
         let words = self.own(|own| own.words);
         let own = self.own.with_mut(|own| own);
         // SAFETY: within this thread's own fields; by the cell, as both outlast calls of `own`.
@@ -370,7 +381,7 @@ impl Carrier {
         unsafe { OfThread::enter(thread, &told, from, to) };
         // SAFETY: after the switch above, on the same stack.
         self.own(|own| unsafe { own.told.back() });
-        self.own(|own| own.current = None);
+        self.current.store(ptr::null_mut(), Ordering::Relaxed);
         // SAFETY: the words are this OS thread's.
         let saved = unsafe { words::save(words) };
         // SAFETY: the task has left, and is this carrier's again.
@@ -396,7 +407,7 @@ impl Carrier {
                 // SAFETY: it began with the task's stack, which it leaves here.
                 unsafe { told.end() };
                 self.put_stack(stack.expect("a task that ran has a stack"));
-                self.unsettle();
+                self.unsettle(record);
                 self.executor.uncount(record);
                 self.executor.runtime.complete(task);
                 self.let_go(task);
@@ -428,14 +439,6 @@ impl Carrier {
             own.draw();
             own.random
         })
-    }
-
-    /// Fires this carrier's deadlines that have come.
-    pub(super) fn fire(&self, runtime: &'static Runtime) {
-        let next = self.timers.next();
-        if next != Instant::FAR {
-            timer::fire(self, runtime.platform().now());
-        }
     }
 }
 

@@ -57,6 +57,8 @@ pub(crate) struct Executor {
     /// sleeps a little if there is still none. If all of those get other work, and it blocks, the
     /// last searcher among them, the lookout or the standby finds the list.
     pub(super) starved: Injector<InQueue, Task>,
+    /// Tasks that a carrier with many would not start; see `home.rs`.
+    pub(super) offered: Injector<InQueue, Task>,
     pub(crate) idle: Idle,
     pub(super) admission: Admission,
     pub(crate) crew: Crew,
@@ -271,6 +273,7 @@ impl Executor {
             surveyed: AtomicU64::new(0),
             injector: Injector::new(),
             starved: Injector::new(),
+            offered: Injector::new(),
             idle: Idle::new(),
             admission: Admission::new(policy.queue_limit),
             crew: Crew::new(),
@@ -361,6 +364,11 @@ impl Executor {
     pub(crate) fn has_work(&self) -> bool {
         !self.injector.is_empty()
             || (!self.is_solo() && self.carriers().any(|carrier| !carrier.queue.is_empty()))
+    }
+
+    /// Whether a task waits that no carrier has to take at once.
+    pub(crate) fn has_leftovers(&self) -> bool {
+        !self.starved.is_empty() || !self.offered.is_empty()
     }
 
     /// Counts a woken task; its wake is not checked against the limit.

@@ -14,6 +14,44 @@
 //!
 //! An executor with one carrier has nothing to do here: it never looks.
 //!
+//! # Which carrier becomes a home
+//! A home is for life, so it is chosen when a task is about to start, and the carrier with the
+//! fewest live tasks should become it. An accept loop shows why: its carrier is awake and has
+//! nothing else to do, so it would start every connection itself.
+//!
+//! A carrier that is about to start a task is **crowded** if it is the home of more than [`LEAD`]
+//! tasks more than another of the carriers that stay (`min_threads`), those counted that were
+//! offered and not taken. A crowded carrier puts the task into its executor's `offered` instead,
+//! and wakes the other carrier if that one sleeps, or starts it.
+//!
+//! | who                              | does with `offered`                                      |
+//! |----------------------------------|----------------------------------------------------------|
+//! | a carrier that is the home of    | takes the oldest, in its turn, and starts it for certain |
+//! | fewer than another               |                                                          |
+//! | a crowded carrier, after others  | leaves it to them for [`PATIENCE`], then takes it        |
+//! | one that falls asleep            | sleeps no longer than that while there is any            |
+//! | a lookout, a standby             | counts it as work that waits                             |
+//!
+//! So a task that was offered depends on nobody: the carrier that offered it comes back to it, and
+//! if that one computes meanwhile, the lookout sees to it. A carrier that was seen in one turn of a
+//! task for as long as [`PATIENCE`] computes, and is offered nothing.
+//!
+//! To wake another CPU costs as much as hundreds of short tasks, so only tasks that **last** count.
+//! Each start is evidence that they do, and each task that ends within [`BRIEF`] turns of its
+//! carrier is evidence against it, of twice the weight. A carrier offers only after [`EVIDENCE`]
+//! starts more, and then one task to each of the others for each one that it starts. A program that
+//! spawns and joins, one at a time or in batches, never offers; one whose homes are uneven because
+//! connections ended pays for no short task either.
+//!
+//! Rejected: to hand a task straight to the other carrier's inbox, where nobody else could take it
+//! if that carrier begins to compute; to decide at the spawn, when nobody knows yet who has time.
+//!
+//! | word of a carrier | written by                              | read by                        |
+//! |-------------------|-----------------------------------------|--------------------------------|
+//! | `homed`           | its owner: live tasks that started here | who looks for a home; a guess  |
+//! | `seen`            | who looks: `turns` in the upper half,   | the same; a guess: a lost      |
+//! |                   | and when they were that first           | write only begins anew         |
+//!
 //! # Unsafe
 //! Invariant of `#![allow(unsafe_code)]`: `kept` is touched on the carrier's own OS thread only,
 //! and whoever puts a task anywhere has claimed it.
@@ -22,9 +60,45 @@
 use core::ptr::{self, NonNull};
 
 use crate::prim::Ordering;
-use crate::sched::carrier::Carrier;
-use crate::sched::executor::Executor;
+use crate::sched::carrier::{Carrier, Turn};
+use crate::sched::executor::{Executor, Life};
 use crate::task::header::Task;
+use crate::time::{Instant, MILLISECOND};
+
+/// How many live tasks more than another a carrier may be the home of before it is crowded.
+const LEAD: u32 = 4;
+
+/// Turns within which a task that ends was brief.
+const BRIEF: u16 = 64;
+
+/// Starts in a row, without a brief task, from which on new tasks are expected to last.
+const EVIDENCE: u32 = 4;
+
+/// How long an idle carrier that is crowded leaves what was offered to others, in nanoseconds.
+const PATIENCE: u64 = 2 * MILLISECOND;
+
+/// The same for a busy one, which reads no clock: looks of `serve`.
+const PATIENT_LOOKS: u32 = 16;
+
+/// The unit of time of `Carrier::seen`, in nanoseconds.
+const SEEN_UNIT: u64 = 1 << 18;
+
+/// What a carrier knows of its starts, and of what was offered.
+#[derive(Debug)]
+pub(super) struct Newcomers {
+    /// Evidence that new tasks last, in starts times the number of other carriers.
+    last: u32,
+    /// Looks in a row at which something was offered, of a busy carrier.
+    looks: u32,
+    /// Since when something has been offered, as far as an idle carrier knows.
+    since: Instant,
+    /// The task that is started next was offered: this carrier starts it for certain.
+    accepts: bool,
+}
+
+impl Newcomers {
+    pub(super) const NONE: Self = Self { last: 0, looks: 0, since: Instant::FAR, accepts: false };
+}
 
 impl Executor {
     /// Whether its started tasks stay where they are.
@@ -93,23 +167,40 @@ impl Carrier {
     /// `record` starts here.
     #[inline]
     pub(super) fn settle(&self, record: &Task) {
-        if self.executor.keeps_home() {
-            record.home.store(self.id().0, Ordering::Relaxed);
-            self.own(|own| own.homed += 1);
+        if !self.own(|own| own.stays) {
+            return;
+        }
+        record.home.store(self.id().0, Ordering::Relaxed);
+        record.began.store(self.turns.load(Ordering::Relaxed) as u16, Ordering::Relaxed);
+        self.homed.store(self.homed() + 1, Ordering::Relaxed);
+        let others = self.executor.terms.min_threads().saturating_sub(1);
+        let most = 2 * EVIDENCE * others;
+        self.own(|own| own.newcomers.last = (own.newcomers.last + others).min(most));
+    }
+
+    /// `record`, which started here, has ended.
+    #[inline]
+    pub(super) fn unsettle(&self, record: &Task) {
+        if !self.own(|own| own.stays) {
+            return;
+        }
+        self.homed.store(self.homed() - 1, Ordering::Relaxed);
+        let began = record.began.load(Ordering::Relaxed);
+        if (self.turns.load(Ordering::Relaxed) as u16).wrapping_sub(began) <= BRIEF {
+            let others = self.executor.terms.min_threads().saturating_sub(1);
+            self.own(|own| own.newcomers.last = own.newcomers.last.saturating_sub(2 * others));
         }
     }
 
-    /// One that started here has ended.
+    /// How many live tasks have their home here. Written by this carrier; a guess for others.
     #[inline]
-    pub(super) fn unsettle(&self) {
-        if self.executor.keeps_home() {
-            self.own(|own| own.homed -= 1);
-        }
+    fn homed(&self) -> u32 {
+        self.homed.load(Ordering::Relaxed)
     }
 
     /// Whether this is nobody's home.
     pub(super) fn is_homeless(&self) -> bool {
-        self.own(|own| own.homed == 0)
+        self.homed() == 0
     }
 
     /// Whether none of those that stay here is ready.
@@ -141,14 +232,133 @@ impl Carrier {
         self.own(|own| own.kept.pop_front())
     }
 
-    /// From run queue, `kept` and injector, each of them first in one turn of three.
+    /// From run queue, `kept`, injector and what was offered, each of them first in one turn of
+    /// four.
     pub(super) fn next_in_turn(&'static self, turn: u32) -> Option<NonNull<Task>> {
-        (0..3).find_map(|step| match (turn % 3 + step) % 3 {
+        (0..4).find_map(|step| match (turn % 4 + step) % 4 {
             0 => self.next_in_queue(),
             1 => self.next_kept().inspect(|_| self.offer_queue()),
-            _ if self.queue.is_empty() => self.take_share(),
-            _ => self.executor.injector.pop().inspect(|_| self.offer_queue()),
+            2 if self.queue.is_empty() => self.take_share(),
+            2 => self.executor.injector.pop().inspect(|_| self.offer_queue()),
+            _ => self.take_offered(false).inspect(|_| self.offer_queue()),
         })
+    }
+
+    /// Offers `task`, which is about to start here, to a carrier that is home of fewer; false if
+    /// it starts here.
+    ///
+    /// # Safety
+    /// On the carrier's own OS thread; the task is this carrier's, and was not started. It is
+    /// given up if this is true.
+    #[inline]
+    pub(super) unsafe fn offers(&'static self, task: NonNull<Task>) -> bool {
+        let executor = self.executor;
+        let lasts = self.own(|own| {
+            let accepts = core::mem::take(&mut own.newcomers.accepts);
+            own.stays && !accepts && own.newcomers.last > 0
+        });
+        // The last of these looks reads words of other carriers, the first two do not.
+        if !lasts || self.homed() <= LEAD {
+            return false;
+        }
+        let others = executor.terms.min_threads().saturating_sub(1);
+        let enough = self.own(|own| own.newcomers.last >= EVIDENCE * others);
+        let Some(other) = (if enough { self.less_crowded() } else { None }) else { return false };
+        self.own(|own| own.newcomers.last -= 1);
+        // SAFETY: the task is this carrier's, so it is in no queue.
+        unsafe { executor.offered.push(task) };
+        match other.life.load(Ordering::Relaxed) == Life::Off as u8 {
+            true => executor.grow(),
+            // SeqCst within, after the push; pairs with `sleep`.
+            false => executor.wake_home(other),
+        }
+        true
+    }
+
+    /// The carrier that should become the next home, if this one is crowded.
+    #[inline(never)]
+    fn less_crowded(&'static self) -> Option<&'static Carrier> {
+        let executor = self.executor;
+        let staying = executor.terms.min_threads();
+        let waiting = executor.offered.len() as u32 / staying.saturating_sub(1).max(1);
+        let most = self.homed().saturating_sub(LEAD + waiting);
+        let start = self.own(|own| own.tick % staying.max(1));
+        let now = executor.runtime.platform().now();
+        // Several are as good: not always the same one.
+        (0..staying)
+            .map(|step| u32::from(executor.first) + (start + step) % staying)
+            .map(|index| executor.runtime.carrier(index as usize))
+            .filter(|other| !ptr::eq(*other, self) && other.homed() < most)
+            .filter(|other| other.stuck_for(now) < PATIENCE)
+            .min_by_key(|other| other.homed())
+    }
+
+    /// How long this carrier has been in one turn of a task, as far as anybody has seen, in
+    /// nanoseconds: what passed since the first look at that turn.
+    pub(super) fn stuck_for(&self, now: Instant) -> u64 {
+        if self.current().is_none() {
+            return 0;
+        }
+        let turns = self.turns.load(Ordering::Relaxed);
+        let now = (now.0 / SEEN_UNIT) as u32;
+        let seen = self.seen.load(Ordering::Relaxed);
+        if (seen >> 32) as u32 != turns {
+            self.seen.store(u64::from(turns) << 32 | u64::from(now), Ordering::Relaxed);
+            return 0;
+        }
+        u64::from(now.wrapping_sub(seen as u32)) * SEEN_UNIT
+    }
+
+    /// What was offered, if another carrier is the home of more than this one, or it `must`.
+    pub(super) fn take_offered(&'static self, must: bool) -> Option<NonNull<Task>> {
+        let executor = self.executor;
+        if executor.offered.is_empty() {
+            self.own(|own| (own.newcomers.looks, own.newcomers.since) = (0, Instant::FAR));
+            return None;
+        }
+        let is_crowded = |other: &Carrier| other.homed() > self.homed() + LEAD / 2;
+        if !must && !executor.carriers().any(is_crowded) {
+            return None;
+        }
+        let task = executor.offered.pop()?;
+        self.own(|own| own.newcomers.accepts = true);
+        Some(task)
+    }
+
+    /// A look of a busy carrier at what was offered: it takes one if nobody does.
+    pub(super) fn look_at_offered(&'static self) -> Option<NonNull<Task>> {
+        if self.executor.offered.is_empty() {
+            self.own(|own| own.newcomers.looks = 0);
+            return None;
+        }
+        let patient = self.own(|own| {
+            own.newcomers.looks += 1;
+            own.newcomers.looks <= PATIENT_LOOKS
+        });
+        if patient { None } else { self.take_offered(true).inspect(|_| self.offer_queue()) }
+    }
+
+    /// This carrier has nothing else to do: how to go on while something is offered; none if
+    /// nothing is.
+    pub(super) fn wait_for_takers(&'static self) -> Option<Turn> {
+        if self.executor.offered.is_empty() {
+            return None;
+        }
+        let now = self.executor.runtime.platform().now();
+        let since = self.own(|own| {
+            own.newcomers.since = own.newcomers.since.min(now);
+            own.newcomers.since
+        });
+        Some(Turn::Idle { until: since + PATIENCE })
+    }
+
+    /// The same as [`take_offered`](Self::take_offered), for one that has waited for takers.
+    pub(super) fn take_back(&'static self) -> Option<NonNull<Task>> {
+        let since = self.own(|own| own.newcomers.since);
+        let must = since != Instant::FAR
+            && !self.executor.offered.is_empty()
+            && self.executor.runtime.platform().now() >= since + PATIENCE;
+        if must { self.take_offered(true) } else { None }
     }
 
     /// The run queue has to wait a turn: somebody else may be idle.

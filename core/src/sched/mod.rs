@@ -16,7 +16,8 @@
 //! carriers there is no order between virtual threads, but none is overtaken for ever.
 //!
 //! Where started tasks must not migrate (`home.rs`), step 2 and 3 take turns with those that stay
-//! on the carrier, and step 4 finds only tasks that have not started.
+//! on the carrier and with those that other carriers offered, and step 4 finds only tasks that have
+//! not started. A carrier that is home of many offers what it would start to one that has fewer.
 //!
 //! Who sleeps and who is woken is in `idle`. The carrier that runs here is named by the slot
 //! (`drift_asm::slot`), which is read again after every switch.

@@ -35,7 +35,7 @@ impl Carrier {
                 return Some(task);
             }
             if !executor.is_solo()
-                && let Some(task) = executor.injector.pop()
+                && let Some(task) = executor.injector.pop().or_else(|| self.look_at_offered())
             {
                 return Some(task);
             }
@@ -45,14 +45,14 @@ impl Carrier {
             return unsafe { self.queue.pop() }.or_else(|| self.take_share());
         }
         if stays {
-            return self.next_of_three(tick);
+            return self.next_of_four(tick);
         }
         self.next_in_queue().or_else(|| self.take_share()).or_else(|| self.steal())
     }
 
     /// The same, where tasks stay.
     #[inline(never)]
-    fn next_of_three(&'static self, tick: u32) -> Option<NonNull<Task>> {
+    fn next_of_four(&'static self, tick: u32) -> Option<NonNull<Task>> {
         // Those that stay may keep this carrier busy for ever; others must not wait for that in
         // the queue of a carrier that is blocked.
         if tick.is_multiple_of(SERVE_EVERY)
@@ -62,7 +62,7 @@ impl Carrier {
             self.offer_queue();
             return Some(task);
         }
-        self.next_in_turn(tick).or_else(|| self.steal())
+        self.next_in_turn(tick).or_else(|| self.steal()).or_else(|| self.take_back())
     }
 
     /// From the run queue of one carrier of several.

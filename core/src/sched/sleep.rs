@@ -8,6 +8,7 @@ use crate::reactor;
 use crate::runtime::Runtime;
 use crate::sched::carrier::{Carrier, Turn};
 use crate::sched::executor::Executor;
+use crate::sched::home::Newcomers;
 use crate::sched::idle::{Lookout, QUIET_TICKS, Role, TICK};
 use crate::sched::shutdown::Survey;
 use crate::sched::standby::IDLE_LOOKS;
@@ -35,6 +36,14 @@ impl Carrier {
         }
     }
 
+    /// Fires this carrier's deadlines that have come.
+    fn fire(&self, runtime: &'static Runtime) {
+        let next = self.timers.next();
+        if next != Instant::FAR {
+            timer::fire(self, runtime.platform().now());
+        }
+    }
+
     /// A turn that found nothing: deadlines that have come are work; a carrier above
     /// `min_threads` that nobody needs ends.
     pub(super) fn idle_turn(&'static self) -> Turn {
@@ -51,6 +60,9 @@ impl Carrier {
                     return Turn::Idle { until: executor.runtime.platform().now() + MILLISECOND };
                 }
             }
+        }
+        if let Some(turn) = self.wait_for_takers() {
+            return turn;
         }
         let unused = self.own(|own| own.unused);
         let is_ending = executor.lives.is_ending();
@@ -77,7 +89,7 @@ impl Carrier {
         }
         self.stop_running();
         self.empty_caches();
-        self.own(|own| (own.unused, own.quiet) = (0, 0));
+        self.own(|own| (own.unused, own.quiet, own.newcomers) = (0, 0, Newcomers::NONE));
         if with_executor {
             timer::evacuate(executor.runtime, self);
         }
@@ -118,7 +130,9 @@ impl Carrier {
         let until = hint.min(self.plan(polls, deputizes));
         self.sleeping_until.store(until.0, Ordering::SeqCst);
         let is_missed = !polls && !deputizes && runtime.lookout.poller.is_free();
-        let sees_work = executor.has_work();
+        // What is offered is no work for one that leaves it to others for a while.
+        let sees_work =
+            executor.has_work() || (hint == Instant::FAR && !executor.offered.is_empty());
         if !sees_work && self.inbox.is_empty() && !is_missed {
             let until = (until != Instant::FAR).then_some(until);
             runtime.platform().carrier_sleep(self.id(), until, polls.then_some(&mut *events));
@@ -189,7 +203,7 @@ impl Carrier {
         });
         if on_duty {
             self.serve_others();
-            let waits = |executor: &&Executor| executor.has_work() || !executor.starved.is_empty();
+            let waits = |executor: &&Executor| executor.has_work() || executor.has_leftovers();
             runtime.executors().filter(waits).for_each(Executor::notify);
         }
     }

@@ -141,7 +141,7 @@ impl Executor {
         }
         let now = self.runtime.platform().now();
         let waits = self.has_work()
-            || !self.starved.is_empty()
+            || self.has_leftovers()
             || self.runtime.reactor.is_used()
             || self.carriers().any(|carrier| carrier.timers.next() <= now);
         if stuck && waits { Look::Stuck } else { Look::Busy }

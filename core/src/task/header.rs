@@ -17,7 +17,7 @@
 //! | `class`, `reserved`        | the owner of the record                                      |
 //! | `shields`, `reason`        | the task's own; anybody may look at the second               |
 //! | `outsiders`                | everybody's; see `outside.rs`                                |
-//! | `home`                     | written by the carrier that starts it, if it has to stay     |
+//! | `home`, `began`            | written by the carrier that starts it, if it has to stay     |
 //!
 //! # Unsafe
 //! Invariant of `#![allow(unsafe_code)]`: the table above; links are plain fields of records that
@@ -176,7 +176,9 @@ pub(crate) struct Task {
     pub link: Link<Task>,
     pub executor: AtomicPtr<Executor>,
     pub mounted: UnsafeCell<Mounted>,
-    pub timer_home: AtomicU32,
+    pub timer_home: AtomicU16,
+    /// The turns of its home when it started there, modulo 2^16.
+    pub began: AtomicU16,
     pub watching: AtomicU32,
     pub timer_ticket: UnsafeCell<Ticket>,
     pub timer: TimerNode,
@@ -229,7 +231,8 @@ impl Task {
                 saved: Saved::CLEAR,
                 told: OfTask::NONE,
             }),
-            timer_home: AtomicU32::new(0),
+            timer_home: AtomicU16::new(0),
+            began: AtomicU16::new(0),
             watching: AtomicU32::new(0),
             timer_ticket: UnsafeCell::new(Ticket::NONE),
             timer: TimerNode::new(Kind::Task),

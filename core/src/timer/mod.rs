@@ -104,7 +104,7 @@ unsafe fn arm_at(
             0 => server(runtime, record),
             n => runtime.carrier(n as usize - 1),
         };
-        let number = u32::from(carrier.id().0) + 1;
+        let number = carrier.id().0 + 1;
         let mut wheel = carrier.timers.lock();
         if home == 0 {
             let entered =

@@ -17,11 +17,11 @@ use drift_core::time::{Instant, MILLISECOND};
 use crate::world::{CARRIERS, World, submit, wait_until};
 
 /// The OS thread that this runs on, as the kernel names it: asked anew each time.
-fn os_thread() -> PathBuf {
+pub fn os_thread() -> PathBuf {
     fs::read_link("/proc/thread-self").unwrap()
 }
 
-fn staying(world: &World, min_threads: u32, max_threads: u32) -> ExecutorRef {
+pub fn staying(world: &World, min_threads: u32, max_threads: u32) -> ExecutorRef {
     let policy = ExecutorPolicy {
         min_threads,
         max_threads,
