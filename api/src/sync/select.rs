@@ -1,8 +1,10 @@
 //! What `select!` expands to; see there.
 
+use drift_core::sync::Wait;
+use drift_core::sync::select::Arm;
 pub use drift_core::sync::select::Numbered;
-use drift_core::sync::{Wait, channel};
 
+use super::channel::carried::{ReceiveArm, SendArm};
 use super::channel::{Receiver, SendError, Sender};
 use crate::error::ConcurrencyError;
 use crate::runtime::{CALL, pay, try_runtime, wait, wait_until};
@@ -136,7 +138,7 @@ macro_rules! select {
         let done = match ($($arm,)*) {
             ($(mut $name,)*) => {
                 let done =
-                    $crate::sync::select::select(&mut [$(($index, &mut $name.0)),*], $limit);
+                    $crate::sync::select::select(&mut [$(($index, $name.arm())),*], $limit);
                 $(if done == ::core::result::Result::Ok(::core::option::Option::Some($index)) {
                     $ended = ::core::option::Option::Some($name.finish());
                 } else)* {}
@@ -182,16 +184,21 @@ pub enum Limit {
 
 /// An arm that receives.
 #[derive(Debug)]
-pub struct Receive<'a, T>(pub channel::Receive<'a, super::channel::Queue<T>>);
+pub struct Receive<'a, T>(ReceiveArm<'a, T>);
 
 /// An arm that sends.
 #[derive(Debug)]
-pub struct Send<'a, T>(pub channel::Send<'a, super::channel::Queue<T>>);
+pub struct Send<'a, T>(SendArm<'a, T>);
 
 impl<'a, T> Receive<'a, T> {
     /// From `receiver`.
     pub fn new(receiver: &'a Receiver<T>) -> Self {
-        Self(channel::Receive::new(receiver.core()))
+        Self(ReceiveArm::new(receiver.core()))
+    }
+
+    /// What a selection takes.
+    pub fn arm(&mut self) -> &mut dyn Arm {
+        self.0.core()
     }
 
     /// If it is the one that was done.
@@ -206,7 +213,12 @@ impl<'a, T> Receive<'a, T> {
 impl<'a, T> Send<'a, T> {
     /// `value`, to `sender`.
     pub fn new(sender: &'a Sender<T>, value: T) -> Self {
-        Self(channel::Send::new(sender.core(), value))
+        Self(SendArm::new(sender.core(), value))
+    }
+
+    /// What a selection takes.
+    pub fn arm(&mut self) -> &mut dyn Arm {
+        self.0.core()
     }
 
     /// If it is the one that was done.

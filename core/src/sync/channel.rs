@@ -14,7 +14,8 @@
 //! | close   | both          | any      | all go on: senders with their values, and without  |
 //! |         |               |          | any for receivers                                  |
 //!
-//! Values are moved under the lock, and never dropped there.
+//! Values are moved under the lock, and never dropped there. Large ones are their owner's to box: a
+//! move under a lock is as long as the value.
 //!
 //! # Unsafe
 //! Invariant of `#![allow(unsafe_code)]`: the `value` of a linked waiter leads to an

@@ -9,6 +9,7 @@
 //! A channel closes from either end: by `close`, or when the last sender or the last receiver is
 //! dropped. Then sends answer `Closed`; receives too, after what was sent before.
 
+pub(super) mod carried;
 mod refused;
 mod segments;
 
@@ -19,30 +20,23 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use drift_core::error::ConcurrencyError as CoreError;
 use drift_core::sync::Wait;
-use drift_core::sync::channel::Channel;
 
+use self::carried::Carried;
 pub use self::refused::SendError;
-use self::segments::Segments;
 use crate::drops::drop_each;
 use crate::error::ConcurrencyError;
 use crate::runtime::{CALL, pay, wait, wait_for};
 use crate::time::Duration;
 
-/// What a channel keeps its values in.
-#[doc(hidden)]
-pub use self::segments::Segments as Queue;
-
-type Core<T> = Channel<Segments<T>>;
-
 struct Shared<T> {
-    channel: Core<T>,
+    channel: Carried<T>,
     senders: AtomicUsize,
     receivers: AtomicUsize,
 }
 
 impl<T> Shared<T> {
     /// The channel, for a call that is paid for.
-    fn paid(&self) -> &Core<T> {
+    fn paid(&self) -> &Carried<T> {
         pay(CALL);
         &self.channel
     }
@@ -110,7 +104,7 @@ pub fn bounded<T>(limit: usize) -> (Sender<T>, Receiver<T>) {
 
 fn with_limit<T>(limit: usize) -> (Sender<T>, Receiver<T>) {
     let shared = Arc::new(Shared {
-        channel: Channel::new(Segments::new(limit)),
+        channel: Carried::new(limit),
         senders: AtomicUsize::new(1),
         receivers: AtomicUsize::new(1),
     });
@@ -242,7 +236,7 @@ impl<T> Sender<T> {
         self.len() == 0
     }
 
-    pub(crate) fn core(&self) -> &Core<T> {
+    pub(crate) fn core(&self) -> &Carried<T> {
         &self.0.channel
     }
 }
@@ -375,7 +369,7 @@ impl<T> Receiver<T> {
         self.len() == 0
     }
 
-    pub(crate) fn core(&self) -> &Core<T> {
+    pub(crate) fn core(&self) -> &Carried<T> {
         &self.0.channel
     }
 }
