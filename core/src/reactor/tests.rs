@@ -1,10 +1,19 @@
 //! The reactor at its limits.
 
 use core::ptr::NonNull;
+use std::alloc::{Layout, alloc_zeroed};
+use std::vec::Vec;
 
 use super::watch::Store;
 use super::{MAX_SOURCES, Reactor};
-use crate::prim::AtomicBool;
+use crate::platform::{
+    Armed, CarrierId, Events, Interest, Platform, PlatformError, Source, Stack, StackClass,
+};
+use crate::prim::{AtomicBool, AtomicU32};
+use crate::runtime::Runtime;
+use crate::sched::Carrier;
+use crate::task::header::{Entry, Payload};
+use crate::time::Instant;
 
 /// One whose tables nobody may touch.
 fn reactor() -> Reactor {
@@ -20,4 +29,91 @@ fn a_source_beyond_the_table_has_no_slot() {
     let reactor = reactor();
     assert!(reactor.slot(MAX_SOURCES as u32).is_none());
     assert!(reactor.slot(u32::MAX).is_none());
+}
+
+/// A platform of tables, on which nothing runs, and no source is ever ready.
+#[derive(Debug)]
+struct Still;
+
+// SAFETY: each table is an allocation of its own, of zeros, for ever; no stack is given out.
+unsafe impl Platform for Still {
+    fn now(&self) -> Instant {
+        Instant(1)
+    }
+
+    fn entropy(&self) -> u64 {
+        1
+    }
+
+    fn table(&self, bytes: usize) -> Result<NonNull<u8>, PlatformError> {
+        // Of a small alignment: then zeros are the kernel's, and cost nothing until they are used.
+        let layout = Layout::from_size_align(bytes + 4096, 16).expect("a size that there is");
+        // SAFETY: no table is empty.
+        let start = unsafe { alloc_zeroed(layout) };
+        // SAFETY: less than a page further, of which there is one more.
+        let aligned = unsafe { start.add(start.align_offset(4096)) };
+        NonNull::new(aligned).ok_or(PlatformError::Unsupported)
+    }
+
+    fn io_arm(&self, _: Source, _: u64, _: Interest) -> Result<Armed, PlatformError> {
+        Ok(Armed::New)
+    }
+
+    fn stack_reserve(&self, _: StackClass) -> Result<(), PlatformError> {
+        Ok(())
+    }
+
+    unsafe fn carrier_start(&self, _: &'static Carrier) -> Result<(), PlatformError> {
+        Err(PlatformError::Unsupported)
+    }
+
+    fn thread_yield(&self, _: u32) {}
+
+    fn carrier_sleep(&self, _: CarrierId, _: Option<Instant>, _: Option<&mut Events>) {
+        unreachable!("no carrier here")
+    }
+
+    fn carrier_wake(&self, _: CarrierId) {
+        unreachable!("no carrier here")
+    }
+
+    fn thread_wait(&self, _: &AtomicU32, _: u32, _: Option<Instant>) {
+        unreachable!("nobody waits")
+    }
+
+    fn thread_wake(&self, _: *const AtomicU32) {
+        unreachable!("nobody waits")
+    }
+
+    fn stack_alloc(&self, _: StackClass) -> Result<Stack, PlatformError> {
+        unreachable!("nothing runs")
+    }
+
+    unsafe fn stack_free(&self, _: Stack) {
+        unreachable!("nothing runs")
+    }
+}
+
+/// Tasks that registered for a wait and ended leave nothing behind, whichever record they had.
+#[test]
+#[cfg_attr(miri, ignore = "half a gigabyte of zeros")]
+fn the_watches_of_a_task_that_ended_are_the_next_ones() {
+    unsafe fn nothing(_: *mut Payload) {}
+    const SOURCES: u32 = 50;
+    // SAFETY: the platform is the test's own.
+    let runtime = unsafe { Runtime::new(&Still, 0) }.expect("there is memory for tables");
+    let begin = || {
+        let entry = Entry { run: nothing, discard: nothing, payload: Payload::EMPTY };
+        // SAFETY: neither function touches the payload.
+        unsafe { runtime.spawn(entry, StackClass::K64) }.expect("there is room")
+    };
+    // So many at once that each has a record of its own, and each has its turn.
+    let all: Vec<_> = (0..50).map(|_| begin()).collect();
+    for handle in all {
+        for source in (0..SOURCES).chain(0..SOURCES) {
+            runtime.unpark_ready(handle, Source(source), Interest::READ, Instant::FAR);
+        }
+        runtime.abandon(handle);
+    }
+    assert_eq!(runtime.reactor.watches.made(), SOURCES, "as many as were in use at once");
 }

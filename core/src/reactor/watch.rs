@@ -123,6 +123,12 @@ impl Store {
         Self { table, made: AtomicU32::new(0), free: SpinLock::new(Chain(0)) }
     }
 
+    /// How many there ever were.
+    #[cfg(all(test, not(loom)))]
+    pub(super) fn made(&self) -> u32 {
+        self.made.load(Relaxed)
+    }
+
     /// Where the watch of that number is; none for 0.
     fn get(&self, number: Number) -> Option<NonNull<Watch>> {
         let index = number.checked_sub(1)?;
