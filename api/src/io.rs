@@ -3,15 +3,17 @@
 //! | to do                                             | use                                     |
 //! |---------------------------------------------------|-----------------------------------------|
 //! | TCP, UDP, Unix sockets                            | [`net`](crate::net), which waits itself |
-//! | a descriptor in non-blocking mode: try, and wait  | [`block_on_io`]                         |
+//! | a descriptor in non-blocking mode: try, and wait  | [`block_on_io`], or [`block_on_raw`]    |
+//! |                                                   | for a number that nobody lends          |
 //! | several descriptors                               | [`poll_many`]                           |
 //! | close one that others may wait for                | [`close`]                               |
 //!
 //! Readiness is a level, as in poll(2): what is ready already is found at once, again and again.
 
 use std::fmt;
+use std::marker::PhantomData;
 use std::ops::{BitOr, BitOrAssign};
-use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
 use drift_core::platform::{self, Source};
 use drift_core::reactor::{Place, Poll};
@@ -159,7 +161,7 @@ impl Ready {
     }
 }
 
-/// A descriptor in a [`poll_many`], by its number.
+/// A descriptor in a [`poll_many`], which is borrowed for as long as this is there.
 ///
 /// # Source
 /// poll(2): `struct pollfd`.
@@ -172,14 +174,24 @@ impl Ready {
 /// let one = PollFd::new(&reader, Interest::READABLE);
 /// assert!(!one.ready().is_any()); // nobody has looked
 /// ```
+///
+/// ```compile_fail,E0505
+/// use drift::io::{Interest, PollFd, poll_many};
+///
+/// let (reader, _writer) = std::io::pipe().unwrap();
+/// let mut one = [PollFd::new(&reader, Interest::READABLE)];
+/// drop(reader); // its number may be another file's from now on
+/// poll_many(&mut one, None);
+/// ```
 #[derive(Clone, Copy, Debug)]
-pub struct PollFd {
+pub struct PollFd<'fd> {
     descriptor: RawFd,
     interest: Interest,
     ready: Ready,
+    borrowed: PhantomData<BorrowedFd<'fd>>,
 }
 
-impl PollFd {
+impl<'fd> PollFd<'fd> {
     /// A descriptor, and what to wait for.
     ///
     /// # Examples
@@ -190,8 +202,24 @@ impl PollFd {
     /// let one = PollFd::new(&reader, Interest::READABLE);
     /// assert_eq!(one.interest(), Interest::READABLE);
     /// ```
-    pub fn new(descriptor: &impl AsRawFd, interest: Interest) -> Self {
-        Self { descriptor: descriptor.as_raw_fd(), interest, ready: Ready::default() }
+    pub fn new(descriptor: &'fd impl AsFd, interest: Interest) -> Self {
+        Self::from_raw(descriptor.as_fd().as_raw_fd(), interest)
+    }
+
+    /// A descriptor by its number, which nobody keeps open: if it is closed, another file may have
+    /// that number, and is waited for instead. Nothing is done to it.
+    ///
+    /// # Examples
+    /// ```
+    /// use drift::Instant;
+    /// use drift::io::{Interest, PollFd, poll_many};
+    ///
+    /// let mut none = [PollFd::from_raw(-1, Interest::READABLE)];
+    /// assert!(poll_many(&mut none, Some(Instant::now())).is_err());
+    /// ```
+    #[must_use]
+    pub const fn from_raw(descriptor: RawFd, interest: Interest) -> Self {
+        Self { descriptor, interest, ready: Ready(0), borrowed: PhantomData }
     }
 
     /// What it is waited for.
@@ -232,7 +260,7 @@ impl PollFd {
     }
 }
 
-impl AsRawFd for PollFd {
+impl AsRawFd for PollFd<'_> {
     fn as_raw_fd(&self) -> RawFd {
         self.descriptor
     }
@@ -247,7 +275,7 @@ fn source(descriptor: RawFd) -> Source {
 /// blocks. This is how foreign code waits on a virtual thread: keep its descriptor in non-blocking
 /// mode, and come here when a call says `WouldBlock`.
 ///
-/// A regular file, which is always ready, is.
+/// A regular file, which is always ready, is. For a number that nobody lends, [`block_on_raw`].
 ///
 /// # Errors
 /// `Failed(Platform)` if it cannot be waited for: it is closed, or its number is out of bounds.
@@ -272,11 +300,37 @@ fn source(descriptor: RawFd) -> Source {
 /// assert!(block_on_io(&reader, Interest::READABLE, None).unwrap().is_readable());
 /// ```
 pub fn block_on_io(
-    descriptor: &impl AsRawFd,
+    descriptor: &impl AsFd,
     interest: Interest,
     deadline: Option<Instant>,
 ) -> Result<Ready, ConcurrencyError> {
-    let mut one = [PollFd::new(descriptor, interest).core()];
+    block_on_raw(descriptor.as_fd().as_raw_fd(), interest, deadline)
+}
+
+/// As [`block_on_io`], for a descriptor by its number, such as a C library gives. Nobody keeps it
+/// open: if it is closed, another file may have that number, and is waited for instead. Nothing is
+/// done to it.
+///
+/// # Errors
+/// As [`block_on_io`].
+///
+/// # Source
+/// Drift's `std.concurrent.block_on_io`, which takes a number.
+///
+/// # Examples
+/// ```
+/// use std::os::fd::AsRawFd;
+/// use drift::io::{Interest, block_on_raw};
+///
+/// let (_reader, writer) = std::io::pipe().unwrap();
+/// assert!(block_on_raw(writer.as_raw_fd(), Interest::WRITABLE, None).unwrap().is_writable());
+/// ```
+pub fn block_on_raw(
+    descriptor: RawFd,
+    interest: Interest,
+    deadline: Option<Instant>,
+) -> Result<Ready, ConcurrencyError> {
+    let mut one = [PollFd::from_raw(descriptor, interest).core()];
     poll(&mut one, &mut [Place::default()], deadline)?;
     Ok(Ready(one[0].ready().0))
 }
@@ -305,7 +359,7 @@ pub fn block_on_io(
 /// assert!(!both[0].ready().is_any() && both[1].ready().is_readable());
 /// ```
 pub fn poll_many(
-    descriptors: &mut [PollFd],
+    descriptors: &mut [PollFd<'_>],
     deadline: Option<Instant>,
 ) -> Result<usize, ConcurrencyError> {
     for one in descriptors.iter_mut() {
@@ -342,12 +396,12 @@ fn poll(
 /// # Examples
 /// ```
 /// use std::os::fd::AsRawFd;
-/// use drift::io::{Interest, block_on_io, close};
+/// use drift::io::{Interest, block_on_raw, close};
 ///
 /// drift::run(|| {
 ///     let (reader, _writer) = std::io::pipe().unwrap();
 ///     let number = reader.as_raw_fd();
-///     let waiter = drift::spawn(move || block_on_io(&number, Interest::READABLE, None));
+///     let waiter = drift::spawn(move || block_on_raw(number, Interest::READABLE, None));
 ///     drift::yield_now();
 ///     close(reader);
 ///     assert!(waiter.join().unwrap().is_err());

@@ -10,7 +10,7 @@ use std::sync::{Arc, Barrier, mpsc};
 use std::time::Duration;
 use std::{env, hint, io, net, os, thread};
 
-use drift::io::{Interest, PollFd, block_on_io, poll_many};
+use drift::io::{Interest, PollFd, block_on_io, block_on_raw, poll_many};
 use drift::net::{TcpListener, TcpStream, UdpSocket, UnixListener, UnixStream};
 use drift::{ConcurrencyError, Executor, ExecutorPolicy, Instant};
 
@@ -153,7 +153,7 @@ fn close() -> Op {
     let (reader, writer) = io::pipe().unwrap();
     let number = reader.as_raw_fd();
     let waits = move || {
-        let closed = block_on_io(&number, Interest::READABLE, None);
+        let closed = block_on_raw(number, Interest::READABLE, None);
         assert_eq!(closed, Err(ConcurrencyError::Closed));
         drop(writer);
     };
@@ -164,7 +164,7 @@ fn close_of_owned() -> Op {
     let (near, far) = connected();
     let number = near.as_raw_fd();
     let waits = move || {
-        let mut both = [&number, &far.as_raw_fd()].map(|fd| PollFd::new(fd, Interest::READABLE));
+        let mut both = [number, far.as_raw_fd()].map(|fd| PollFd::from_raw(fd, Interest::READABLE));
         assert_eq!(poll_many(&mut both, None), Err(ConcurrencyError::Closed));
         drop(far);
     };

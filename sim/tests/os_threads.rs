@@ -5,7 +5,7 @@
 use std::io::{Read as _, Write as _};
 use std::os::fd::AsRawFd as _;
 
-use drift::io::{Interest, PollFd, block_on_io, poll_many};
+use drift::io::{Interest, PollFd, block_on_raw, poll_many};
 use drift::{ConcurrencyError, Duration, Instant, spawn};
 use drift_core::error::ConcurrencyError as CoreError;
 use drift_core::platform::{self, Source};
@@ -110,12 +110,13 @@ fn a_close_ends_the_waits_of_threads() {
             runtime().wait_ready(source, platform::Interest::READ, &wait)
         });
         let polls = thread::spawn(move || {
-            let mut both = [&fd, &raw].map(|fd| PollFd::new(fd, Interest::READABLE));
+            let mut both =
+                [&fd, &raw].map(|fd| PollFd::from_raw(fd.as_raw_fd(), Interest::READABLE));
             poll_many(&mut both, None)
         });
         let ends = thread::spawn(move || {
             let late = Some(Instant::now() + Duration::from_millis(500));
-            block_on_io(&raw, Interest::READABLE, late)
+            block_on_raw(raw.as_raw_fd(), Interest::READABLE, late)
         });
         // Time for all of them to have begun: who comes too late for the close is not told.
         drift::sleep(Duration::from_millis(300)).unwrap();

@@ -4,7 +4,7 @@
 use std::io::{Read, Write};
 use std::os::fd::AsRawFd;
 
-use drift::io::{Interest, PollFd, block_on_io, poll_many};
+use drift::io::{Interest, PollFd, block_on_raw, poll_many};
 use drift::{ConcurrencyError, Duration, Instant, sleep, spawn, yield_now};
 use drift_core::platform::{self, Source};
 use drift_core::reactor::ShortCount;
@@ -39,16 +39,16 @@ fn a_wait_ends_by_data_by_the_end_or_by_time() {
     in_worlds(|| {
         let (reader, mut writer) = pipe();
         let soon = Some(Instant::now() + Duration::from_millis(1));
-        let nothing = block_on_io(&reader, Interest::READABLE, soon);
+        let nothing = block_on_raw(reader.as_raw_fd(), Interest::READABLE, soon);
         assert_eq!(nothing, Err(ConcurrencyError::Timeout));
         let sender = spawn(move || {
             sleep(Duration::from_millis(2)).unwrap();
             writer.write_all(b"x").unwrap();
             yield_now();
         });
-        assert!(block_on_io(&reader, Interest::READABLE, None).unwrap().is_readable());
+        assert!(block_on_raw(reader.as_raw_fd(), Interest::READABLE, None).unwrap().is_readable());
         assert_eq!(reader.try_read(&mut [0; 8]), Some(1));
-        assert!(block_on_io(&reader, Interest::READABLE, None).unwrap().is_hung_up());
+        assert!(block_on_raw(reader.as_raw_fd(), Interest::READABLE, None).unwrap().is_hung_up());
         sender.join().unwrap();
     });
 }
@@ -59,7 +59,7 @@ fn one_of_several_is_found() {
         let pipes = [pipe(), pipe(), pipe()];
         let fds = pipes.each_ref().map(|(reader, _)| reader.as_raw_fd());
         let poller = spawn(move || {
-            let mut all = fds.map(|fd| PollFd::new(&fd, Interest::READABLE));
+            let mut all = fds.map(|fd| PollFd::from_raw(fd.as_raw_fd(), Interest::READABLE));
             assert_eq!(poll_many(&mut all, None), Ok(1));
             all.iter().position(|one| one.ready().is_readable())
         });
@@ -108,7 +108,7 @@ fn an_end_about_the_registration_is_not_lost() {
         let (reader, mut writer) = pipe();
         // Somebody polls while the registration is made.
         let (idle, idle_writer) = pipe();
-        let poller = spawn(move || drop(block_on_io(&idle, Interest::READABLE, None)));
+        let poller = spawn(move || drop(block_on_raw(idle.as_raw_fd(), Interest::READABLE, None)));
         let sender = spawn(move || writer.write_all(b"hello").unwrap());
         let got = spawn(move || read_owned(&reader));
         assert_eq!(got.join(), Ok(5));
@@ -127,11 +127,11 @@ fn edges_wake_owner_and_pollers_alike() {
         let watcher = spawn(move || {
             let until = Some(Instant::now() + Duration::from_millis(50));
             // Ready, ended or too late: all of them may be, but none for ever.
-            let _ = block_on_io(&fd, Interest::READABLE, until);
+            let _ = block_on_raw(fd.as_raw_fd(), Interest::READABLE, until);
         });
         for _ in 0..4 {
             while writer.try_write(&[0; 20]).unwrap().is_none() {
-                block_on_io(&writer, Interest::WRITABLE, None).unwrap();
+                block_on_raw(writer.as_raw_fd(), Interest::WRITABLE, None).unwrap();
             }
             yield_now();
         }
@@ -253,7 +253,7 @@ fn an_edge_before_the_link_is_not_lost() {
         let source = Source(fd.cast_unsigned());
         let runtime = Runtime::here().expect("the program is a virtual thread");
         while runtime.register(source, ShortCount::Exhausts).is_err() {}
-        let watcher = spawn(move || block_on_io(&fd, Interest::READABLE, None));
+        let watcher = spawn(move || block_on_raw(fd.as_raw_fd(), Interest::READABLE, None));
         let sender = spawn(move || {
             writer.write_all(b"x").unwrap();
             writer
@@ -295,7 +295,7 @@ fn a_registration_that_is_refused_leaves_nobody_behind() {
         Sim::new(seed).carriers(2 + (seed % 2) as u32).faults(faults).run(|| {
             let (reader, mut writer) = pipe();
             let fd = reader.as_raw_fd();
-            let asker = spawn(move || block_on_io(&fd, Interest::READABLE, None));
+            let asker = spawn(move || block_on_raw(fd.as_raw_fd(), Interest::READABLE, None));
             let owner = spawn(move || {
                 let runtime = Runtime::here().expect("a virtual thread registers");
                 let source = Source(fd.cast_unsigned());
@@ -326,7 +326,7 @@ fn descriptors_of_the_machine_are_refused() {
         assert_eq!(bad.raw_os_error(), Some(9));
         let real = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let soon = Some(Instant::now() + Duration::from_millis(1));
-        let answer = block_on_io(&real, Interest::READABLE, soon);
+        let answer = block_on_raw(real.as_raw_fd(), Interest::READABLE, soon);
         assert!(matches!(answer, Err(ConcurrencyError::Failed(_))), "{answer:?}");
         drop(real);
         for mut writer in writers {

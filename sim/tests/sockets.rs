@@ -7,7 +7,7 @@ use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::time::Duration;
 
-use drift::io::{Interest, block_on_io};
+use drift::io::{Interest, block_on_raw};
 use drift::sync::channel::{Sender, bounded};
 use drift::{Instant, sleep, spawn, yield_now};
 use drift_core::platform::{self, Source};
@@ -159,7 +159,7 @@ fn an_end_that_is_shut_or_gone_is_told_after_what_it_sent() {
         assert_eq!(got, "last");
         server.write_all(b"still").unwrap();
         drop(server);
-        assert!(block_on_io(&client, Interest::READABLE, None).unwrap().is_hung_up());
+        assert!(block_on_raw(client.as_raw_fd(), Interest::READABLE, None).unwrap().is_hung_up());
         client.read_to_string(&mut got).unwrap();
         assert_eq!(got, "laststill");
         client.shutdown(Shutdown::Both).unwrap();

@@ -31,6 +31,7 @@ const FREE: &[(&[&str], &str)] = &[
             "FutureGroup::new",
             "Mutex::new",
             "Once::new",
+            "PollFd::from_raw",
             "PollFd::new",
             "ReentrantMutex::new",
             "RwLock::new",

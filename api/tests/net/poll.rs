@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{PipeReader, PipeWriter, Read, Write, pipe};
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 
-use drift::io::{Interest, PollFd, Ready, block_on_io, close, poll_many};
+use drift::io::{Interest, PollFd, Ready, block_on_io, block_on_raw, close, poll_many};
 use drift::net::{TcpListener, TcpStream, UdpSocket};
 use drift::{ConcurrencyError, Error, Instant};
 
@@ -79,7 +79,7 @@ fn a_look_finds_what_poll_finds() {
         ];
         let number = |descriptor: &dyn AsRawFd| descriptor.as_raw_fd();
         for (row, (descriptor, interest, expected)) in rows.iter().enumerate() {
-            let found = block_on_io(&number(*descriptor), *interest, past());
+            let found = block_on_raw(number(*descriptor), *interest, past());
             let found = match found {
                 Ok(ready) => letters(ready),
                 Err(ConcurrencyError::Timeout) => String::new(),
@@ -87,8 +87,9 @@ fn a_look_finds_what_poll_finds() {
             };
             assert_eq!(found, *expected, "row {row}");
         }
-        let poll = |(fd, interest, _): &(&dyn AsRawFd, _, _)| PollFd::new(&number(*fd), *interest);
-        let mut all: Vec<PollFd> = rows.iter().map(poll).collect();
+        let poll =
+            |(fd, interest, _): &(&dyn AsRawFd, _, _)| PollFd::from_raw(number(*fd), *interest);
+        let mut all: Vec<PollFd<'_>> = rows.iter().map(poll).collect();
         assert_eq!(poll_many(&mut all, past()), Ok(11));
         for (row, (one, (.., expected))) in all.iter().zip(&rows).enumerate() {
             assert_eq!(letters(one.ready()), *expected, "row {row} of all");
@@ -104,7 +105,7 @@ fn a_wait_ends_when_a_pipe_gets_ready_and_finds_it_ready_again() {
         let number = reader.as_raw_fd();
         let waiter = place.spawn(move || {
             for _ in 0..3 {
-                assert_eq!(letters(block_on_io(&number, READ, None).unwrap()), "r");
+                assert_eq!(letters(block_on_raw(number, READ, None).unwrap()), "r");
             }
             the_next_sleep_is_full();
         });
@@ -152,7 +153,7 @@ fn a_deadline_ends_a_wait_and_leaves_nothing() {
         assert_eq!(block_on_io(&reader, READ, deadline), Err(ConcurrencyError::Timeout));
         assert!(Instant::now() >= deadline.unwrap());
         the_next_sleep_is_full();
-        let mut none: [PollFd; 0] = [];
+        let mut none: [PollFd<'_>; 0] = [];
         let deadline = soon();
         assert_eq!(poll_many(&mut none, deadline), Err(ConcurrencyError::Timeout));
         assert!(Instant::now() >= deadline.unwrap());
@@ -214,9 +215,9 @@ fn what_cannot_be_waited_for_fails_the_call() {
         let (reader, mut writer) = pipe().unwrap();
         writer.write_all(b"x").unwrap();
         for number in [closed_number(), -1] {
-            let single = block_on_io(&number, READ, soon());
+            let single = block_on_raw(number, READ, soon());
             assert!(matches!(single, Err(ConcurrencyError::Failed(_))), "{number}: {single:?}");
-            let mut both = [PollFd::new(&reader, READ), PollFd::new(&number, READ)];
+            let mut both = [PollFd::new(&reader, READ), PollFd::from_raw(number, READ)];
             let failed = poll_many(&mut both, soon());
             assert!(matches!(failed, Err(ConcurrencyError::Failed(Error::Platform(_)))));
             assert!(!both.iter().any(|one| one.ready().is_any()));
@@ -256,9 +257,9 @@ fn are_told_of_a_close(place: Place, pause: impl FnOnce()) -> bool {
     let number = reader.as_raw_fd();
     // One that comes too late may wait for somebody else's descriptor of that number.
     let late = Some(Instant::now() + ms(1000));
-    let wait = move || block_on_io(&number, READ, late).err();
+    let wait = move || block_on_raw(number, READ, late).err();
     let wait_for_many = move || {
-        let mut both = [PollFd::new(&quiet, READ), PollFd::new(&number, READ)];
+        let mut both = [PollFd::new(&quiet, READ), PollFd::from_raw(number, READ)];
         poll_many(&mut both, late).err()
     };
     let waiters = [place.spawn(wait), place.spawn(wait), place.spawn(wait_for_many)];

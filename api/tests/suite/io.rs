@@ -5,7 +5,7 @@ use std::io::{PipeReader, PipeWriter, Read, Write, pipe};
 use std::net::{TcpListener, TcpStream};
 use std::os::fd::AsRawFd;
 
-use drift::io::{Interest, Ready, block_on_io};
+use drift::io::{Interest, Ready, block_on_io, block_on_raw};
 use drift::{ConcurrencyError, Duration, Instant, VirtualThread, sleep, spawn};
 
 use crate::harness::Case;
@@ -34,7 +34,7 @@ fn after(ms: i64) -> Option<Instant> {
 fn reader(deadline: Option<Instant>) -> (VirtualThread<Answer>, PipeReader, PipeWriter) {
     let (read, write) = pipe().unwrap();
     let fd = read.as_raw_fd();
-    (spawn(move || block_on_io(&fd, Interest::READABLE, deadline)), read, write)
+    (spawn(move || block_on_raw(fd, Interest::READABLE, deadline)), read, write)
 }
 
 fn assert_readable(answer: Result<Answer, ConcurrencyError>) {

@@ -1,7 +1,7 @@
 //! Pipes: bytes one way, with room for so many.
 //!
 //! Both ends are non-blocking, as a descriptor is that a virtual thread waits for with
-//! `drift::io::block_on_io`; `Read` and `Write` wait by themselves.
+//! `drift::io::block_on_raw`; `Read` and `Write` wait by themselves.
 
 use std::io::{self, Read, Write};
 use std::os::fd::{AsRawFd, RawFd};

@@ -4,7 +4,9 @@ use std::fs::File;
 use std::io::{PipeReader, PipeWriter, Write, pipe};
 
 use drift::Instant;
-use drift::io::{Interest, PollFd, block_on_io, close, poll_many};
+use std::os::fd::AsRawFd;
+
+use drift::io::{Interest, PollFd, block_on_io, block_on_raw, close, poll_many};
 
 use super::{Call, cancel_caller};
 
@@ -15,6 +17,9 @@ pub const CALLS: &[Call] = calls![
         block_on_io(&end, Interest::READABLE, Some(past));
     "block_on_io, cancelled", { let (end, _other) = pipe().unwrap(); cancel_caller(); },
         block_on_io(&end, Interest::READABLE, None);
+    "block_on_raw, ready", { let (end, _other) = full(); },
+        block_on_raw(end.as_raw_fd(), Interest::READABLE, None);
+    "block_on_raw, refused", {}, block_on_raw(-1, Interest::READABLE, None);
     "poll_many, ready", { let (end, _other) = full(); },
         poll_many(&mut [PollFd::new(&end, Interest::READABLE)], None);
     "poll_many, over", { let (end, _other) = pipe().unwrap(); let past = Instant::now(); },
