@@ -393,14 +393,14 @@ fn senders_that_wait_hand_over_whatever_the_limit() {
 /// A value that is not moved under a channel's lock.
 #[derive(Debug)]
 struct Large {
-    bytes: [u8; 64 << 10],
+    bytes: [u8; 4 << 10],
     _alive: Arc<()>,
 }
 
 fn large_values_go_through_every_way() {
     let alive = Arc::new(());
     let of = alive.clone();
-    let large = move |number: u8| Large { bytes: [number; 64 << 10], _alive: of.clone() };
+    let large = move |number: u8| Large { bytes: [number; 4 << 10], _alive: of.clone() };
     let number = |large: Large| {
         assert!(large.bytes.iter().all(|byte| *byte == large.bytes[0]));
         large.bytes[0]

@@ -49,7 +49,7 @@ use crate::platform::Platform;
 use crate::prim::{AtomicU32, Ordering, SpinLock};
 use crate::sched::{self, park};
 pub use crate::sync::wait::Wait;
-pub(crate) use crate::sync::wake::{EPOCHS, wake_all, wake_before, wake_each, wake_linked};
+pub(crate) use crate::sync::wake::{EPOCHS, wake_all, wake_before, wake_each};
 use crate::task::WaitsFor;
 use crate::task::header::Task;
 use crate::task::state::{Heeds, Then, Ticket};
