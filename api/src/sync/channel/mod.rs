@@ -10,8 +10,10 @@
 //! dropped. Then sends answer `Closed`; receives too, after what was sent before.
 
 pub(super) mod carried;
+mod look;
 mod refused;
 mod segments;
+mod values;
 
 use std::fmt;
 use std::iter;
@@ -23,6 +25,7 @@ use drift_core::sync::Wait;
 
 use self::carried::Carried;
 pub use self::refused::SendError;
+pub use self::values::{Iter, Received, TryIter};
 use crate::drops::drop_each;
 use crate::error::ConcurrencyError;
 use crate::runtime::{CALL, pay, wait, wait_for};
@@ -30,6 +33,8 @@ use crate::time::Duration;
 
 struct Shared<T> {
     channel: Carried<T>,
+    /// Values that it keeps at most.
+    limit: usize,
     senders: AtomicUsize,
     receivers: AtomicUsize,
 }
@@ -105,6 +110,7 @@ pub fn bounded<T>(limit: usize) -> (Sender<T>, Receiver<T>) {
 fn with_limit<T>(limit: usize) -> (Sender<T>, Receiver<T>) {
     let shared = Arc::new(Shared {
         channel: Carried::new(limit),
+        limit,
         senders: AtomicUsize::new(1),
         receivers: AtomicUsize::new(1),
     });
@@ -184,58 +190,6 @@ impl<T> Sender<T> {
         }
     }
 
-    /// Closes the channel: nothing more is sent, by anybody. What was sent can be received.
-    ///
-    /// # Examples
-    /// ```
-    /// let (to, from) = drift::sync::bounded(1);
-    /// to.send(1).unwrap();
-    /// to.close();
-    /// assert!(to.send(2).is_err());
-    /// assert_eq!(from.recv(), Ok(1)); // what is inside can be had
-    /// ```
-    pub fn close(&self) {
-        self.0.paid().close();
-    }
-
-    /// Whether it is closed, from either end.
-    ///
-    /// # Examples
-    /// ```
-    /// let (to, from) = drift::sync::bounded::<u8>(1);
-    /// drop(from);
-    /// assert!(to.is_closed());
-    /// ```
-    #[must_use]
-    pub fn is_closed(&self) -> bool {
-        self.0.paid().is_closed()
-    }
-
-    /// Values that wait to be received.
-    ///
-    /// # Examples
-    /// ```
-    /// let (to, _from) = drift::sync::unbounded();
-    /// to.send(1).unwrap();
-    /// assert_eq!(to.len(), 1);
-    /// ```
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.0.paid().len()
-    }
-
-    /// Whether none waits to be received.
-    ///
-    /// # Examples
-    /// ```
-    /// let (to, _from) = drift::sync::unbounded::<u8>();
-    /// assert!(to.is_empty());
-    /// ```
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
     pub(crate) fn core(&self) -> &Carried<T> {
         &self.0.channel
     }
@@ -306,69 +260,6 @@ impl<T> Receiver<T> {
         }
     }
 
-    /// What comes, until the channel is closed and empty, or the caller cancelled.
-    ///
-    /// # Examples
-    /// ```
-    /// let (to, from) = drift::sync::unbounded();
-    /// (0..3).for_each(|n| to.send(n).unwrap());
-    /// drop(to);
-    /// assert_eq!(from.iter().sum::<u32>(), 3);
-    /// ```
-    pub fn iter(&self) -> impl Iterator<Item = T> + '_ {
-        std::iter::from_fn(|| self.recv().ok())
-    }
-
-    /// Closes the channel: nothing more is sent. What was sent can be received.
-    ///
-    /// # Examples
-    /// ```
-    /// let (to, from) = drift::sync::bounded::<u8>(1);
-    /// from.close();
-    /// assert!(to.send(1).is_err());
-    /// ```
-    pub fn close(&self) {
-        self.0.paid().close();
-    }
-
-    /// Whether it is closed, from either end.
-    ///
-    /// # Examples
-    /// ```
-    /// let (to, from) = drift::sync::bounded::<u8>(1);
-    /// drop(to);
-    /// assert!(from.is_closed());
-    /// ```
-    #[must_use]
-    pub fn is_closed(&self) -> bool {
-        self.0.paid().is_closed()
-    }
-
-    /// Values that wait to be received.
-    ///
-    /// # Examples
-    /// ```
-    /// let (to, from) = drift::sync::unbounded();
-    /// to.send(1).unwrap();
-    /// assert_eq!(from.len(), 1);
-    /// ```
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.0.paid().len()
-    }
-
-    /// Whether none waits to be received.
-    ///
-    /// # Examples
-    /// ```
-    /// let (_to, from) = drift::sync::unbounded::<u8>();
-    /// assert!(from.is_empty());
-    /// ```
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
     pub(crate) fn core(&self) -> &Carried<T> {
         &self.0.channel
     }
@@ -405,36 +296,6 @@ impl<T> Drop for Receiver<T> {
             // Nobody can receive what is left: it is dropped now, one by one, without the lock.
             drop_each(iter::from_fn(|| self.0.channel.try_receive().ok()));
         }
-    }
-}
-
-impl<T> IntoIterator for Receiver<T> {
-    type Item = T;
-    type IntoIter = Received<T>;
-
-    fn into_iter(self) -> Received<T> {
-        Received(self)
-    }
-}
-
-/// What comes out of a [`Receiver`], until the channel is closed and empty, or the caller
-/// cancelled.
-///
-/// # Examples
-/// ```
-/// let (to, from) = drift::sync::unbounded();
-/// to.send(1).unwrap();
-/// drop(to);
-/// assert_eq!(from.into_iter().collect::<Vec<_>>(), [1]);
-/// ```
-#[derive(Debug)]
-pub struct Received<T>(Receiver<T>);
-
-impl<T> Iterator for Received<T> {
-    type Item = T;
-
-    fn next(&mut self) -> Option<T> {
-        self.0.recv().ok()
     }
 }
 
