@@ -30,8 +30,8 @@
 //!
 //! # Unsafe
 //! `concurrent/executor`, `concurrent/packet`, `concurrent/scope`, `concurrent/spawn`,
-//! `net/as_std`, `net/peek`, `sync/channel/segments`, `sync/mutex`, `sync/reentrant`,
-//! `sync/rwlock`.
+//! `net/as_std`, `net/peek`, `sync/channel/segments`, `sync/lazy_lock`, `sync/mutex`,
+//! `sync/once_lock`, `sync/reentrant`, `sync/rwlock`.
 #![deny(unsafe_code)]
 
 pub mod concurrent;

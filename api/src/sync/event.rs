@@ -1,5 +1,7 @@
 //! Something that happens.
 
+use std::fmt;
+
 use drift_core::sync::event;
 
 use super::Limit;
@@ -25,7 +27,7 @@ use crate::time::Duration;
 /// started.set();
 /// assert_eq!(thread.join(), Ok(Ok(())));
 /// ```
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Event(event::Event);
 
 impl Event {
@@ -91,5 +93,12 @@ impl Event {
     /// ```
     pub fn wait_timeout(&self, timeout: impl Into<Duration>) -> Result<(), ConcurrencyError> {
         Limit::For(timeout.into()).acquire(|| self.0.is_set(), |wait| self.0.wait(wait))
+    }
+}
+
+/// Whether it is set, and nothing of the inside.
+impl fmt::Debug for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Event").field("is_set", &self.is_set()).finish_non_exhaustive()
     }
 }

@@ -8,6 +8,7 @@
 //! | `std::sync::Mutex`, `RwLock`           | [`Mutex`], [`RwLock`]: poisoned as in std          |
 //! | `std::sync::Condvar`                   | [`Condvar`], never woken without a cause          |
 //! | `std::sync::Barrier`, `Once`           | [`Barrier`], [`Once`]                             |
+//! | `std::sync::OnceLock`, `LazyLock`      | [`OnceLock`], [`LazyLock`]: whose makers may park |
 //! | Java's `ReentrantLock`                 | [`ReentrantMutex`]                                |
 //! | `java.util.concurrent.Semaphore`       | [`Semaphore`]                                     |
 //! | a manual-reset event                   | [`Event`]                                         |
@@ -18,8 +19,10 @@ mod barrier;
 pub mod channel;
 mod condvar;
 mod event;
+mod lazy_lock;
 mod mutex;
 mod once;
+mod once_lock;
 mod poison;
 mod reentrant;
 mod rwlock;
@@ -28,12 +31,14 @@ pub mod select;
 mod semaphore;
 mod unwind;
 
-pub use self::barrier::Barrier;
+pub use self::barrier::{Barrier, BarrierWaitResult};
 pub use self::channel::{Receiver, SendError, Sender, bounded, unbounded};
-pub use self::condvar::Condvar;
+pub use self::condvar::{Condvar, WaitTimeoutResult};
 pub use self::event::Event;
+pub use self::lazy_lock::LazyLock;
 pub use self::mutex::{Mutex, MutexGuard};
-pub use self::once::Once;
+pub use self::once::{Once, OnceState};
+pub use self::once_lock::OnceLock;
 pub use self::poison::{LockError, LockResult};
 pub use self::reentrant::{ReentrantMutex, ReentrantMutexGuard};
 pub use self::rwlock::{RwLock, RwLockReadGuard, RwLockWriteGuard};

@@ -185,18 +185,36 @@ impl<T: ?Sized> Mutex<T> {
         self.poison.clear();
     }
 
+    /// Whether somebody has the lock just now.
+    ///
+    /// # Examples
+    /// ```
+    /// let mutex = drift::sync::Mutex::new(1);
+    /// let held = mutex.lock().unwrap();
+    /// assert!(mutex.is_locked());
+    /// drop(held);
+    /// assert!(!mutex.is_locked());
+    /// ```
+    pub fn is_locked(&self) -> bool {
+        pay(CALL);
+        self.raw.is_locked()
+    }
+
     /// The data, without locking: nobody else can have it.
+    ///
+    /// # Errors
+    /// `Poisoned`, with it.
     ///
     /// # Examples
     /// ```
     /// use drift::sync::Mutex;
     ///
     /// let mut mutex = Mutex::new(1);
-    /// *mutex.get_mut() = 2; // nobody else can have it
+    /// *mutex.get_mut().unwrap() = 2; // nobody else can have it
     /// assert_eq!(*mutex.lock().unwrap(), 2);
     /// ```
-    pub fn get_mut(&mut self) -> &mut T {
-        self.data.get_mut()
+    pub fn get_mut(&mut self) -> LockResult<&mut T> {
+        self.poison.check(self.data.get_mut())
     }
 }
 
@@ -244,14 +262,21 @@ impl<T: ?Sized + fmt::Debug> fmt::Debug for MutexGuard<'_, T> {
     }
 }
 
+impl<T: ?Sized + fmt::Display> fmt::Display for MutexGuard<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        (**self).fmt(f)
+    }
+}
+
+/// As std's: the data, if nobody has the lock.
 impl<T: ?Sized + fmt::Debug> fmt::Debug for Mutex<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut out = f.debug_struct("Mutex");
         match self.raw.try_lock().then(|| self.guard()) {
             Some(guard) => out.field("data", &&*guard),
-            None => out.field("data", &"<locked>"),
+            None => out.field("data", &format_args!("<locked>")),
         };
-        out.field("poisoned", &self.poison.is_set()).finish()
+        out.field("poisoned", &self.poison.is_set()).finish_non_exhaustive()
     }
 }
 

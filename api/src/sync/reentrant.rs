@@ -144,6 +144,20 @@ impl<T: ?Sized> ReentrantMutex<T> {
         self.raw.depth(caller())
     }
 
+    /// Whether anybody has it just now, the caller or another.
+    ///
+    /// # Examples
+    /// ```
+    /// let mutex = drift::sync::ReentrantMutex::new(1);
+    /// let held = mutex.lock().unwrap();
+    /// assert!(mutex.is_locked());
+    /// # drop(held);
+    /// ```
+    pub fn is_locked(&self) -> bool {
+        pay(CALL);
+        self.raw.is_locked()
+    }
+
     /// The data, without locking: nobody else can have it.
     ///
     /// # Examples
@@ -185,14 +199,27 @@ impl<T: ?Sized + fmt::Debug> fmt::Debug for ReentrantMutexGuard<'_, T> {
     }
 }
 
+impl<T: ?Sized + fmt::Display> fmt::Display for ReentrantMutexGuard<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        (**self).fmt(f)
+    }
+}
+
+/// As std's: the data, if nobody else has the lock.
 impl<T: ?Sized + fmt::Debug> fmt::Debug for ReentrantMutex<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut out = f.debug_struct("ReentrantMutex");
         let guard = || ReentrantMutexGuard { mutex: self, thread: PhantomData };
         match self.raw.try_lock(caller()).then(guard) {
-            Some(guard) => out.field("data", &&*guard).finish(),
-            None => out.field("data", &"<locked>").finish(),
+            Some(guard) => out.field("data", &&*guard).finish_non_exhaustive(),
+            None => out.field("data", &format_args!("<locked>")).finish_non_exhaustive(),
         }
+    }
+}
+
+impl<T> From<T> for ReentrantMutex<T> {
+    fn from(data: T) -> Self {
+        Self::new(data)
     }
 }
 

@@ -151,6 +151,69 @@ impl<T: ?Sized> RwLock<T> {
         self.share(Limit::For(timeout.into()))
     }
 
+    /// As [`read`](Self::read), but does not wait behind a writer that only waits: for who may have
+    /// a share already, and would wait for itself behind a writer that waits for that share.
+    /// Writers wait for as long as such readers overlap.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    ///
+    /// # Source
+    /// Beyond std's; `read_recursive` of the crate `lock_api`.
+    ///
+    /// # Examples
+    /// ```
+    /// use drift::sync::RwLock;
+    ///
+    /// let lock = RwLock::new(1);
+    /// drift::scope(|s| {
+    ///     let outer = lock.read().unwrap();
+    ///     s.spawn(|| *lock.write().unwrap() += 1); // waits, and a `read` would wait behind it
+    ///     drift::yield_now();
+    ///     let inner = lock.read_recursive().unwrap();
+    ///     assert_eq!(*outer, *inner);
+    /// })
+    /// .unwrap();
+    /// ```
+    pub fn read_recursive(&self) -> LockResult<RwLockReadGuard<'_, T>> {
+        self.share_again(Limit::Forever)
+    }
+
+    /// As [`try_read`](Self::try_read), also where a writer waits.
+    ///
+    /// # Errors
+    /// As [`try_read`](Self::try_read).
+    ///
+    /// # Examples
+    /// ```
+    /// let lock = drift::sync::RwLock::new(1);
+    /// let outer = lock.read().unwrap();
+    /// let inner = lock.try_read_recursive().unwrap();
+    /// assert_eq!(*outer, *inner);
+    /// ```
+    pub fn try_read_recursive(&self) -> LockResult<RwLockReadGuard<'_, T>> {
+        self.share_again(Limit::Never)
+    }
+
+    /// As [`read_recursive`](Self::read_recursive), for at most `timeout`.
+    ///
+    /// # Errors
+    /// As [`read_timeout`](Self::read_timeout).
+    ///
+    /// # Examples
+    /// ```
+    /// let lock = drift::sync::RwLock::new(1);
+    /// let held = lock.write().unwrap();
+    /// assert!(lock.read_recursive_timeout(drift::Duration::from_millis(2)).is_err());
+    /// # drop(held);
+    /// ```
+    pub fn read_recursive_timeout(
+        &self,
+        timeout: impl Into<Duration>,
+    ) -> LockResult<RwLockReadGuard<'_, T>> {
+        self.share_again(Limit::For(timeout.into()))
+    }
+
     /// Waits for the whole.
     ///
     /// # Errors
@@ -203,6 +266,11 @@ impl<T: ?Sized> RwLock<T> {
         self.poison.check(RwLockReadGuard { lock: self, thread: PhantomData })
     }
 
+    fn share_again(&self, limit: Limit) -> LockResult<RwLockReadGuard<'_, T>> {
+        limit.acquire(|| self.raw.try_read_again(), |wait| self.raw.read_again(wait))?;
+        self.poison.check(RwLockReadGuard { lock: self, thread: PhantomData })
+    }
+
     fn acquire(&self, limit: Limit) -> LockResult<RwLockWriteGuard<'_, T>> {
         limit.acquire(|| self.raw.try_write(), |wait| self.raw.write(wait))?;
         let entered = self.poison.enter();
@@ -247,18 +315,77 @@ impl<T: ?Sized> RwLock<T> {
         self.poison.clear();
     }
 
+    /// Whether anybody, reader or writer, has any of it just now.
+    ///
+    /// # Examples
+    /// ```
+    /// let lock = drift::sync::RwLock::new(1);
+    /// assert!(!lock.is_locked());
+    /// let reader = lock.read().unwrap();
+    /// assert!(lock.is_locked() && !lock.is_locked_exclusive());
+    /// # drop(reader);
+    /// ```
+    pub fn is_locked(&self) -> bool {
+        pay(CALL);
+        self.raw.is_locked()
+    }
+
+    /// Whether a writer has it just now.
+    ///
+    /// # Examples
+    /// ```
+    /// let lock = drift::sync::RwLock::new(1);
+    /// let writer = lock.write().unwrap();
+    /// assert!(lock.is_locked_exclusive());
+    /// # drop(writer);
+    /// ```
+    pub fn is_locked_exclusive(&self) -> bool {
+        pay(CALL);
+        self.raw.is_written()
+    }
+
     /// The data, without locking: nobody else can have it.
+    ///
+    /// # Errors
+    /// `Poisoned`, with it.
     ///
     /// # Examples
     /// ```
     /// use drift::sync::RwLock;
     ///
     /// let mut lock = RwLock::new(1);
-    /// *lock.get_mut() = 2;
+    /// *lock.get_mut().unwrap() = 2;
     /// assert_eq!(*lock.read().unwrap(), 2);
     /// ```
-    pub fn get_mut(&mut self) -> &mut T {
-        self.data.get_mut()
+    pub fn get_mut(&mut self) -> LockResult<&mut T> {
+        self.poison.check(self.data.get_mut())
+    }
+}
+
+impl<'a, T: ?Sized> RwLockWriteGuard<'a, T> {
+    /// Keeps a share of what was the whole: no other writer comes in between, and readers that wait
+    /// go on.
+    ///
+    /// # Source
+    /// [`std::sync::RwLockWriteGuard::downgrade`].
+    ///
+    /// # Examples
+    /// ```
+    /// use drift::sync::{RwLock, RwLockWriteGuard};
+    ///
+    /// let lock = RwLock::new(1);
+    /// let mut writer = lock.write().unwrap();
+    /// *writer = 2;
+    /// let reader = RwLockWriteGuard::downgrade(writer);
+    /// assert_eq!(*reader + *lock.read().unwrap(), 4);
+    /// ```
+    pub fn downgrade(guard: Self) -> RwLockReadGuard<'a, T> {
+        let lock = guard.lock;
+        // Not its destructor: the share is not given back.
+        std::mem::forget(guard);
+        lock.raw.downgrade();
+        pay(CALL);
+        RwLockReadGuard { lock, thread: PhantomData }
     }
 }
 
@@ -312,15 +439,28 @@ impl<T: ?Sized + fmt::Debug> fmt::Debug for RwLockWriteGuard<'_, T> {
     }
 }
 
+impl<T: ?Sized + fmt::Display> fmt::Display for RwLockReadGuard<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        (**self).fmt(f)
+    }
+}
+
+impl<T: ?Sized + fmt::Display> fmt::Display for RwLockWriteGuard<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        (**self).fmt(f)
+    }
+}
+
+/// As std's: the data, if no writer has the lock.
 impl<T: ?Sized + fmt::Debug> fmt::Debug for RwLock<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut out = f.debug_struct("RwLock");
         let guard = || RwLockReadGuard { lock: self, thread: PhantomData };
-        match self.raw.try_read().then(guard) {
+        match self.raw.try_read_again().then(guard) {
             Some(guard) => out.field("data", &&*guard),
-            None => out.field("data", &"<locked>"),
+            None => out.field("data", &format_args!("<locked>")),
         };
-        out.field("poisoned", &self.poison.is_set()).finish()
+        out.field("poisoned", &self.poison.is_set()).finish_non_exhaustive()
     }
 }
 

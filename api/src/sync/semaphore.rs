@@ -1,5 +1,7 @@
 //! Permits.
 
+use std::fmt;
+
 use drift_core::sync::semaphore;
 
 use super::Limit;
@@ -23,7 +25,6 @@ use crate::time::Duration;
 /// assert!(two.try_acquire().is_ok());
 /// # drop(other);
 /// ```
-#[derive(Debug)]
 pub struct Semaphore(semaphore::Semaphore);
 
 /// Permits that are out, until they are dropped.
@@ -38,7 +39,6 @@ pub struct Semaphore(semaphore::Semaphore);
 /// drop(permits); // back
 /// assert_eq!(semaphore.available(), 1);
 /// ```
-#[derive(Debug)]
 #[must_use = "dropping them gives them back"]
 pub struct Permits<'a> {
     semaphore: &'a Semaphore,
@@ -62,7 +62,7 @@ impl Semaphore {
         self.take(1, Limit::Forever)
     }
 
-    /// Waits for `count` permits.
+    /// Waits for `count` permits; for [`MAX_PERMITS`](Self::MAX_PERMITS) if that is more.
     ///
     /// # Errors
     /// `Cancelled`.
@@ -106,7 +106,8 @@ impl Semaphore {
         self.take(1, Limit::For(timeout.into()))
     }
 
-    /// Adds permits.
+    /// Adds permits. There are never more than [`MAX_PERMITS`](Self::MAX_PERMITS): what would go
+    /// beyond is not added.
     ///
     /// # Examples
     /// ```
@@ -167,6 +168,19 @@ impl Permits<'_> {
     /// ```
     pub fn forget(self) {
         std::mem::forget(self);
+    }
+}
+
+/// How many there are just now, and nothing of the inside.
+impl fmt::Debug for Semaphore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Semaphore").field("available", &self.available()).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Permits<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Permits").field("count", &self.count).finish_non_exhaustive()
     }
 }
 

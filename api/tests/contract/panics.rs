@@ -330,7 +330,7 @@ fn callbacks_of_locks_may_panic() {
     let once = drift::sync::Once::new();
     assert!(panic::catch_unwind(|| once.call_once(|| panic!("{PURPOSE}"))).is_err());
     assert_eq!(once.call_once(|| ()), Err(Error::Poisoned.into()));
-    once.call_once_force(|| ()).unwrap();
+    once.call_once_force(|_| ()).unwrap();
     assert!(once.is_completed());
 
     let (mutex, changed) = (Mutex::new(0), drift::sync::Condvar::new());

@@ -4,6 +4,8 @@
 //! What differs on purpose is in `docs/coming-from.md`.
 
 mod channels;
+mod locks;
+mod once;
 
 use drift::{Executor, ExecutorPolicy};
 

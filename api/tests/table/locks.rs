@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use drift::sync::{
-    Barrier, Condvar, Event, LockError, Mutex, Once, ReentrantMutex, RwLock, Semaphore,
+    Barrier, Condvar, Event, LockError, Mutex, Once, OnceLock, ReentrantMutex, RwLock, Semaphore,
 };
-use drift::{ConcurrencyError, spawn};
+use drift::{ConcurrencyError, Duration, spawn};
 
 use super::Row;
 use super::cells::{Column, Holder, Outcome, Subject, Token, Word};
@@ -26,14 +26,18 @@ pub fn rows() -> Vec<Row> {
     vec![
         Row { name: "Mutex::lock", make: mutex, without: close },
         Row { name: "RwLock::read", make: read, without: close },
+        Row { name: "RwLock::read_recursive", make: read_recursive, without: close },
         Row { name: "RwLock::write", make: write, without: close },
         Row { name: "RwLock::write, read", make: write_after_read, without: close },
         Row { name: "Condvar::wait", make: condvar, without: close },
+        Row { name: "Condvar::wait_timeout_while", make: condvar_while, without: close },
         Row { name: "Semaphore::acquire", make: semaphore, without: close },
         Row { name: "Semaphore::acquire_many", make: semaphore_many, without: once },
         Row { name: "Barrier::wait", make: barrier, without: free },
         Row { name: "Event::wait", make: event, without: free },
         Row { name: "Once::call_once", make: once_row, without: once },
+        Row { name: "Once::wait", make: once_wait, without: close },
+        Row { name: "OnceLock::wait", make: once_lock_wait, without: free },
         Row { name: "ReentrantMutex::lock", make: reentrant, without: close },
     ]
 }
@@ -66,6 +70,14 @@ fn read(token: &Token) -> Subject {
     let timed = lock.clone();
     Subject::new(move || outcome(lock.read()), holder.release())
         .timed(move |time| outcome(timed.read_timeout(time)))
+        .panic(holder.panics(), Word::Poisoned, Word::Poisoned)
+}
+
+fn read_recursive(token: &Token) -> Subject {
+    let (lock, holder) = held_rwlock(token);
+    let timed = lock.clone();
+    Subject::new(move || outcome(lock.read_recursive()), holder.release())
+        .timed(move |time| outcome(timed.read_recursive_timeout(time)))
         .panic(holder.panics(), Word::Poisoned, Word::Poisoned)
 }
 
@@ -115,9 +127,36 @@ fn condvar(token: &Token) -> Subject {
         let guard = timed.0.lock()?;
         let (guard, is_over) = timed.1.wait_timeout(guard, time)?;
         drop(guard);
-        if is_over { Err(ConcurrencyError::Timeout) } else { Ok(()) }
+        if is_over.timed_out() { Err(ConcurrencyError::Timeout) } else { Ok(()) }
     })
     .panic(panic, Word::Poisoned, Word::Poisoned)
+}
+
+fn condvar_while(token: &Token) -> Subject {
+    let pair = Arc::new((Mutex::new((false, token.clone())), Condvar::new()));
+    let (timed, set, broken) = (pair.clone(), pair.clone(), pair.clone());
+    let satisfy = move |_: Option<&_>| {
+        set.0.lock().or_else(LockError::into_inner).unwrap().0 = true;
+        set.1.notify_all();
+    };
+    let panic = move || {
+        let holds = broken.clone();
+        let panics = spawn(move || {
+            let _guard = holds.0.lock().unwrap();
+            panic!("{}", crate::harness::PURPOSE);
+        });
+        assert!(panics.join().is_err());
+        broken.1.notify_all();
+    };
+    let wait = |pair: &(Mutex<(bool, Token)>, Condvar), time: Duration| {
+        let guard = pair.0.lock()?;
+        let (guard, ended) = pair.1.wait_timeout_while(guard, time, |set| !set.0)?;
+        drop(guard);
+        if ended.timed_out() { Err(ConcurrencyError::Timeout) } else { Ok(()) }
+    };
+    Subject::new(move || wait(&pair, Duration::from_secs(600)), satisfy)
+        .timed(move |time| wait(&timed, time))
+        .panic(panic, Word::Poisoned, Word::Poisoned)
 }
 
 fn held_semaphore(token: &Token) -> (Arc<(Semaphore, Token)>, Holder) {
@@ -178,6 +217,23 @@ fn once_row(token: &Token) -> Subject {
         Word::Poisoned,
         Word::Poisoned,
     )
+}
+
+fn once_wait(token: &Token) -> Subject {
+    let once = Arc::new((Once::new(), token.clone()));
+    let (does, timed) = (once.clone(), once.clone());
+    let holder = Holder::new(token, move |until| does.0.call_once(until).unwrap());
+    let panics = holder.panics();
+    Subject::new(move || once.0.wait(), holder.release())
+        .timed(move |time| timed.0.wait_timeout(time))
+        .panic(panics, Word::Poisoned, Word::Poisoned)
+}
+
+fn once_lock_wait(token: &Token) -> Subject {
+    let lock = Arc::new((OnceLock::new(), token.clone()));
+    let (timed, set) = (lock.clone(), lock.clone());
+    Subject::new(move || lock.0.wait().map(drop), move |_| _ = set.0.set(()))
+        .timed(move |time| timed.0.wait_timeout(time).map(drop))
 }
 
 fn reentrant(token: &Token) -> Subject {

@@ -167,6 +167,24 @@ fn a_writer_is_alone_and_readers_see_what_it_wrote() {
 }
 
 #[test]
+fn a_writer_that_turns_into_a_reader_lets_another_see() {
+    loom::model(|| {
+        let lock = Guarded::new(RwLock::new());
+        assert!(lock.lock.try_write());
+        let theirs = beside(&lock, |lock| {
+            lock.lock.read(&STAGE.forever()).unwrap();
+            assert_eq!(lock.get(), 1);
+            assert!(lock.lock.unlock_read());
+        });
+        lock.add();
+        assert!(lock.lock.downgrade());
+        assert_eq!(lock.get(), 1);
+        assert!(lock.lock.unlock_read());
+        theirs.join().unwrap();
+    });
+}
+
+#[test]
 fn readers_behind_a_writer_that_gives_up_go_on() {
     model_of_three(|| {
         let lock = Arc::new(RwLock::new());
@@ -404,7 +422,7 @@ fn once_that_failed_is_poisoned_or_begun_again() {
         let once = Guarded::new(Once::new());
         let again = |once: &Guarded<Once>| {
             let begun = once.lock.begin(true, &STAGE.forever()).unwrap();
-            if begun == Begun::Run {
+            if matches!(begun, Begun::Run | Begun::RunAgain) {
                 once.add();
                 once.lock.finish(true);
             }
@@ -416,6 +434,21 @@ fn once_that_failed_is_poisoned_or_begun_again() {
         let begun = once.lock.begin(false, &STAGE.forever());
         assert!(matches!(begun, Ok(Begun::Poisoned | Begun::Done)));
         joined(theirs);
+    });
+}
+
+#[test]
+fn who_waits_for_once_sees_what_was_done() {
+    loom::model(|| {
+        let once = Guarded::new(Once::new());
+        let theirs = beside(&once, |once| {
+            assert_eq!(once.lock.wait(false, &STAGE.forever()), Ok(true));
+            assert_eq!(once.get(), 1);
+        });
+        assert_eq!(once.lock.begin(false, &STAGE.forever()), Ok(Begun::Run));
+        once.add();
+        once.lock.finish(true);
+        theirs.join().unwrap();
     });
 }
 

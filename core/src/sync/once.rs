@@ -6,6 +6,10 @@
 //! | begin        | Running   | unchanged | waits for `finish`, and begins anew   |
 //! | begin        | Done      | unchanged | `Done`                                |
 //! | begin        | Poisoned  | unchanged | `Poisoned`, or the caller does it     |
+//! | wait         | Done      | unchanged | `Done`                                |
+//! | wait         | Poisoned  | unchanged | `Poisoned`, or as New                 |
+//! | wait         | New,      | unchanged | waits for `finish`, and looks again   |
+//! |              | Running   |           |                                       |
 //! | finish       | Running   | Done, or  | all who wait look again               |
 //! |              |           | Poisoned  |                                       |
 
@@ -49,6 +53,8 @@ fn waiters(state: &mut State) -> &mut Waiters {
 pub enum Begun {
     /// It, and then `finish`.
     Run,
+    /// The same, after somebody else failed.
+    RunAgain,
     /// Nothing: it is done.
     Done,
     /// Who did it failed.
@@ -75,7 +81,7 @@ impl Once {
     /// # Errors
     /// `Cancelled` or `Timeout`, as `wait` has it, while somebody else does it.
     pub fn begin(&self, again: bool, wait: &Wait) -> Result<Begun, ConcurrencyError> {
-        let queue = Queue { waits_for: WaitsFor::Once, lock: &self.state, list: waiters };
+        let queue = self.queue();
         loop {
             let mut begun = Begun::Done;
             let waits = |state: &mut State| {
@@ -83,9 +89,10 @@ impl Once {
                     Phase::Running => return Some(state.run),
                     Phase::Done => Begun::Done,
                     Phase::Poisoned if !again => Begun::Poisoned,
-                    Phase::New | Phase::Poisoned => Begun::Run,
+                    Phase::New => Begun::Run,
+                    Phase::Poisoned => Begun::RunAgain,
                 };
-                if begun == Begun::Run {
+                if matches!(begun, Begun::Run | Begun::RunAgain) {
                     state.phase = Phase::Running;
                 }
                 None
@@ -94,6 +101,30 @@ impl Once {
                 return Ok(begun);
             }
         }
+    }
+
+    /// Waits until somebody has done it, and does not begin it: false if who did failed; with
+    /// `again` it waits on then.
+    ///
+    /// # Errors
+    /// `Cancelled` or `Timeout`, as `wait` has it.
+    pub fn wait(&self, again: bool, wait: &Wait) -> Result<bool, ConcurrencyError> {
+        let queue = self.queue();
+        loop {
+            let mut is_done = true;
+            let waits = |state: &mut State| {
+                is_done = state.phase == Phase::Done;
+                let ends = is_done || state.phase == Phase::Poisoned && !again;
+                (!ends).then_some(state.run)
+            };
+            if queue.wait_and(wait, ptr::null_mut(), waits, || {}, |_, _| {})? == Waited::No {
+                return Ok(is_done);
+            }
+        }
+    }
+
+    fn queue(&self) -> Queue<'_, State> {
+        Queue { waits_for: WaitsFor::Once, lock: &self.state, list: waiters }
     }
 
     /// After `Run`: it is done, or could not be.

@@ -61,6 +61,11 @@ impl ReentrantMutex {
         if is_own { self.depth.load(Ordering::Relaxed) } else { 0 }
     }
 
+    /// Whether anybody has it.
+    pub fn is_locked(&self) -> bool {
+        self.mutex.is_locked()
+    }
+
     fn lock_again(&self, caller: u64) -> bool {
         let is_own = self.owner.load(Ordering::Relaxed) == caller;
         if is_own {

@@ -4,7 +4,10 @@
 //! |-------------|--------------------------|---------------------------------------------------|
 //! | read        | no writer, nobody waits  | readers + 1                                       |
 //! | write       | nobody, nobody waits     | writer                                            |
+//! | read again  | no writer                | readers + 1, whoever waits: the caller may be one |
+//! |             |                          | of the readers that a writer waits for            |
 //! | either      | else                     | linked; nobody overtakes it                       |
+//! | downgrade   | writer                   | one reader; then as at an unlock                  |
 //! | unlock      | any                      | one less; then as many of the first who wait as   |
 //! |             |                          | may have it together                              |
 //! | gives up    | linked                   | the same: readers may have waited behind a writer |
@@ -42,9 +45,9 @@ impl State {
         }
     }
 
-    /// Takes it if it may be had at once.
-    fn enter(&mut self, how: u32) -> bool {
-        let open = self.is_open(how) && self.waiters.is_empty();
+    /// Takes it if it may be had at once; `overtakes` those that wait.
+    fn enter(&mut self, how: u32, overtakes: bool) -> bool {
+        let open = self.is_open(how) && (overtakes || self.waiters.is_empty());
         if open {
             self.take(how);
         }
@@ -70,12 +73,17 @@ impl RwLock {
 
     /// Shares it if there is no writer and nobody waits.
     pub fn try_read(&self) -> bool {
-        self.0.lock().enter(READ)
+        self.0.lock().enter(READ, false)
+    }
+
+    /// Shares it if there is no writer, also where writers wait.
+    pub fn try_read_again(&self) -> bool {
+        self.0.lock().enter(READ, true)
     }
 
     /// Takes it if nobody has it.
     pub fn try_write(&self) -> bool {
-        self.0.lock().enter(WRITE)
+        self.0.lock().enter(WRITE, false)
     }
 
     /// Waits for a share.
@@ -83,7 +91,15 @@ impl RwLock {
     /// # Errors
     /// `Cancelled` or `Timeout`, as `wait` has it; only if it had to wait.
     pub fn read(&self, wait: &Wait) -> Result<(), ConcurrencyError> {
-        self.wait(READ, wait)
+        self.wait(READ, false, wait)
+    }
+
+    /// Waits for a share, and not for writers that only wait: for who may have one already.
+    ///
+    /// # Errors
+    /// As for `read`.
+    pub fn read_again(&self, wait: &Wait) -> Result<(), ConcurrencyError> {
+        self.wait(READ, true, wait)
     }
 
     /// Waits for the whole.
@@ -91,7 +107,7 @@ impl RwLock {
     /// # Errors
     /// As for `read`.
     pub fn write(&self, wait: &Wait) -> Result<(), ConcurrencyError> {
-        self.wait(WRITE, wait)
+        self.wait(WRITE, false, wait)
     }
 
     /// Gives one share back; false if there is none.
@@ -111,13 +127,33 @@ impl RwLock {
         was_written
     }
 
-    fn wait(&self, how: u32, wait: &Wait) -> Result<(), ConcurrencyError> {
+    /// Turns the whole into one share; false if nobody has the whole.
+    pub fn downgrade(&self) -> bool {
+        let mut state = self.0.lock();
+        let was_written = core::mem::replace(&mut state.writer, false);
+        state.readers += u32::from(was_written);
+        wait_queue::wake_each(&self.0, state, State::hand_over);
+        was_written
+    }
+
+    /// Whether anybody has any of it.
+    pub fn is_locked(&self) -> bool {
+        let state = self.0.lock();
+        state.writer || state.readers > 0
+    }
+
+    /// Whether somebody has the whole.
+    pub fn is_written(&self) -> bool {
+        self.0.lock().writer
+    }
+
+    fn wait(&self, how: u32, overtakes: bool, wait: &Wait) -> Result<(), ConcurrencyError> {
         let queue = Queue {
             waits_for: WaitsFor::RwLock,
             lock: &self.0,
             list: |state: &mut State| &mut state.waiters,
         };
-        let waits = |state: &mut State| (!state.enter(how)).then_some(how);
+        let waits = |state: &mut State| (!state.enter(how, overtakes)).then_some(how);
         let waited = queue.wait_and(wait, ptr::null_mut(), waits, || {}, |_, _| {});
         if waited.is_err() {
             wait_queue::wake_each(&self.0, self.0.lock(), State::hand_over);

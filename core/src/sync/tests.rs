@@ -95,6 +95,40 @@ fn readers_share_and_the_first_who_waits_is_not_overtaken() {
 }
 
 #[test]
+fn a_reader_shares_again_where_a_writer_waits() {
+    let lock = RwLock::new();
+    assert!(lock.try_read() && lock.is_locked() && !lock.is_written());
+    thread::scope(|scope| {
+        let writer = scope.spawn(|| lock.write(&STAGE.forever()));
+        // Once it waits, a stranger does not overtake it, and who reads already does.
+        while lock.try_read() {
+            assert!(lock.unlock_read());
+        }
+        assert!(lock.try_read_again());
+        assert_eq!(lock.read_again(&STAGE.briefly()), Ok(()));
+        (0..3).for_each(|_| assert!(lock.unlock_read()));
+        writer.join().unwrap().unwrap();
+    });
+    assert!(lock.is_locked() && lock.is_written() && !lock.try_read_again());
+    assert_eq!(lock.read_again(&STAGE.briefly()), Err(ConcurrencyError::Timeout));
+}
+
+#[test]
+fn a_writer_turns_into_a_reader_and_lets_readers_in() {
+    let lock = RwLock::new();
+    assert!(!lock.downgrade() && lock.try_write());
+    thread::scope(|scope| {
+        let readers: Vec<_> =
+            (0..CROWD).map(|_| scope.spawn(|| lock.read(&STAGE.forever()))).collect();
+        assert!(lock.downgrade());
+        readers.into_iter().for_each(|reader| reader.join().unwrap().unwrap());
+    });
+    assert!(!lock.is_written() && !lock.try_write());
+    (0..=CROWD).for_each(|_| assert!(lock.unlock_read()));
+    assert!(!lock.is_locked());
+}
+
+#[test]
 fn a_crowd_of_readers_goes_on_with_one_unlock() {
     let lock = RwLock::new();
     assert!(lock.try_write());
@@ -243,11 +277,18 @@ fn once_is_done_once_and_a_failure_is_seen() {
     once.finish(false);
     assert!(!once.is_done());
     assert_eq!(once.begin(false, &STAGE.briefly()), Ok(Begun::Poisoned));
-    assert_eq!(once.begin(true, &STAGE.briefly()), Ok(Begun::Run));
+    assert_eq!(once.wait(false, &STAGE.briefly()), Ok(false));
+    assert_eq!(once.wait(true, &STAGE.briefly()), Err(ConcurrencyError::Timeout));
+    assert_eq!(once.begin(true, &STAGE.briefly()), Ok(Begun::RunAgain));
     thread::scope(|scope| {
         let waiting: Vec<_> =
             (0..CROWD).map(|_| scope.spawn(|| once.begin(false, &STAGE.forever()))).collect();
+        let others = [false, true].map(|again| {
+            let once = &once;
+            scope.spawn(move || once.wait(again, &STAGE.forever()))
+        });
         once.finish(true);
+        others.into_iter().for_each(|other| assert_eq!(other.join().unwrap(), Ok(true)));
         waiting.into_iter().for_each(|begun| assert_eq!(begun.join().unwrap(), Ok(Begun::Done)));
     });
     assert!(once.is_done());

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use drift::sync::{
-    Barrier, Condvar, Event, Mutex, Once, ReentrantMutex, RwLock, Semaphore, channel,
+    Barrier, Condvar, Event, Mutex, Once, OnceLock, ReentrantMutex, RwLock, RwLockWriteGuard,
+    Semaphore, channel,
 };
 use drift::{ConcurrencyError, Duration, select, spawn, yield_now};
 
@@ -20,6 +21,8 @@ pub const ALL: &[Scenario] = scenarios![
     a_condition_is_waited_for,
     a_barrier_lets_all_go,
     once_is_once,
+    a_value_is_made_once,
+    readers_read_again_and_writers_downgrade,
     an_owner_may_lock_again,
     channels_lose_nothing,
     a_rendezvous_meets,
@@ -184,7 +187,7 @@ fn a_barrier_lets_all_go() {
             let mut led = 0;
             for round in 1..4 {
                 arrived.fetch_add(1, Ordering::SeqCst);
-                led += u32::from(barrier.wait().unwrap());
+                led += u32::from(barrier.wait().unwrap().is_leader());
                 assert!(arrived.load(Ordering::SeqCst) >= 3 * round);
             }
             led
@@ -206,6 +209,77 @@ fn once_is_once() {
             assert_eq!(state.1.load(Ordering::SeqCst), 1);
         })
     }));
+}
+
+/// Its makers park, and may fail; those who only wait are cancelled or have it.
+fn a_value_is_made_once() {
+    let (lock, made) = (Arc::new(OnceLock::new()), Arc::new(AtomicU32::new(0)));
+    let makers = (0..4).map(|number| {
+        let (lock, made) = (lock.clone(), made.clone());
+        spawn(move || {
+            let value = lock.get_or_try_init(|| {
+                yield_now();
+                sleep_whole(1);
+                made.fetch_add(u32::from(number > 1), Ordering::Relaxed);
+                if number > 1 { Ok(number) } else { Err(()) }
+            });
+            value.copied()
+        })
+    });
+    let makers: Vec<_> = makers.collect();
+    let waits = spawn({
+        let lock = lock.clone();
+        move || lock.wait().copied()
+    });
+    let cancelled = spawn({
+        let lock = lock.clone();
+        move || lock.wait().copied()
+    });
+    yield_now();
+    cancelled.cancel();
+    let values = all(makers);
+    let value = *lock.get().expect("two of the makers make one");
+    assert_eq!(made.load(Ordering::Relaxed), 1);
+    assert!(values.iter().all(|own| own.is_err() || *own == Ok(value)), "{values:?}");
+    assert_eq!(waits.join(), Ok(Ok(value)));
+    match cancelled.join() {
+        Ok(Ok(own)) => assert_eq!(own, value),
+        other => assert!(matches!(
+            other,
+            Ok(Err(ConcurrencyError::Cancelled)) | Err(ConcurrencyError::Cancelled)
+        )),
+    }
+}
+
+/// A reader that reads again does not wait behind a writer that waits for it; and no other writer
+/// comes between the write and the read of one that downgrades.
+fn readers_read_again_and_writers_downgrade() {
+    let lock = Arc::new(RwLock::new(0));
+    let readers = (0..2).map(|_| {
+        let lock = lock.clone();
+        spawn(move || {
+            for _ in 0..3 {
+                let outer = lock.read().unwrap();
+                yield_now();
+                let inner = lock.read_recursive().unwrap();
+                assert_eq!(*outer, *inner);
+            }
+        })
+    });
+    let writers = (1..3).map(|number| {
+        let lock = lock.clone();
+        spawn(move || {
+            for _ in 0..3 {
+                let mut writer = lock.write().unwrap();
+                *writer = number;
+                let reader = RwLockWriteGuard::downgrade(writer);
+                yield_now();
+                assert_eq!(*reader, number);
+            }
+        })
+    });
+    all(readers.chain(writers));
+    assert!(lock.try_write().is_ok());
 }
 
 fn an_owner_may_lock_again() {

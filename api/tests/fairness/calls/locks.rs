@@ -1,8 +1,8 @@
 //! Waiting for each other: locks, conditions, channels, `select!`.
 
 use drift::sync::{
-    Barrier, Condvar, Event, Mutex, Once, Receiver, ReentrantMutex, RwLock, Semaphore, Sender,
-    bounded, unbounded,
+    Barrier, Condvar, Event, LazyLock, Mutex, Once, OnceLock, Receiver, ReentrantMutex, RwLock,
+    RwLockWriteGuard, Semaphore, Sender, bounded, unbounded,
 };
 use drift::{Duration, select};
 
@@ -15,6 +15,7 @@ pub const CALLS: &[Call] = calls![
     "Mutex::try_lock, held", { let (held, _guard) = held(); }, held.try_lock();
     "Mutex::lock_timeout, of no time", { let (held, _guard) = held(); }, held.lock_timeout(NONE);
     "Mutex::lock_timeout, of less", { let (held, _guard) = held(); }, held.lock_timeout(LESS);
+    "Mutex::is_locked", { let (held, _guard) = held(); }, held.is_locked();
     "Mutex::is_poisoned", { let free = Mutex::new(()); }, free.is_poisoned();
     "Mutex::clear_poison", { let free = Mutex::new(()); }, free.clear_poison();
     "RwLock::read", { let free = RwLock::new(()); }, free.read();
@@ -27,6 +28,16 @@ pub const CALLS: &[Call] = calls![
         held.read_timeout(NONE);
     "RwLock::write_timeout, of no time", { let (held, _guard) = written(); },
         held.write_timeout(NONE);
+    "RwLock::read_recursive", { let free = RwLock::new(()); let _other = free.read(); },
+        free.read_recursive();
+    "RwLock::try_read_recursive, held", { let (held, _guard) = written(); },
+        held.try_read_recursive();
+    "RwLock::read_recursive_timeout, of no time", { let (held, _guard) = written(); },
+        held.read_recursive_timeout(NONE);
+    "RwLock::is_locked", { let (held, _guard) = written(); }, held.is_locked();
+    "RwLock::is_locked_exclusive", { let (held, _guard) = written(); }, held.is_locked_exclusive();
+    "RwLockWriteGuard::downgrade", { let free = RwLock::new(()); },
+        RwLockWriteGuard::downgrade(free.write().unwrap());
     "RwLock::is_poisoned", { let free = RwLock::new(()); }, free.is_poisoned();
     "RwLock::clear_poison", { let free = RwLock::new(()); }, free.clear_poison();
     "ReentrantMutex::lock", { let own = ReentrantMutex::new(()); let _guard = own.lock(); },
@@ -34,6 +45,7 @@ pub const CALLS: &[Call] = calls![
     "ReentrantMutex::try_lock", { let free = ReentrantMutex::new(()); }, free.try_lock();
     "ReentrantMutex::lock_timeout, of no time", { let free = ReentrantMutex::new(()); },
         free.lock_timeout(NONE);
+    "ReentrantMutex::is_locked", { let free = ReentrantMutex::new(()); }, free.is_locked();
     "ReentrantMutex::depth", { let free = ReentrantMutex::new(()); }, free.depth();
     "Condvar::wait, cancelled", {
         let (mutex, condvar) = (Mutex::new(()), Condvar::new());
@@ -47,6 +59,20 @@ pub const CALLS: &[Call] = calls![
         let (mutex, condvar) = (Mutex::new(()), Condvar::new());
         let mut guard = mutex.lock().ok();
     }, guard = condvar.wait_timeout(guard.take().unwrap(), NONE).ok().map(|(guard, _)| guard);
+    "Condvar::wait_timeout_while, of what holds", {
+        let (mutex, condvar) = (Mutex::new(()), Condvar::new());
+        let mut guard = mutex.lock().ok();
+    }, guard = {
+        let ended = condvar.wait_timeout_while(guard.take().unwrap(), NONE, |()| false);
+        ended.ok().map(|(guard, _)| guard)
+    };
+    "Condvar::wait_timeout_while, of no time", {
+        let (mutex, condvar) = (Mutex::new(()), Condvar::new());
+        let mut guard = mutex.lock().ok();
+    }, guard = {
+        let ended = condvar.wait_timeout_while(guard.take().unwrap(), NONE, |()| true);
+        ended.ok().map(|(guard, _)| guard)
+    };
     "Condvar::notify_one", { let condvar = Condvar::new(); }, condvar.notify_one();
     "Condvar::notify_all", { let condvar = Condvar::new(); }, condvar.notify_all();
     "Barrier::wait, of one", { let alone = Barrier::new(1); }, alone.wait();
@@ -61,7 +87,25 @@ pub const CALLS: &[Call] = calls![
     "Semaphore::release", { let many = Semaphore::new(0); }, many.release(1);
     "Semaphore::available", { let many = Semaphore::new(0); }, many.available();
     "Once::call_once, done", { let done = done(); }, done.call_once(|| ());
-    "Once::call_once_force, done", { let done = done(); }, done.call_once_force(|| ());
+    "Once::call_once_force, done", { let done = done(); }, done.call_once_force(|_| ());
+    "Once::wait, done", { let done = done(); }, done.wait();
+    "Once::wait, cancelled", { let once = Once::new(); cancel_caller(); }, once.wait();
+    "Once::wait_force, done", { let done = done(); }, done.wait_force();
+    "Once::wait_timeout, of no time", { let once = Once::new(); }, once.wait_timeout(NONE);
+    "Once::wait_timeout, of less", { let once = Once::new(); }, once.wait_timeout(LESS);
+    "OnceLock::get, of none", { let empty = OnceLock::<u8>::new(); }, empty.get();
+    "OnceLock::set, refused", { let full = OnceLock::from(1); }, full.set(2);
+    "OnceLock::get_or_init", { let full = OnceLock::from(1); }, full.get_or_init(|| 2);
+    "OnceLock::get_or_try_init, failing", { let empty = OnceLock::<u8>::new(); },
+        empty.get_or_try_init(|| Err(1));
+    "OnceLock::wait", { let full = OnceLock::from(1); }, full.wait();
+    "OnceLock::wait, cancelled", { let empty = OnceLock::<u8>::new(); cancel_caller(); },
+        empty.wait();
+    "OnceLock::wait_timeout, of no time", { let empty = OnceLock::<u8>::new(); },
+        empty.wait_timeout(NONE);
+    "OnceLock::wait_timeout, of less", { let empty = OnceLock::<u8>::new(); },
+        empty.wait_timeout(LESS);
+    "LazyLock::force", { let lazy = LazyLock::new(|| 1); }, LazyLock::force(&lazy);
     "Once::is_completed", { let once = Once::new(); }, once.is_completed();
     "Event::wait, set", { let event = Event::new(); event.set(); }, event.wait();
     "Event::wait, cancelled", { let event = Event::new(); cancel_caller(); }, event.wait();
@@ -79,6 +123,7 @@ pub const CALLS: &[Call] = calls![
     "Sender::close", { let to = closed().0; }, to.close();
     "Sender::is_closed", { let (to, _from) = unbounded::<u8>(); }, to.is_closed();
     "Sender::len", { let (to, _from) = unbounded::<u8>(); }, to.len();
+    "Sender::is_full", { let (to, _from) = unbounded::<u8>(); }, to.is_full();
     "Sender::is_empty", { let (to, _from) = unbounded::<u8>(); }, to.is_empty();
     "Receiver::recv", { let from = filled(); }, from.recv();
     "Receiver::recv, closed", { let from = closed().1; }, from.recv();
@@ -89,11 +134,14 @@ pub const CALLS: &[Call] = calls![
     "Receiver::recv_timeout, of no time", { let (_to, from) = unbounded::<u8>(); },
         from.recv_timeout(NONE);
     "Receiver::recv_timeout, of less", { let from = filled(); }, from.recv_timeout(LESS);
-    "Receiver::iter", { let from = filled(); let mut iter = from.iter(); }, iter.next();
+    "Iter::next", { let from = filled(); let mut iter = from.iter(); }, iter.next();
+    "TryIter::next", { let from = filled(); let mut iter = from.try_iter(); }, iter.next();
+    "TryIter::next, of none", { let (_to, from) = unbounded::<u8>(); }, from.try_iter().next();
     "Received::next", { let mut iter = filled().into_iter(); }, iter.next();
     "Receiver::close", { let from = closed().1; }, from.close();
     "Receiver::is_closed", { let from = filled(); }, from.is_closed();
     "Receiver::len", { let from = filled(); }, from.len();
+    "Receiver::is_full", { let from = filled(); }, from.is_full();
     "Receiver::is_empty", { let from = filled(); }, from.is_empty();
     "select!, ready", { let from = filled(); }, select! { recv(from) -> value => drop(value) };
     "select!, default", { let (_to, from) = unbounded::<u8>(); }, select! {
