@@ -146,10 +146,10 @@ pub unsafe extern "C" fn drift_thread_spawn(callback: *const DriftIface, exec: i
 /// C: `void drift_thread_join(int64_t vt);`
 #[unsafe(no_mangle)]
 pub extern "C" fn drift_thread_join(vt: i64) {
-    pay(CALL);
-    if vt != 0
-        && let Ok(runtime) = process::runtime()
-    {
+    if vt == 0 {
+        return pay(CALL);
+    }
+    if let Ok(runtime) = process::runtime() {
         runtime.join(Handle(vt), Instant::FAR);
     }
 }
@@ -161,12 +161,9 @@ pub extern "C" fn drift_thread_join(vt: i64) {
 /// C: `int64_t drift_thread_join_timeout(int64_t vt, int64_t timeout_ms);`
 #[unsafe(no_mangle)]
 pub extern "C" fn drift_thread_join_timeout(vt: i64, timeout_ms: i64) -> i64 {
-    pay(CALL);
-    if vt == 0 {
-        return 0;
-    }
-    if timeout_ms <= 0 {
-        return 1;
+    if vt == 0 || timeout_ms <= 0 {
+        pay(CALL);
+        return i64::from(vt != 0);
     }
     let Ok(runtime) = process::runtime() else { return 0 };
     let until = runtime.platform().now() + (timeout_ms as u64).saturating_mul(MILLISECOND);
@@ -231,7 +228,6 @@ pub extern "C" fn drift_thread_current() -> i64 {
 /// C: `void drift_thread_park(int64_t reason);`
 #[unsafe(no_mangle)]
 pub extern "C" fn drift_thread_park(reason: i64) {
-    pay(CALL);
     let _ = reason;
     if let Ok(runtime) = process::runtime()
         && !runtime.park(Instant::FAR)
@@ -247,9 +243,8 @@ pub extern "C" fn drift_thread_park(reason: i64) {
 /// C: `void drift_thread_park_until(int64_t deadline_ms);`
 #[unsafe(no_mangle)]
 pub extern "C" fn drift_thread_park_until(deadline_ms: i64) {
-    pay(CALL);
     if deadline_ms <= 0 {
-        return;
+        return pay(CALL);
     }
     let Ok(runtime) = process::runtime() else { return };
     let until = time::instant(runtime.platform(), deadline_ms);

@@ -140,7 +140,6 @@ pub fn park_until(deadline: Instant) -> Result<(), ConcurrencyError> {
 }
 
 fn park_for(until: drift_core::time::Instant) -> Result<(), ConcurrencyError> {
-    pay(CALL);
     let wait = wait_until(until)?;
     if !runtime().park(until) {
         runtime().yield_now();

@@ -63,7 +63,6 @@ impl<T> VirtualThread<T> {
     /// # Source
     /// Drift's `VirtualThread.join`.
     pub fn join(&self) -> Result<T, ConcurrencyError> {
-        pay(CALL);
         self.join_as(wait)
     }
 
@@ -84,7 +83,6 @@ impl<T> VirtualThread<T> {
     /// assert_eq!(never.join_timeout(Duration::ZERO), Err(ConcurrencyError::Timeout));
     /// ```
     pub fn join_timeout(&self, timeout: impl Into<Duration>) -> Result<T, ConcurrencyError> {
-        pay(CALL);
         self.result_timeout(timeout.into())?
     }
 
@@ -156,8 +154,11 @@ impl<T> VirtualThread<T> {
         how: impl FnOnce() -> Result<Wait, ConcurrencyError>,
     ) -> Result<Result<T, ConcurrencyError>, ConcurrencyError> {
         match self.has_ended() {
-            true => self.runtime.abandon(self.handle),
-            false => self.runtime.join_as(self.handle, &how()?)?,
+            true => {
+                pay(CALL);
+                self.runtime.abandon(self.handle);
+            }
+            false => self.runtime.join_as(self.handle, &how().inspect_err(|_| pay(CALL))?)?,
         }
         self.take()
     }
@@ -167,7 +168,7 @@ impl<T> VirtualThread<T> {
         &self,
         timeout: Duration,
     ) -> Result<Result<T, ConcurrencyError>, ConcurrencyError> {
-        timeout.nanoseconds()?;
+        timeout.nanoseconds().inspect_err(|_| pay(CALL))?;
         self.result_as(|| wait_for(timeout)?.ok_or(ConcurrencyError::Timeout))
     }
 

@@ -19,10 +19,10 @@
 //! a virtual thread that waits for its next turn here, and what a call answers is as it is when the
 //! call returns. A call that hands something out (a release, an unpark) may pay afterwards.
 //!
-//! It is a yield and nothing else: it heeds no cancellation, no permit and no deadline. Paid for is
-//! at the border only, by the functions of `drift` and of the C ABI: core itself never yields
-//! inside one of its protocols, and none of its locks is held at the border. An OS thread pays
-//! nothing.
+//! It is a yield and nothing else: it heeds no cancellation, no permit and no deadline. The
+//! functions of `drift` and of the C ABI pay, at the border, where none of core's locks is held. A
+//! park and a join, which nearly always wait, pay in core, and only if they did not. An OS thread
+//! pays nothing.
 //!
 //! # Unsafe
 //! Invariant of `#![allow(unsafe_code)]`: only the current task of this OS thread is made to leave.

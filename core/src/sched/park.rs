@@ -10,7 +10,7 @@ use crate::error::ConcurrencyError;
 use crate::prim::Ordering;
 use crate::reactor;
 use crate::runtime::Runtime;
-use crate::sched;
+use crate::sched::{self, budget};
 use crate::sync::wait_queue::{Sleeper, Wait};
 use crate::task::header::{Entry, Request, Task};
 use crate::task::state::Heeds;
@@ -113,6 +113,8 @@ unsafe fn wait_as(runtime: &'static Runtime, task: NonNull<Task>, heeds: Heeds, 
         unsafe { timer::arm(runtime, task, record.state.own_ticket(), until) };
         // SAFETY: it is the current task.
         unsafe { sched::carrier::leave(task, Request::Park(heeds)) };
+    } else {
+        budget::spend(budget::CALL, || true);
     }
     let present = record.state.own_ticket();
     if present.begins_a_round() {

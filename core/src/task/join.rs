@@ -2,7 +2,8 @@
 
 use crate::error::ConcurrencyError;
 use crate::runtime::Runtime;
-use crate::sync::wait_queue::{self, Queue, Wait};
+use crate::sched::budget;
+use crate::sync::wait_queue::{self, Queue, Wait, Waited};
 use crate::task::Handle;
 use crate::task::WaitsFor;
 use crate::task::state::Hold;
@@ -19,19 +20,29 @@ impl Runtime {
         self.join_as(handle, &Wait::new(self).until(until).uncancellable()).is_ok()
     }
 
-    /// The same, for a caller that may be cancelled.
+    /// The same, for a caller that may be cancelled. Paid for if it did not wait.
     ///
     /// # Errors
     /// `Closed` for a virtual thread that joins itself; `Cancelled` and `Timeout` of the caller,
     /// if the other has not ended. The handle is then still good.
-    #[allow(unsafe_code)]
     pub fn join_as(&'static self, handle: Handle, wait: &Wait) -> Result<(), ConcurrencyError> {
-        let Some((task, generation)) = self.tasks.find(handle) else { return Ok(()) };
+        match self.join_unpaid(handle, wait) {
+            Ok(Waited::Yes) => Ok(()),
+            at_once => {
+                budget::spend(budget::CALL, || true);
+                at_once.map(|_| ())
+            }
+        }
+    }
+
+    #[allow(unsafe_code)]
+    fn join_unpaid(&'static self, handle: Handle, wait: &Wait) -> Result<Waited, ConcurrencyError> {
+        let Some((task, generation)) = self.tasks.find(handle) else { return Ok(Waited::No) };
         // SAFETY: records are never unmapped; each use below gives the generation.
         let record = unsafe { task.as_ref() };
         if crate::sched::current_task(self) == Some(task) {
             let is_stale = record.state.generation() != generation;
-            return if is_stale { Ok(()) } else { Err(ConcurrencyError::Closed) };
+            return if is_stale { Ok(Waited::No) } else { Err(ConcurrencyError::Closed) };
         }
         let joiners =
             Queue { waits_for: WaitsFor::Join, lock: &record.joiners, list: wait_queue::all };
@@ -44,7 +55,7 @@ impl Runtime {
         if record.state.release(Hold::Handle, generation) {
             self.tasks.recycle(self, task);
         }
-        Ok(())
+        Ok(waited.unwrap_or(Waited::No))
     }
 
     /// The virtual thread that calls, if one does.

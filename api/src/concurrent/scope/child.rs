@@ -6,7 +6,7 @@ use super::ticket::Fate;
 use crate::concurrent::spawn::VirtualThread;
 use crate::concurrent::thread::Thread;
 use crate::error::ConcurrencyError;
-use crate::runtime::{CALL, pay, wait};
+use crate::runtime::wait;
 use crate::time::Duration;
 
 /// A child of a scope, and its result. A failure that nobody has joined when this is dropped is
@@ -58,7 +58,6 @@ impl<'scope, T> ScopedVirtualThread<'scope, T> {
     /// As [`VirtualThread::join`], and what a fallible child returned. Once it is taken here, it is
     /// no failure of the scope.
     pub fn join(&self) -> Result<T, ConcurrencyError> {
-        pay(CALL);
         self.take(self.thread.result_as(wait))
     }
 
@@ -80,7 +79,6 @@ impl<'scope, T> ScopedVirtualThread<'scope, T> {
     /// .unwrap();
     /// ```
     pub fn join_timeout(&self, timeout: impl Into<Duration>) -> Result<T, ConcurrencyError> {
-        pay(CALL);
         self.take(self.thread.result_timeout(timeout.into()))
     }
 

@@ -112,7 +112,9 @@ fn future() -> Future<()> {
 
 fn group() -> FutureGroup<()> {
     let mut group = FutureGroup::new();
-    ended().into_iter().for_each(|one| drop(group.add(one.into())));
+    for one in ended() {
+        group.add(one.into());
+    }
     group
 }
 
