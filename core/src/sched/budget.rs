@@ -7,7 +7,8 @@
 //!
 //! | who                            | does                                                       |
 //! |--------------------------------|------------------------------------------------------------|
-//! | the carrier, when it mounts    | fills the budget: [`FULL`]                                 |
+//! | the carrier, when what it ran  | fills the budget, for the next: [`FULL`]                   |
+//! | has parked or ended            |                                                            |
 //! | a call, before it does         | takes its cost; plain memory, no clock                     |
 //! | anything else                  |                                                            |
 //! | the call that finds none left  | fills it; yields, if somebody else is ready on the carrier,|
@@ -18,6 +19,9 @@
 //! The budget is taken *before* the call: what a call has taken (a value, a lock) is never held by
 //! a virtual thread that waits for its next turn here, and what a call answers is as it is when the
 //! call returns. A call that hands something out (a release, an unpark) may pay afterwards.
+//!
+//! What one leaves when it yields of its own accord is what the next has: the yield is the shortest
+//! of all paths and stays so, and who is asked to yield early loses nothing but a turn.
 //!
 //! It is a yield and nothing else: it heeds no cancellation, no permit and no deadline. The
 //! functions of `drift` and of the C ABI pay, at the border, where none of core's locks is held. A
@@ -36,7 +40,7 @@ use crate::time::{Instant, MILLISECOND};
 #[derive(Debug)]
 pub(super) struct Budget {
     /// What the mounted task may still spend; below 0 if nothing.
-    pub left: i32,
+    left: i32,
     /// When one that only spends lets the carrier serve deadlines and the poller.
     serve_at: Instant,
 }
@@ -88,6 +92,13 @@ pub fn spend(cost: i32, may_yield: fn() -> bool) {
     }
 }
 
+/// Takes the cost of a call that usually waits, and did not.
+#[cold]
+#[inline(never)]
+pub(crate) fn did_not_wait() {
+    spend(CALL, || true);
+}
+
 /// Takes what it costs to have moved so many bytes; the next call pays for it.
 #[inline]
 pub fn owe(bytes: usize) {
@@ -102,7 +113,7 @@ pub fn owe(bytes: usize) {
 #[cold]
 #[inline(never)]
 fn run_out(carrier: &'static Carrier, may_yield: fn() -> bool) {
-    carrier.own(|own| own.budget.left = FULL);
+    carrier.fill_budget();
     let Some(task) = carrier.current() else { return };
     if may_yield() && (carrier.is_due() | carrier.has_others()) {
         // SAFETY: it is the current task.
@@ -111,6 +122,12 @@ fn run_out(carrier: &'static Carrier, may_yield: fn() -> bool) {
 }
 
 impl Carrier {
+    /// For the next task: this one has parked or ended.
+    #[inline]
+    pub(super) fn fill_budget(&self) {
+        self.own(|own| own.budget.left = FULL);
+    }
+
     /// Whether it is time for deadlines and the poller: then the next turn serves them. Counts the
     /// used up budget as a turn, for a platform whose clock stands still.
     fn is_due(&self) -> bool {

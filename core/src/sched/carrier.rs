@@ -30,8 +30,7 @@ use crate::platform::{CarrierId, Events, Stack, StackClass, ThreadWords};
 use crate::prim::{
     AtomicBool, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, Ordering, UnsafeCell, fence,
 };
-use crate::runtime::Runtime;
-use crate::sched::budget::{self, Budget};
+use crate::sched::budget::Budget;
 use crate::sched::executor::{Executor, Life};
 use crate::sched::home::Newcomers;
 use crate::sched::injector::Injector;
@@ -72,33 +71,35 @@ pub(super) enum Turn {
     Done,
 }
 
-/// What only the carrier's own OS thread touches.
+/// What only the carrier's own OS thread touches; what each turn does, in one cache line.
 #[derive(Debug)]
+#[repr(C, align(64))]
 pub(super) struct Own {
     context: Context,
     words: ThreadWords,
     told: OfThread,
+    pub(super) budget: Budget,
+    pub(super) tick: u32,
+    pub(super) random: u32,
+    /// Sleeps in a row that brought no work, for carriers that may end.
+    pub(super) unused: u32,
+    /// Whether started tasks stay: `Executor::keeps_home`, which does not change while the carrier
+    /// runs.
+    pub(super) stays: bool,
+    pub(super) searching: bool,
+    /// Counted in `Lookout::running`.
+    pub(super) running: bool,
+    /// Is its executor's standby.
+    pub(super) stands_by: bool,
+    /// Ticks on the lookout since anything ran.
+    pub(super) quiet: u32,
+    pub(super) newcomers: Newcomers,
+    /// Started tasks that stay here, of an executor whose tasks do not migrate.
+    pub(super) kept: List<InQueue, Task>,
+    pub(super) records: heapless::Vec<NonNull<Task>, { 2 * slab::BATCH }>,
     pub(super) stacks: [heapless::Vec<Stack, STACKS>; StackClass::ALL.len()],
     /// How many of each class were reserved for `stacks`; those in use are their records'.
     pub(super) reserved: [usize; StackClass::ALL.len()],
-    pub(super) records: heapless::Vec<NonNull<Task>, { 2 * slab::BATCH }>,
-    /// Started tasks that stay here, of an executor whose tasks do not migrate.
-    pub(super) kept: List<InQueue, Task>,
-    /// Whether they do: `Executor::keeps_home`, which does not change while the carrier runs.
-    pub(super) stays: bool,
-    pub(super) newcomers: Newcomers,
-    pub(super) tick: u32,
-    pub(super) budget: Budget,
-    pub(super) random: u32,
-    pub(super) searching: bool,
-    /// Is its executor's standby.
-    pub(super) stands_by: bool,
-    /// Counted in `Lookout::running`.
-    pub(super) running: bool,
-    /// Ticks on the lookout since anything ran.
-    pub(super) quiet: u32,
-    /// Sleeps in a row that brought no work, for carriers that may end.
-    pub(super) unused: u32,
 }
 
 /// An OS thread or CPU that runs virtual threads.
@@ -364,7 +365,6 @@ impl Carrier {
         let record = unsafe { task.as_ref() };
         let mounted: *mut Mounted = record.mounted.with_mut(|mounted| mounted);
         self.current.store(task.as_ptr(), Ordering::Relaxed);
-        self.own(|own| own.budget.left = budget::FULL);
         let words = self.own(|own| own.words);
         let own = self.own.with_mut(|own| own);
         // SAFETY: within this thread's own fields; by the cell, as both outlast calls of `own`.
@@ -392,6 +392,7 @@ impl Carrier {
             // SAFETY: the owner's thread, and the task that just left.
             Request::Yield => unsafe { self.push(task) },
             Request::Park(heeds) => {
+                self.fill_budget();
                 self.executor.uncount(record);
                 if record.state.commit_park(heeds) == Then::Enqueue {
                     self.executor.count(record);
@@ -400,6 +401,7 @@ impl Carrier {
                 }
             }
             Request::Finish => {
+                self.fill_budget();
                 // SAFETY: an ended task is its carrier's, and nothing is suspended on its stack.
                 let stack = unsafe { (*mounted).stack.take() };
                 // SAFETY: the same.

@@ -114,7 +114,7 @@ unsafe fn wait_as(runtime: &'static Runtime, task: NonNull<Task>, heeds: Heeds, 
         // SAFETY: it is the current task.
         unsafe { sched::carrier::leave(task, Request::Park(heeds)) };
     } else {
-        budget::spend(budget::CALL, || true);
+        budget::did_not_wait();
     }
     let present = record.state.own_ticket();
     if present.begins_a_round() {
