@@ -1,6 +1,7 @@
 //! Programs with little of something: each is this program again, in a process of its own.
 
 use std::env;
+use std::io::{Read as _, Write as _};
 use std::process::{Command, Output};
 
 /// Names the test that a process is for.
@@ -41,4 +42,29 @@ fn a_detached_spawn_that_is_refused_is_told_once() {
     let lines = lines(&output);
     assert_eq!(lines.len(), 1, "{lines:?}");
     assert!(lines[0].contains("was not started") && lines[0].contains("stack"), "{lines:?}");
+}
+
+#[test]
+fn a_program_with_few_starts_within_128_mib() {
+    let test = "a_program_with_few_starts_within_128_mib";
+    let output = alone(test, "ulimit -v 131072", || {
+        let listener = drift::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let at = listener.local_addr().unwrap();
+        let server = drift::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            stream.write_all(b"well").unwrap();
+        });
+        let client = drift::spawn(move || {
+            let mut said = String::new();
+            drift::net::TcpStream::connect(at).unwrap().read_to_string(&mut said).unwrap();
+            said
+        });
+        let sleepers =
+            (0..8).map(|_| drift::spawn(|| drift::sleep(drift::Duration::from_millis(10)).is_ok()));
+        assert!(sleepers.collect::<Vec<_>>().iter().all(|one| one.join().unwrap()));
+        server.join().unwrap();
+        assert_eq!(client.join().unwrap(), "well");
+    });
+    let Some(output) = output else { return };
+    assert!(lines(&output).is_empty(), "{:?}", lines(&output));
 }

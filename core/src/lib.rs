@@ -19,8 +19,8 @@
 //! `reactor/os_thread`, `reactor/poll_many`, `reactor/slot`, `runtime`, `sched`, `sched/budget`,
 //! `sched/cache`, `sched/carrier`, `sched/executor`, `sched/home`, `sched/injector`, `sched/park`,
 //! `sched/run_queue`, `sched/search`, `sched/told`, `sched/words`, `sync/channel`, `sync/select`,
-//! `sync/stage`, `sync/wait`, `sync/wait_queue`, `task`, `task/header`, `task/join`, `task/slab`,
-//! `timer`, `timer/alarm`, `timer/level`, `timer/wheel`.
+//! `sync/stage`, `sync/wait`, `sync/wait_queue`, `table`, `task`, `task/header`, `task/join`,
+//! `task/slab`, `timer`, `timer/alarm`, `timer/level`, `timer/wheel`.
 #![no_std]
 #![deny(unsafe_code)]
 
@@ -36,6 +36,7 @@ pub mod reactor;
 pub mod runtime;
 pub mod sched;
 pub mod sync;
+pub(crate) mod table;
 pub mod task;
 pub mod time;
 pub(crate) mod timer;

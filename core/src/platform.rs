@@ -168,7 +168,9 @@ pub unsafe trait Platform: Sync + fmt::Debug {
     /// what takes something is refused. Only stores: it is called as a signal handler is.
     fn leave_behind(&self) {}
 
-    /// Address space of `bytes`, page-aligned, all zero, committed as it is touched, for ever.
+    /// Address space of `bytes`, page-aligned, all zero, committed as it is touched, for ever. The
+    /// runtime asks for it as its tables fill: from any thread, also on the stack of a virtual
+    /// thread, and under no lock.
     ///
     /// # Errors
     /// When there is no such range.
@@ -220,6 +222,15 @@ impl PlatformError {
         match self {
             Self::Code(code) | Self::Refused { code, .. } => Some(code),
             _ => None,
+        }
+    }
+
+    /// The same refusal, of something that the caller has a better name for.
+    #[must_use]
+    pub(crate) fn of(self, what: &'static str) -> Self {
+        match self {
+            Self::Refused { bytes, code, words, .. } => Self::Refused { what, bytes, code, words },
+            other => other,
         }
     }
 }

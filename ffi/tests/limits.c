@@ -70,8 +70,83 @@ static void without_descriptors(void) {
     is_one_line(said_by(spawns_without_descriptors), words);
 }
 
+/* All that the process may map, itself and the C library included. */
+enum { ROOM = 128 << 20, FEW = 8, MANY = 4000 };
+
+static void body_sleeps(task *self) {
+    std_sleep(10);
+    self->result = 1;
+}
+
+static void body_waits_for_a_byte(task *self) {
+    char byte = 0;
+    std_block_on_io(self->arg, DRIFT_INTEREST_READ, 10000);
+    EQUAL(read((int)self->arg, &byte, 1), 1);
+    self->result = 1;
+}
+
+static void a_few_within_little(void) {
+    task some[FEW];
+    task reader;
+    int ends[2];
+    limit_to(RLIMIT_AS, ROOM);
+    EQUAL(pipe(ends), 0);
+    task_start(&reader, body_waits_for_a_byte, ends[0], 0);
+    for (int i = 0; i < FEW; i++) {
+        task_start(&some[i], body_sleeps, 0, i % 2 == 0 ? 0 : make_executor(2));
+    }
+    EQUAL(write(ends[1], "x", 1), 1);
+    for (int i = 0; i < FEW; i++) {
+        task_join(&some[i]);
+    }
+    task_join(&reader);
+}
+
+static void a_program_with_few_starts_within_128_mib(void) {
+    const char *said = said_by(a_few_within_little);
+    CHECK(said[0] == 0, "said '%s'", said);
+}
+
+/* Until there is no room for one more; all that there are end well, and then there is room for as
+ * many again, as soon as their carrier has let go of the last. */
+static void as_many_as_there_is_room_for(void) {
+    static task all[MANY];
+    i64 before = 0;
+    limit_to(RLIMIT_AS, ROOM);
+    for (int round = 0; round < 3; round++) {
+        int count = 0;
+        i64 start = now_us();
+        for (;;) {
+            if (task_try_spawn(&all[count], body_sleeps, 0) != 0) {
+                EQUAL(drift_exec_submit(0, all[count].vt), 0);
+                count++;
+                CHECK(count < MANY, "there is no end");
+            } else if (count >= before) {
+                break;
+            } else {
+                CHECK(now_us() - start < (i64)STARVED_MS * 1000, "room for %lld, and now for %d",
+                      (long long)before, count);
+                os_sleep_ms(1);
+            }
+        }
+        CHECK(count > FEW, "%d have room", count);
+        before = before == 0 ? count : before;
+        for (int i = 0; i < count; i++) {
+            task_join(&all[i]);
+        }
+    }
+}
+
+static void what_is_refused_leaves_the_others_alone(void) {
+    static const char *const words[] = {"no address space for stacks", "bytes", "(error 12)",
+                                        "Cannot allocate memory", "ulimit -v", NULL};
+    is_one_line(said_by(as_many_as_there_is_room_for), words);
+}
+
 static const test_case cases[] = {
     {"without_descriptors", without_descriptors},
+    {"a_program_with_few_starts_within_128_mib", a_program_with_few_starts_within_128_mib},
+    {"what_is_refused_leaves_the_others_alone", what_is_refused_leaves_the_others_alone},
 };
 
 CASES_MAIN(cases)

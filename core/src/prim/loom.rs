@@ -115,3 +115,8 @@ impl<T> SpinLock<T> {
 
 /// Models have no CPU to give away.
 pub fn set_cpu_yield(_: fn(u32)) {}
+
+/// For a model's platform: what the calling thread waits for, another one does.
+pub fn let_others_go_on() {
+    ::loom::thread::yield_now();
+}

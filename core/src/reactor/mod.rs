@@ -39,6 +39,7 @@ use crate::reactor::slot::{Ask, Claimed, Slot};
 use crate::reactor::watch::{Store, Watch};
 use crate::runtime::Runtime;
 use crate::sched;
+use crate::table::Table;
 use crate::task::Handle;
 use crate::task::header::Task;
 use crate::task::state::{Then, Ticket};
@@ -48,26 +49,24 @@ use crate::timer;
 /// Sources that can be waited for: numbers below this.
 pub const MAX_SOURCES: usize = 1 << 20;
 
+/// Slots in the first step of their table: numbers of descriptors are small.
+const FIRST_SLOTS: usize = 256;
+
 /// The table of slots and the store of watches.
 #[derive(Debug)]
 pub(crate) struct Reactor {
-    slots: NonNull<Slot>,
+    slots: Table<Slot, FIRST_SLOTS>,
     watches: Store,
     used: AtomicBool,
 }
 
-// SAFETY: the pointer never changes; slots have locks.
-unsafe impl Sync for Reactor {}
-// SAFETY: the same.
-unsafe impl Send for Reactor {}
-
 impl Reactor {
-    pub(crate) fn new(platform: &dyn Platform) -> Result<Self, PlatformError> {
-        Ok(Self {
-            slots: platform.table(MAX_SOURCES * size_of::<Slot>())?.cast(),
-            watches: Store::new(platform)?,
+    pub(crate) fn new() -> Self {
+        Self {
+            slots: Table::new(MAX_SOURCES, "room for more descriptors to wait for"),
+            watches: Store::new(),
             used: AtomicBool::new(false),
-        })
+        }
     }
 
     /// Whether anybody ever waited for a source.
@@ -83,14 +82,23 @@ impl Reactor {
         }
     }
 
+    /// The slot of a source; none if nobody ever waited for one of such a number.
+    #[inline]
     fn slot(&self, source: u32) -> Option<&Slot> {
-        if source as usize >= MAX_SOURCES {
-            return None;
-        }
-        // SAFETY: the table has MAX_SOURCES slots.
-        let slot = unsafe { self.slots.add(source as usize) };
+        let slot = self.slots.find(source as usize)?;
         // SAFETY: zero, as the platform gives it, is an empty slot; `slot.rs` has a test for it.
         Some(unsafe { slot.as_ref() })
+    }
+
+    /// The same, for whoever waits. Under no lock.
+    fn slot_for(&self, platform: &dyn Platform, source: Source) -> Result<&Slot, PlatformError> {
+        if source.0 as usize >= MAX_SOURCES {
+            let what = "the number of a descriptor (MAX_SOURCES)";
+            return Err(PlatformError::Limit { what, limit: MAX_SOURCES });
+        }
+        let slot = self.slots.claim(platform, source.0 as usize)?;
+        // SAFETY: as in `slot`.
+        Ok(unsafe { slot.as_ref() })
     }
 }
 
@@ -117,8 +125,8 @@ impl Runtime {
         unsafe { timer::arm(self, task, ticket, deadline) };
         let watched = self
             .reactor
-            .slot(source.0)
-            .is_some_and(|slot| watch(self, slot, task, source, ticket, interest));
+            .slot_for(self.platform(), source)
+            .is_ok_and(|slot| watch(self, slot, task, source, ticket, interest));
         if !watched {
             wake(task, ticket);
         }
@@ -153,7 +161,11 @@ fn watch(
             }
             state.ask()
         } else {
-            let Some(watch) = watches.take(store, task, source.0) else { return false };
+            let Some(watch) = watches.take(store, task, source.0) else {
+                drop(watches);
+                let has_room = store.make_room(runtime.platform()).is_ok();
+                return has_room && self::watch(runtime, slot, task, source, ticket, interest);
+            };
             let mut state = slot.state.lock();
             state.add(watch, ticket, interest);
             // SeqCst, before the look at the state: see the module's head.

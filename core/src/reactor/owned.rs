@@ -77,10 +77,7 @@ impl Runtime {
         if self.is_left_behind() {
             return Err(PlatformError::LeftBehind);
         }
-        let slot = self.reactor.slot(source.0).ok_or(PlatformError::Limit {
-            what: "the number of a descriptor (MAX_SOURCES)",
-            limit: crate::reactor::MAX_SOURCES,
-        })?;
+        let slot = self.reactor.slot_for(self.platform(), source)?;
         self.reactor.use_it();
         let mut claimed = Claimed::new();
         let generation = slot.state.lock().take_over(&mut claimed);

@@ -159,10 +159,7 @@ impl Runtime {
     }
 
     fn slot_of(&'static self, source: Source) -> Result<&'static Slot, PlatformError> {
-        self.reactor.slot(source.0).ok_or(PlatformError::Limit {
-            what: "the number of a descriptor (MAX_SOURCES)",
-            limit: super::MAX_SOURCES,
-        })
+        self.reactor.slot_for(self.platform(), source)
     }
 
     /// One sleep; true if nothing but its end has ended it.

@@ -4,31 +4,29 @@ use core::ptr::NonNull;
 use std::alloc::{Layout, alloc_zeroed};
 use std::vec::Vec;
 
-use super::watch::Store;
 use super::{MAX_SOURCES, Reactor};
 use crate::platform::{
     Armed, CarrierId, Events, Interest, Platform, PlatformError, Source, Stack, StackClass,
 };
-use crate::prim::{AtomicBool, AtomicU32};
+use crate::prim::AtomicU32;
 use crate::runtime::Runtime;
 use crate::sched::Carrier;
+use crate::sync::stage::EMPTY;
 use crate::task::header::{Entry, Payload};
 use crate::time::Instant;
 
-/// One whose tables nobody may touch.
-fn reactor() -> Reactor {
-    Reactor {
-        slots: NonNull::dangling(),
-        watches: Store::of(NonNull::dangling()),
-        used: AtomicBool::new(false),
-    }
-}
-
 #[test]
 fn a_source_beyond_the_table_has_no_slot() {
-    let reactor = reactor();
-    assert!(reactor.slot(MAX_SOURCES as u32).is_none());
-    assert!(reactor.slot(u32::MAX).is_none());
+    let reactor = Reactor::new();
+    for source in [MAX_SOURCES as u32, u32::MAX] {
+        assert!(reactor.slot(source).is_none());
+        match reactor.slot_for(&EMPTY, Source(source)) {
+            Err(PlatformError::Limit { what, limit: MAX_SOURCES }) => {
+                assert!(what.contains("MAX_SOURCES"), "{what}");
+            }
+            other => panic!("{other:?}"),
+        }
+    }
 }
 
 /// A platform of tables, on which nothing runs, and no source is ever ready.
@@ -96,7 +94,6 @@ unsafe impl Platform for Still {
 
 /// Tasks that registered for a wait and ended leave nothing behind, whichever record they had.
 #[test]
-#[cfg_attr(miri, ignore = "half a gigabyte of zeros")]
 fn the_watches_of_a_task_that_ended_are_the_next_ones() {
     unsafe fn nothing(_: *mut Payload) {}
     const SOURCES: u32 = 50;

@@ -30,11 +30,15 @@ use crate::platform::{Platform, PlatformError};
 use crate::prim::Ordering::Relaxed;
 use crate::prim::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, SpinLock};
 use crate::reactor::slot::InSlot;
+use crate::table::Table;
 use crate::task::header::Task;
 use crate::task::state::Ticket;
 
 /// Watches of a runtime: waits for descriptors that there can be at once. Numbers have 32 bits.
 pub(super) const MAX_WATCHES: usize = 1 << 23;
+
+/// Watches in the first step of their table.
+const FIRST: usize = 1 << 10;
 
 /// The number of a watch: its place in the table, from 1. 0 is none.
 type Number = u32;
@@ -104,23 +108,20 @@ struct Chain(Number);
 /// The watches of a runtime: all of them, and which are free.
 #[derive(Debug)]
 pub(crate) struct Store {
-    table: NonNull<Watch>,
+    table: Table<Watch, FIRST>,
     made: AtomicU32,
     free: SpinLock<Chain>,
 }
 
-// SAFETY: the pointer never changes; each watch of the table is handed out once.
-unsafe impl Sync for Store {}
-// SAFETY: the same.
-unsafe impl Send for Store {}
-
 impl Store {
-    pub(super) fn new(platform: &dyn Platform) -> Result<Self, PlatformError> {
-        Ok(Self::of(platform.table(MAX_WATCHES * size_of::<Watch>())?.cast()))
+    pub(super) fn new() -> Self {
+        let table = Table::new(MAX_WATCHES, "room for more waits for descriptors");
+        Self { table, made: AtomicU32::new(0), free: SpinLock::new(Chain(0)) }
     }
 
-    pub(super) fn of(table: NonNull<Watch>) -> Self {
-        Self { table, made: AtomicU32::new(0), free: SpinLock::new(Chain(0)) }
+    /// Sees that there is room for one more than were made. Under no lock.
+    pub(super) fn make_room(&self, platform: &dyn Platform) -> Result<(), PlatformError> {
+        self.table.claim(platform, self.made.load(Relaxed) as usize).map(drop)
     }
 
     /// How many there ever were.
@@ -132,8 +133,8 @@ impl Store {
     /// Where the watch of that number is; none for 0.
     fn get(&self, number: Number) -> Option<NonNull<Watch>> {
         let index = number.checked_sub(1)?;
-        // SAFETY: numbers are those of places in the table.
-        Some(unsafe { self.table.add(index as usize) })
+        // SAFETY: a number is that of a watch that was made, where `make_room` had claimed a place.
+        Some(unsafe { self.table.at(index as usize) })
     }
 
     /// The watch of that number, which was made.
@@ -141,22 +142,21 @@ impl Store {
         Watch::at(self.get(number).expect("a number that is one's"))
     }
 
-    /// One that nobody has, or 0 if all are in use.
+    /// One that nobody has, or 0 if all are in use and there is no room.
     fn take(&self) -> Number {
         let free = self.free.lock().pop(self);
         if free != 0 {
             return free;
         }
-        let index = self.made.fetch_add(1, Relaxed);
-        if index as usize >= MAX_WATCHES {
-            self.made.fetch_sub(1, Relaxed);
-            return 0;
+        loop {
+            let index = self.made.load(Relaxed);
+            let Some(place) = self.table.find(index as usize) else { return 0 };
+            if self.made.compare_exchange_weak(index, index + 1, Relaxed, Relaxed).is_ok() {
+                // SAFETY: a place of the table, and the counter gave this one to us.
+                unsafe { place.write(Watch::new()) };
+                return index + 1;
+            }
         }
-        // SAFETY: the table has MAX_WATCHES places, and the counter gave this one to us.
-        let place = unsafe { self.table.add(index as usize) };
-        // SAFETY: the same.
-        unsafe { place.write(Watch::new()) };
-        index + 1
     }
 
     /// Takes all of a chain back.

@@ -31,8 +31,9 @@ impl Carrier {
         let platform = self.executor.runtime.platform();
         let class = stack.class as usize;
         let (kept, reserved) = self.own(|own| (own.stacks[class].len(), own.reserved[class]));
-        let fits =
-            kept < reserved || (kept < STACKS && platform.stack_reserve(stack.class).is_ok());
+        let is_scarce = self.executor.runtime.tasks.is_scarce();
+        let has_place = || kept < reserved || platform.stack_reserve(stack.class).is_ok();
+        let fits = !is_scarce && kept < STACKS && has_place();
         if !fits {
             // SAFETY: it came from `stack_alloc`, and its task has ended.
             return unsafe { platform.stack_free(stack) };

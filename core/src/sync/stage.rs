@@ -8,6 +8,7 @@ use core::convert::Infallible;
 use core::ptr::NonNull;
 use std::boxed::Box;
 use std::collections::VecDeque;
+use std::vec;
 
 use crate::platform::{
     Armed, CarrierId, Events, Interest, Platform, PlatformError, Source, Stack, StackClass,
@@ -24,11 +25,26 @@ pub(crate) struct Stage {
     /// Waits while the word has this value; for `wake`, whatever its word, or without a cause.
     pub wait: fn(&AtomicU32, u32),
     pub wake: fn(),
+    /// Gives memory; `no_table` where nobody asks.
+    pub table: fn(usize) -> Result<NonNull<u8>, PlatformError>,
+}
+
+/// Zeros, for ever.
+pub(crate) fn give(bytes: usize) -> Result<NonNull<u8>, PlatformError> {
+    let words = Box::leak(vec![[0_u64; 8]; bytes.div_ceil(64)].into_boxed_slice());
+    Ok(NonNull::from(words).cast())
+}
+
+/// One that gives tables, on which nobody waits.
+pub(crate) static PLENTY: Stage = Stage { wait: |_, _| {}, wake: || {}, table: give };
+
+pub(crate) fn no_table(_: usize) -> Result<NonNull<u8>, PlatformError> {
+    unreachable!("no table here")
 }
 
 /// One on which nobody waits.
 #[cfg(not(loom))]
-pub(crate) static EMPTY: Stage = Stage { wait: |_, _| {}, wake: || {} };
+pub(crate) static EMPTY: Stage = Stage { wait: |_, _| {}, wake: || {}, table: no_table };
 
 impl Stage {
     /// A wait that only its cause ends.
@@ -42,7 +58,7 @@ impl Stage {
     }
 }
 
-// SAFETY: gives no memory out, and its clock stands still.
+// SAFETY: gives only memory that `table` gives, and its clock stands still.
 unsafe impl Platform for Stage {
     fn now(&self) -> Instant {
         Instant(1)
@@ -61,7 +77,10 @@ unsafe impl Platform for Stage {
         (self.wake)();
     }
 
-    fn thread_yield(&self, _: u32) {}
+    fn thread_yield(&self, _: u32) {
+        #[cfg(loom)]
+        crate::prim::let_others_go_on();
+    }
 
     unsafe fn carrier_start(&self, _: &'static Carrier) -> Result<(), PlatformError> {
         unreachable!("no virtual thread here")
@@ -91,8 +110,8 @@ unsafe impl Platform for Stage {
         unreachable!("no virtual thread here")
     }
 
-    fn table(&self, _: usize) -> Result<NonNull<u8>, PlatformError> {
-        unreachable!("no virtual thread here")
+    fn table(&self, bytes: usize) -> Result<NonNull<u8>, PlatformError> {
+        (self.table)(bytes)
     }
 }
 

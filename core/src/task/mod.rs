@@ -86,11 +86,9 @@ impl Runtime {
     ) -> Result<(), PlatformError> {
         let platform = self.platform();
         // SAFETY: the caller's.
-        let before = record.reserved.with_mut(|reserved| unsafe { (*reserved).take() });
-        if let Some(before) = before {
-            platform.stack_unreserve(before);
-        }
+        unsafe { slab::unreserve(self, record) };
         platform.stack_reserve(class).or_else(|refusal| {
+            self.tasks.set_scarce();
             // What this carrier keeps warm, it keeps from somebody now.
             let gave = sched::with_carrier(self, |carrier| carrier.give_up_stacks());
             if gave == Some(true) { platform.stack_reserve(class) } else { Err(refusal) }

@@ -9,8 +9,10 @@
 //!
 //! `kind` keeps handles of virtual threads, executors and reactors apart; `birth` those of a
 //! process and of its forked child; `generation` the lives of one record. Records lie in one
-//! table that is committed as it is touched. Free ones wait in a short list of each carrier,
-//! which gives the last one out first, while it is warm, and in a shared one.
+//! table, which grows as they become more. Free ones wait in a short list of each carrier, which
+//! gives the last one out first, while it is warm, and in a shared one. They keep the stack that
+//! was reserved for them, until the platform has refused one: from then on what is free is
+//! everybody's, and carriers keep neither records nor stacks.
 //!
 //! # Unsafe
 //! Invariant of `#![allow(unsafe_code)]`: every index below `used` is a record.
@@ -20,14 +22,18 @@ use core::ptr::NonNull;
 
 use crate::link::list::List;
 use crate::platform::{Platform, PlatformError};
-use crate::prim::{AtomicU32, Ordering, SpinLock};
+use crate::prim::{AtomicBool, AtomicU32, Ordering, SpinLock};
 use crate::runtime::Runtime;
 use crate::sched;
+use crate::table::Table;
 use crate::task::Handle;
 use crate::task::header::{InQueue, Task};
 
 /// Virtual threads that can be alive at once.
 pub const MAX_TASKS: usize = 1 << 22;
+
+/// Records in the first step of their table: 256 KiB.
+const FIRST: usize = 1 << 10;
 
 /// Records that move between a carrier's list and the shared one at a time.
 pub(crate) const BATCH: usize = 32;
@@ -65,22 +71,25 @@ pub(crate) fn unpack(kind: Kind, birth: u8, handle: i64) -> Option<(u32, u32)> {
 /// All records of a runtime.
 #[derive(Debug)]
 pub(crate) struct Slab {
-    base: NonNull<Task>,
+    records: Table<Task, FIRST>,
     /// Records below are written.
     used: AtomicU32,
     free: SpinLock<List<InQueue, Task>>,
+    /// Whether the platform has refused a stack. Relaxed: whoever sees it late keeps one more.
+    scarce: AtomicBool,
     birth: u8,
 }
 
-// SAFETY: `base` is never changed, and records are shared by their own rules.
+// SAFETY: entries never move, and records are shared by their own rules.
 unsafe impl Sync for Slab {}
 // SAFETY: the same.
 unsafe impl Send for Slab {}
 
 impl Slab {
-    pub(crate) fn new(platform: &dyn Platform, birth: u8) -> Result<Self, PlatformError> {
-        let base = platform.table(MAX_TASKS * size_of::<Task>())?.cast();
-        Ok(Self { base, used: AtomicU32::new(0), free: SpinLock::new(List::new()), birth })
+    pub(crate) fn new(birth: u8) -> Self {
+        let records = Table::new(MAX_TASKS, "room for more virtual threads");
+        let (used, scarce) = (AtomicU32::new(0), AtomicBool::new(false));
+        Self { records, used, free: SpinLock::new(List::new()), scarce, birth }
     }
 
     /// A free record, the caller's alone.
@@ -99,31 +108,41 @@ impl Slab {
         });
         match warm {
             Some(Some(task)) => Ok(task),
-            Some(None) => self.extend(),
+            Some(None) => self.extend(runtime.platform()),
             None => {
                 let task = self.free.lock().pop_front();
-                task.map_or_else(|| self.extend(), Ok)
+                task.map_or_else(|| self.extend(runtime.platform()), Ok)
             }
         }
     }
 
     /// Writes a record that was never used.
-    fn extend(&self) -> Result<NonNull<Task>, PlatformError> {
-        let mut free = self.free.lock();
-        let index = self.used.load(Ordering::Relaxed);
-        if index as usize >= MAX_TASKS {
-            let what = "virtual threads alive at once (MAX_TASKS of the slab)";
-            return free.pop_front().ok_or(PlatformError::Limit { what, limit: MAX_TASKS });
+    fn extend(&self, platform: &dyn Platform) -> Result<NonNull<Task>, PlatformError> {
+        loop {
+            let next = {
+                let mut free = self.free.lock();
+                let index = self.used.load(Ordering::Relaxed);
+                if let Some(task) = self.records.find(index as usize) {
+                    // SAFETY: `used` says that nobody has this record yet, and the lock that nobody
+                    // else is about to.
+                    unsafe { task.write(Task::new(index)) };
+                    // Release publishes the record; pairs with the acquire in `find`. SeqCst:
+                    // before a submit of it; pairs with the load in `used`.
+                    self.used.store(index + 1, Ordering::SeqCst);
+                    return Ok(task);
+                }
+                // Others may have ended meanwhile.
+                if let Some(task) = free.pop_front() {
+                    return Ok(task);
+                }
+                index as usize
+            };
+            if next >= MAX_TASKS {
+                let what = "virtual threads alive at once (MAX_TASKS of the slab)";
+                return Err(PlatformError::Limit { what, limit: MAX_TASKS });
+            }
+            self.records.claim(platform, next)?;
         }
-        // SAFETY: the table has MAX_TASKS records, and `index` is below.
-        let task = unsafe { self.base.add(index as usize) };
-        // SAFETY: `used` says that nobody has this record yet, and the lock that nobody else
-        // is about to.
-        unsafe { task.write(Task::new(index)) };
-        // Release publishes the record; pairs with the acquire in `find`. SeqCst: before a submit
-        // of it; pairs with the load in `used`.
-        self.used.store(index + 1, Ordering::SeqCst);
-        Ok(task)
     }
 
     /// Puts back a record that was taken and not opened, or closed.
@@ -140,11 +159,10 @@ impl Slab {
         if !record.state.close() {
             // It has no next life.
             // SAFETY: nobody has a hold of it, nor will.
-            if let Some(class) = record.reserved.with_mut(|reserved| unsafe { (*reserved).take() })
-            {
-                runtime.platform().stack_unreserve(class);
-            }
-            return;
+            return unsafe { unreserve(runtime, record) };
+        }
+        if self.is_scarce() {
+            return self.give_up(runtime, task);
         }
         let kept = sched::with_carrier(runtime, |carrier| {
             carrier.with_records(|records| {
@@ -164,6 +182,32 @@ impl Slab {
         }
     }
 
+    /// Whether what is free is better with others.
+    #[inline]
+    pub(crate) fn is_scarce(&self) -> bool {
+        self.scarce.load(Ordering::Relaxed)
+    }
+
+    /// The platform has refused a stack.
+    pub(crate) fn set_scarce(&self) {
+        self.scarce.store(true, Ordering::Relaxed);
+    }
+
+    /// Puts a closed record back for everybody, with all that this carrier keeps, and without
+    /// stacks.
+    #[cold]
+    fn give_up(&self, runtime: &'static Runtime, task: NonNull<Task>) {
+        let mut next = Some(task);
+        while let Some(task) = next {
+            // SAFETY: records are never unmapped, and a free one is its keeper's alone.
+            unsafe { unreserve(runtime, task.as_ref()) };
+            self.give_back(task);
+            next = sched::with_carrier(runtime, |carrier| carrier.with_records(|all| all.pop()))
+                .flatten();
+        }
+        sched::with_carrier(runtime, |carrier| carrier.give_up_stacks());
+    }
+
     /// The record and the generation that a handle names; none if it never named one here.
     #[inline]
     pub(crate) fn find(&self, handle: Handle) -> Option<(NonNull<Task>, u32)> {
@@ -172,8 +216,8 @@ impl Slab {
         if index >= self.used.load(Ordering::Acquire) {
             return None;
         }
-        // SAFETY: every index below `used` is a record of the table.
-        Some((unsafe { self.base.add(index as usize) }, generation))
+        // SAFETY: every index below `used` is a record, which was claimed before that was stored.
+        Some((unsafe { self.records.at(index as usize) }, generation))
     }
 
     /// No handle names a record any more, and no record is written anew. Only a store.
@@ -190,8 +234,8 @@ impl Slab {
     /// The record of that index, which is below `used`.
     pub(crate) fn record(&self, index: u32) -> &'static Task {
         assert!(index < self.used.load(Ordering::Acquire), "record {index} is not written yet");
-        // SAFETY: every index below `used` is a record of the table.
-        let task = unsafe { self.base.add(index as usize) };
+        // SAFETY: every index below `used` is a record, which was claimed before that was stored.
+        let task = unsafe { self.records.at(index as usize) };
         // SAFETY: the same; records are never unmapped.
         unsafe { task.as_ref() }
     }
@@ -200,6 +244,18 @@ impl Slab {
     #[inline]
     pub(crate) fn handle(&self, index: u32, generation: u32) -> Handle {
         Handle(pack(Kind::Task, self.birth, generation, index))
+    }
+}
+
+/// Takes back the stack that was reserved for a record.
+///
+/// # Safety
+/// The record is the caller's alone.
+pub(super) unsafe fn unreserve(runtime: &'static Runtime, record: &Task) {
+    // SAFETY: the caller's.
+    let reserved = record.reserved.with_mut(|reserved| unsafe { (*reserved).take() });
+    if let Some(class) = reserved {
+        runtime.platform().stack_unreserve(class);
     }
 }
 

@@ -35,7 +35,7 @@ use super::filter::{
     Alarms, Call, alone, alone_with, answer, answers_given, every, limit, refuse, with,
 };
 use super::refused::{GUARD_INSTALL, assert_told, number};
-use super::{mapped_bytes, open_descriptors, source, take};
+use super::{mapped_bytes, open_descriptors, page_bytes, source, take};
 
 /// Virtual threads of these tests that ran, and that were dropped instead.
 static RAN: AtomicU32 = AtomicU32::new(0);
@@ -93,11 +93,12 @@ fn without_address_space_there_is_no_runtime_and_with_it_there_is() {
     });
 }
 
-/// Refused at one of the large tables after the other, until there is room for all.
+/// Refused at one table after the other, until there is room for all.
 #[test]
 fn a_runtime_that_cannot_be_made_leaves_nothing() {
     alone("carriers::a_runtime_that_cannot_be_made_leaves_nothing", || {
-        let mut room = 1 << 20;
+        let page = page_bytes() as u64;
+        let mut room = page;
         let mut refused = 0;
         loop {
             let found = (open_descriptors(), mapped_bytes());
@@ -107,7 +108,7 @@ fn a_runtime_that_cannot_be_made_leaves_nothing() {
             let Err(refusal) = made else { break };
             assert_eq!(number(refusal), ENOMEM);
             assert_eq!((open_descriptors(), mapped_bytes()), found, "with {room} bytes");
-            room += room / 32;
+            room += (room / 32).max(page);
             refused += 1;
         }
         assert!(refused > 100, "refused {refused} times");

@@ -1,19 +1,16 @@
 //! The free watches: each is one's at a time, and none is lost.
 
-use core::mem::MaybeUninit;
-use core::ptr::NonNull;
-use std::boxed::Box;
-
 use loom::sync::Arc;
 use loom::thread;
 
-use super::{Chain, Store, Watch};
+use super::{Chain, Store};
 use crate::prim::Ordering::Relaxed;
+use crate::sync::stage::PLENTY;
 
 fn store() -> Arc<Store> {
-    let table: Box<[MaybeUninit<Watch>; 4]> = Box::new([const { MaybeUninit::uninit() }; 4]);
-    // Leaked: watches are never unmapped.
-    Arc::new(Store::of(NonNull::from(Box::leak(table)).cast()))
+    let store = Store::new();
+    store.make_room(&PLENTY).expect("memory for a model");
+    Arc::new(store)
 }
 
 /// Takes two, marks them as this thread's, and gives both back in one chain.

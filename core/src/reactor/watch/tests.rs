@@ -1,4 +1,3 @@
-use core::mem::MaybeUninit;
 use core::ptr::NonNull;
 use std::boxed::Box;
 use std::collections::BTreeMap;
@@ -6,15 +5,17 @@ use std::vec::Vec;
 
 use super::{AT_ONCE, MAX_WATCHES, Store, Watch, Watches};
 use crate::prim::Ordering::Relaxed;
+use crate::sync::stage::PLENTY;
 use crate::task::header::Task;
 use crate::task::state::Ticket;
 
-/// One with so many places, which are never unmapped.
+/// One with so many places at least, which are never unmapped.
 pub(crate) fn store(places: usize) -> &'static Store {
-    let mut table: Vec<MaybeUninit<Watch>> = Vec::with_capacity(places);
-    table.resize_with(places, MaybeUninit::uninit);
-    let table = NonNull::from(Vec::leak(table)).cast();
-    Box::leak(Box::new(Store::of(table)))
+    let store = Box::leak(Box::new(Store::new()));
+    for place in 0..places {
+        store.table.claim(&PLENTY, place).expect("memory for a test");
+    }
+    store
 }
 
 const NOBODY: NonNull<Task> = NonNull::dangling();
@@ -151,7 +152,7 @@ fn a_lock_is_held_for_so_many_at_once() {
 
 #[test]
 fn a_watch_more_than_there_are_is_none_and_changes_nothing() {
-    let store = Store::of(NonNull::dangling());
+    let store = Store::new();
     store.made.store(MAX_WATCHES as u32, Relaxed);
     for _ in 0..3 {
         assert!(Watches::new().take(&store, NOBODY, 1).is_none());

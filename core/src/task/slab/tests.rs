@@ -1,13 +1,12 @@
 //! Records at their limit.
 
 use super::*;
+use crate::sync::stage::EMPTY;
 
 #[test]
 fn a_record_more_than_there_are_is_refused_with_the_limit() {
-    // Its table must not be touched.
-    let (base, used) = (NonNull::dangling(), AtomicU32::new(MAX_TASKS as u32));
-    let slab = Slab { base, used, free: SpinLock::new(List::new()), birth: 0 };
-    match slab.extend() {
+    let slab = Slab { used: AtomicU32::new(MAX_TASKS as u32), ..Slab::new(0) };
+    match slab.extend(&EMPTY) {
         Err(PlatformError::Limit { what, limit: MAX_TASKS }) => {
             assert!(what.contains("MAX_TASKS"), "{what}");
         }
