@@ -4,8 +4,8 @@ use crate::dice::Dice;
 
 /// How often each thing goes wrong, in parts per million of the times that it could.
 ///
-/// Every one of these happens on real machines: memory and threads run out, a sleep ends for no
-/// reason or late, a clock jumps when a virtual machine was stopped.
+/// Every one of these happens on real machines: memory and threads run out, a call is ended early,
+/// a sleep ends for no reason or late, a clock jumps when a virtual machine was stopped.
 ///
 /// # Examples
 /// ```
@@ -27,6 +27,8 @@ pub struct Faults {
     pub thread_start: u32,
     /// A descriptor cannot be waited for.
     pub io_arm: u32,
+    /// A read or write moves less than it could, and no event tells of the rest.
+    pub short_call: u32,
     /// A sleep or wait ends without a cause.
     pub spurious_wake: u32,
     /// A sleep or wait ends up to a tenth of a second late.
@@ -43,6 +45,7 @@ impl Faults {
         table: 0,
         thread_start: 0,
         io_arm: 0,
+        short_call: 0,
         spurious_wake: 0,
         late_wake: 0,
         clock_jump: 0,
@@ -59,6 +62,7 @@ impl Faults {
         table: 20_000,
         thread_start: 50_000,
         io_arm: 20_000,
+        short_call: 20_000,
         clock_jump: 1_000,
         ..Self::QUIET
     };
@@ -73,6 +77,7 @@ pub enum Fault {
     Table,
     ThreadStart,
     IoArm,
+    ShortCall,
     SpuriousWake,
     LateWake,
     ClockJump,
@@ -80,12 +85,13 @@ pub enum Fault {
 
 impl Fault {
     /// Every kind, in the order of their numbers.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::StackReserve,
         Self::StackAlloc,
         Self::Table,
         Self::ThreadStart,
         Self::IoArm,
+        Self::ShortCall,
         Self::SpuriousWake,
         Self::LateWake,
         Self::ClockJump,
@@ -112,6 +118,7 @@ impl Injector {
             Fault::Table => self.rates.table,
             Fault::ThreadStart => self.rates.thread_start,
             Fault::IoArm => self.rates.io_arm,
+            Fault::ShortCall => self.rates.short_call,
             Fault::SpuriousWake => self.rates.spurious_wake,
             Fault::LateWake => self.rates.late_wake,
             Fault::ClockJump => self.rates.clock_jump,

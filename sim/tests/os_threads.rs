@@ -9,7 +9,7 @@ use drift::io::{Interest, PollFd, block_on_raw, poll_many};
 use drift::{ConcurrencyError, Duration, Instant, spawn};
 use drift_core::error::ConcurrencyError as CoreError;
 use drift_core::platform::{self, Source};
-use drift_core::reactor::ShortCount;
+use drift_core::reactor::{ShortCount, Turn};
 use drift_core::runtime::Runtime;
 use drift_core::sync::Wait;
 use drift_pal::process;
@@ -50,11 +50,15 @@ fn a_thread_reads_while_a_carrier_joins_it() {
 /// Reads to the end as a socket does that the runtime owns.
 fn read_owned(reader: &PipeReader, source: Source) -> usize {
     let read = platform::Interest::READ;
-    let mut total = 0;
+    let (mut total, mut turn) = (0, None);
     loop {
-        let seen = runtime().readiness(source, read);
+        let seen = match &turn {
+            None => runtime().readiness(source, read),
+            Some(turn) => Turn::readiness(turn),
+        };
         if !seen.is_ready() {
-            runtime().wait_ready(source, read, &Wait::new(runtime())).unwrap();
+            let wait = Wait::new(runtime());
+            turn = Some(runtime().wait_ready(source, read, &wait, turn.take()).unwrap());
             continue;
         }
         match reader.try_read(&mut [0; 16]) {
@@ -107,7 +111,7 @@ fn a_close_ends_the_waits_of_threads() {
             // It counts as ready at first.
             let seen = runtime().readiness(source, platform::Interest::READ);
             runtime().clear_ready(source, platform::Interest::READ, seen);
-            runtime().wait_ready(source, platform::Interest::READ, &wait)
+            runtime().wait_ready(source, platform::Interest::READ, &wait, None).map(drop)
         });
         let polls = thread::spawn(move || {
             let mut both =

@@ -94,7 +94,8 @@ fn read_owned(reader: &PipeReader) -> usize {
                 None => runtime.clear_ready(source, platform::Interest::READ, seen),
             }
         } else {
-            runtime.wait_ready(source, platform::Interest::READ, &Wait::new(runtime)).unwrap();
+            let read = platform::Interest::READ;
+            drop(runtime.wait_ready(source, read, &Wait::new(runtime), None).unwrap());
         }
     }
     runtime.deregister(source);
@@ -188,8 +189,8 @@ fn a_raw_wait_on_an_owned_descriptor_is_woken() {
         early.join().unwrap();
         late.join().unwrap();
         runtime.deregister(source);
-        let gone = runtime.wait_ready(source, platform::Interest::READ, &Wait::new(runtime));
-        assert_eq!(gone, Err(drift_core::error::ConcurrencyError::Closed));
+        let gone = runtime.wait_ready(source, platform::Interest::READ, &Wait::new(runtime), None);
+        assert_eq!(gone.err(), Some(drift_core::error::ConcurrencyError::Closed));
     });
 }
 

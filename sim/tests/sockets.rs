@@ -195,7 +195,8 @@ fn own(mut stream: TcpStream, goes_on: &Sender<()>) {
     let source = Source(stream.as_raw_fd().cast_unsigned());
     // What the platform refuses is tried again: that is not what this is about.
     while runtime.register(source, ShortCount::Exhausts).is_err() {}
-    let wait = |direction| runtime.wait_ready(source, direction, &Wait::new(runtime)).unwrap();
+    let wait =
+        |direction| drop(runtime.wait_ready(source, direction, &Wait::new(runtime), None).unwrap());
     let [read, write] = [platform::Interest::READ, platform::Interest::WRITE];
     let fill = |mut stream: &TcpStream| {
         let seen = runtime.readiness(source, write);

@@ -46,13 +46,14 @@ const ROOMS: [(&str, Option<f64>); 3] =
 const SEEDS: u64 = 300;
 
 /// What runs in worlds.
-const WORLDS: [&str; 9] = [
+const WORLDS: [&str; 10] = [
     "worlds",
     "faults",
     "pipes",
     "records",
     "closing",
     "handed_on",
+    "lines",
     "places",
     "scenarios",
     "random",

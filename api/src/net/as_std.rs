@@ -332,7 +332,7 @@ macro_rules! stream {
 
         impl std::io::Read for &$own {
             fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-                let asked = crate::net::socket::Asked::one(buffer);
+                let asked = crate::net::short::Asked::one(buffer);
                 self.0.receive(asked, |mut socket| socket.read(buffer))
             }
 
@@ -340,7 +340,7 @@ macro_rules! stream {
                 &mut self,
                 buffers: &mut [std::io::IoSliceMut<'_>],
             ) -> std::io::Result<usize> {
-                let asked = crate::net::socket::Asked::several(buffers);
+                let asked = crate::net::short::Asked::several(buffers);
                 self.0.receive(asked, |mut socket| socket.read_vectored(buffers))
             }
         }
@@ -360,7 +360,7 @@ macro_rules! stream {
 
         impl std::io::Write for &$own {
             fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-                let asked = crate::net::socket::Asked::one(bytes);
+                let asked = crate::net::short::Asked::one(bytes);
                 self.0.transmit(asked, |mut socket| socket.write(bytes))
             }
 
@@ -368,7 +368,7 @@ macro_rules! stream {
                 &mut self,
                 buffers: &[std::io::IoSlice<'_>],
             ) -> std::io::Result<usize> {
-                let asked = crate::net::socket::Asked::several(buffers);
+                let asked = crate::net::short::Asked::several(buffers);
                 self.0.transmit(asked, |mut socket| socket.write_vectored(buffers))
             }
 

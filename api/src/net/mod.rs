@@ -22,6 +22,7 @@ mod as_std;
 mod accept;
 mod peek;
 mod registration;
+mod short;
 mod socket;
 mod split;
 mod tcp;

@@ -4,41 +4,13 @@
 //! |--------------------------|-----------------------------------------------------------------|
 //! | the reactor knows ready  | the caller makes the system call; most calls end here           |
 //! | it would block           | what was *seen* is cleared: an event that came since then stays |
-//! | it moved less than asked | the same if that proves that there is no more, which saves the  |
-//! |                          | call that would say so; otherwise the socket stays ready        |
+//! | it moved less than asked | the same if that proves that there is no more (`short.rs`),     |
+//! |                          | which saves the call that would say so                          |
 //! | the reactor knows        | the caller waits, then begins again                             |
 //! | nothing                  |                                                                 |
+//! | others wait already      | the caller waits behind them: one event lets one caller try,    |
+//! |                          | and whoever has tried passes on what is left (core's `line.rs`) |
 //! | the time is over         | one last try: ready goes before the time-out                    |
-//!
-//! What ends a read or a write before there is no more to read, or no more room, and raises no
-//! event afterwards (Linux 6.18; seen with an edge-triggered epoll, but for those in brackets):
-//!
-//! | what                                            | sockets           | so               |
-//! |-------------------------------------------------|-------------------|------------------|
-//! | more buffers than std passes on (`IOV_MAX`), or | all               | `asked` counts   |
-//! | more bytes than a call moves (`MAX_RW_COUNT`)   |                   | what is passed on|
-//! | an urgent byte, also with `SO_OOBINLINE`: tcp(7)| TCP               | `EPOLLPRI` tells,|
-//! |                                                 |                   | doubts from then |
-//! | the end, an error, after data                   | TCP               | the same, by     |
-//! |                                                 |                   | `EPOLLRDHUP`, ...|
-//! | descriptors, credentials, `MSG_OOB`: unix(7)    | Unix stream       | never proof      |
-//! | the end of a record or datagram; `MSG_TRUNC`    | Unix seqpacket,   | never proof      |
-//! |                                                 | datagrams, (SCTP, |                  |
-//! |                                                 | netlink, packets) |                  |
-//! | (what subflows have not handed over)            | MPTCP             | never proof      |
-//! | (packets of a stream)                           | vsock             | never proof      |
-//! | (no memory for a buffer: `ENOBUFS`)             | Unix              | never proof      |
-//!
-//! So a short count is proof for TCP only, which a socket's domain, type and protocol say when it
-//! is registered (`short_count`). There the kernel goes on until the queue is empty or the buffer
-//! full (`SO_RCVLOWAT`, signals and packets that arrive meanwhile change nothing for a call that
-//! does not block), and a short write has asked for the event that there is room. Pipes, terminals
-//! and files do not get here: they have no time-outs, which `adopt` asks for.
-//!
-//! Nobody tells of three more: an upper-layer protocol (`TCP_ULP`, as kTLS) or a BPF program
-//! (sockmap) that is put on a TCP socket, and urgent data that its owner takes with `MSG_OOB`
-//! before the poller saw it. Who sets a protocol takes the socket over anew afterwards
-//! (`from_std`), which looks.
 //!
 //! Time-outs, and whether a call waits at all, belong to the socket and not to its descriptor:
 //! those of one socket share them, as they share what the kernel has of it (fcntl(2), F_DUPFD;
@@ -51,30 +23,23 @@
 
 use std::fmt;
 use std::io;
-use std::ops::Deref;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use drift_core::error::ConcurrencyError as CoreError;
 use drift_core::platform::{Interest, Source};
-use drift_core::reactor::{Readiness, ShortCount};
+use drift_core::reactor::{Readiness, ShortCount, Turn};
 use drift_core::runtime::Runtime;
 use drift_core::sched::budget;
 use drift_core::sync::Wait;
 use drift_core::time::Instant;
-use socket2::{Domain, Protocol, SockRef, Type};
+use socket2::SockRef;
 
+use super::short::{Asked, short_count};
 use crate::error::ConcurrencyError;
 use crate::net::registration::Registration;
 use crate::runtime::{SYSTEM_CALL, pay, try_runtime, wait};
-
-/// Buffers that std hands to one call: `IOV_MAX`, readv(2).
-const MAX_BUFFERS: usize = 1024;
-
-/// Bytes that the kernel moves in one call: `INT_MAX`, rounded down to pages of any size (read(2)).
-const MAX_BYTES: usize = i32::MAX as usize & !0xffff;
 
 /// A socket of std's kind `T`, with what the reactor has of it.
 pub(super) struct Socket<T> {
@@ -93,6 +58,13 @@ struct Modes {
     timeouts: [AtomicU64; 2],
     /// As std's `set_nonblocking`.
     waits_never: AtomicBool,
+}
+
+/// What a call knew when it tried.
+pub(super) struct Tried {
+    seen: Readiness,
+    /// What the call has left is the next caller's when this is dropped.
+    _turn: Option<Turn<'static>>,
 }
 
 /// One direction of a socket.
@@ -157,45 +129,10 @@ pub(super) fn positive(timeout: Duration) -> io::Result<Duration> {
     Ok(timeout)
 }
 
-/// How many bytes the kernel is asked for by one call, at least.
-#[derive(Clone, Copy)]
-pub(super) struct Asked(usize);
-
-impl Asked {
-    /// With one buffer.
-    pub fn one(buffer: &[u8]) -> Self {
-        Self(buffer.len().min(MAX_BYTES))
-    }
-
-    /// With several.
-    pub fn several<B: Deref<Target = [u8]>>(buffers: &[B]) -> Self {
-        let passed_on = buffers.iter().take(MAX_BUFFERS).map(|buffer| buffer.len());
-        Self(passed_on.fold(0, usize::saturating_add).min(MAX_BYTES))
-    }
-}
-
 /// When so many nanoseconds from now are over.
 pub(super) fn after(nanoseconds: u64) -> io::Result<Instant> {
     let runtime = try_runtime().map_err(ConcurrencyError::from)?;
     Ok(runtime.platform().now() + nanoseconds)
-}
-
-/// What a short count means for any socket.
-fn short_count(socket: SockRef<'_>) -> io::Result<ShortCount> {
-    let is_internet = [Domain::IPV4, Domain::IPV6].contains(&socket.domain()?);
-    match is_internet && socket.r#type()? == Type::STREAM {
-        true => short_count_of_stream(socket),
-        false => Ok(ShortCount::Nothing),
-    }
-}
-
-/// The same for one that was made as a stream of the internet's: a BPF program, or who wraps
-/// socket(2), may have made it MPTCP.
-pub(super) fn short_count_of_stream(socket: SockRef<'_>) -> io::Result<ShortCount> {
-    match socket.protocol()? {
-        Some(Protocol::TCP) => Ok(ShortCount::Exhausts),
-        _ => Ok(ShortCount::Nothing),
-    }
 }
 
 impl<T: AsFd> Socket<T> {
@@ -303,7 +240,7 @@ impl<T: AsFd> Socket<T> {
         asked: Asked,
         read: impl FnMut(&T) -> io::Result<usize>,
     ) -> io::Result<usize> {
-        if asked.0 == 0 {
+        if asked.bytes() == 0 {
             pay(SYSTEM_CALL);
             return Ok(0);
         }
@@ -328,11 +265,12 @@ impl<T: AsFd> Socket<T> {
         asked: Asked,
         call: impl FnMut(&T) -> io::Result<usize>,
     ) -> io::Result<usize> {
-        let (moved, seen) = self.attempt(side, || side.until(self.registration.first), call)?;
-        if 0 < moved && moved < asked.0 {
+        let (moved, tried) = self.attempt(side, || side.until(self.registration.first), call)?;
+        if 0 < moved && moved < asked.bytes() {
             let (runtime, source) = (self.registration.runtime()?, self.registration.source);
-            runtime.clear_short(source, side.interest, seen);
+            runtime.clear_short(source, side.interest, tried.seen);
         }
+        drop(tried);
         budget::owe(moved);
         Ok(moved)
     }
@@ -363,13 +301,14 @@ impl<T: AsFd> Socket<T> {
         call: impl FnMut(&T) -> io::Result<R>,
         size: impl FnOnce(&R) -> usize,
     ) -> io::Result<R> {
-        let (moved, _) = self.attempt(side, || side.until(self.registration.first), call)?;
+        let (moved, tried) = self.attempt(side, || side.until(self.registration.first), call)?;
+        drop(tried);
         budget::owe(size(&moved));
         Ok(moved)
     }
 
     /// Repeats `call` until it does not say `WouldBlock`, and waits in between until `until` at
-    /// the latest. With what was seen before the last try.
+    /// the latest. With what was known before the last try, which ends when that is dropped.
     ///
     /// # Errors
     /// Those of `call`, and of the wait.
@@ -378,30 +317,46 @@ impl<T: AsFd> Socket<T> {
         side: &Side,
         until: impl Fn() -> Instant,
         mut call: impl FnMut(&T) -> io::Result<R>,
-    ) -> io::Result<(R, Readiness)> {
+    ) -> io::Result<(R, Tried)> {
         pay(SYSTEM_CALL);
         let (runtime, source) = (self.registration.runtime()?, self.registration.source);
         let mut waits: Option<Wait> = None;
+        let mut turn: Option<Turn<'static>> = None;
         loop {
-            let seen = runtime.readiness(source, side.interest);
+            let seen = match &turn {
+                None => runtime.readiness(source, side.interest),
+                Some(turn) => turn.readiness(),
+            };
             if seen.is_ready() {
                 match call(&self.inner) {
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                         runtime.clear_ready(source, side.interest, seen);
                     }
-                    ended => return ended.map(|value| (value, seen)),
+                    ended => return ended.map(|value| (value, Tried { seen, _turn: turn })),
                 }
             }
             if side.waits_never() {
                 // The poller may not have told what the kernel knows.
-                return call(&self.inner).map(|value| (value, seen));
+                let tried = Tried { seen, _turn: turn };
+                return call(&self.inner).map(|value| (value, tried));
             }
             let waits = match &waits {
                 Some(waits) => waits,
-                None => waits.insert(wait()?.until(until())),
+                None => match wait() {
+                    Ok(wait) => waits.insert(wait.until(until())),
+                    // While it unwinds it may not wait, not even for others that were first.
+                    Err(ended) => {
+                        let tried = Tried { seen, _turn: None };
+                        return self.last_try(ended, call).map(|value| (value, tried));
+                    }
+                },
             };
-            if let Err(ended) = runtime.wait_ready(source, side.interest, waits) {
-                return self.last_try(ended, call).map(|value| (value, seen));
+            match runtime.wait_ready(source, side.interest, waits, turn.take()) {
+                Ok(given) => turn = Some(given),
+                Err(ended) => {
+                    let tried = Tried { seen, _turn: None };
+                    return self.last_try(ended.into(), call).map(|value| (value, tried));
+                }
             }
         }
     }
@@ -411,15 +366,17 @@ impl<T: AsFd> Socket<T> {
     #[cold]
     fn last_try<R>(
         &self,
-        ended: CoreError,
+        ended: ConcurrencyError,
         call: impl FnOnce(&T) -> io::Result<R>,
     ) -> io::Result<R> {
         let told = match ended {
-            CoreError::Timeout => call(&self.inner),
-            _ => Err(io::ErrorKind::WouldBlock.into()),
+            ConcurrencyError::Closed | ConcurrencyError::Cancelled => {
+                Err(io::ErrorKind::WouldBlock.into())
+            }
+            _ => call(&self.inner),
         };
         told.map_err(|error| match error.kind() {
-            io::ErrorKind::WouldBlock => ConcurrencyError::from(ended).into(),
+            io::ErrorKind::WouldBlock => ended.into(),
             _ => error,
         })
     }

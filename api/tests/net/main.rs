@@ -4,6 +4,7 @@ mod clones;
 mod datagrams;
 mod early;
 mod ends;
+mod lines;
 mod poll;
 mod streams;
 mod timeouts;

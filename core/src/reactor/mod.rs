@@ -12,6 +12,9 @@
 //! is closed and stays closed gives no event: who waits for it wakes at its deadline, or when
 //! the number is waited for again.
 //!
+//! A watch promises a wake to each of those that asked: an event wakes all of them, as poll(2)
+//! does. Callers of an owned descriptor take something away, so they have turns (`line.rs`).
+//!
 //! Locks, in this order: `watches` of a task, then a slot, or the free watches. No system call
 //! under any of them.
 //!
@@ -20,6 +23,7 @@
 //! are never unmapped.
 #![allow(unsafe_code)]
 
+mod line;
 mod os_thread;
 mod owned;
 mod poll_many;
@@ -28,6 +32,7 @@ pub(crate) mod slot;
 pub(crate) mod watch;
 
 pub use crate::platform::Poll;
+pub use crate::reactor::line::Turn;
 pub use crate::reactor::poll_many::Place;
 pub use crate::reactor::readiness::{Readiness, ShortCount};
 
@@ -214,7 +219,7 @@ fn converse(runtime: &'static Runtime, slot: &Slot, source: Source, mut ask: Ask
         }
         schedule_all(claimed);
         if wakes {
-            slot.wake(Interest::BOTH);
+            slot.wake(Interest::BOTH, Interest::BOTH);
         }
         while let Some(generation) = owned {
             // Taken over meanwhile: what was just armed has replaced its registration. If the
@@ -251,7 +256,7 @@ pub(crate) fn deliver(runtime: &'static Runtime, event: Event) {
     if is_owned {
         return slot.edge(event.ready);
     }
-    slot.wake(event.ready);
+    slot.wake(event.ready, Interest::BOTH);
     let ask = slot.state.lock().rest();
     converse(runtime, slot, Source(source), ask);
 }

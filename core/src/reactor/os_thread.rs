@@ -23,7 +23,9 @@
 //! | ready: say so in the word; try              |                                                |
 //!
 //! The thread takes nothing from the poller: an edge of the descriptor is still told to whoever
-//! polls, and wakes the virtual threads that wait for it.
+//! polls, and wakes the virtual threads that wait for it. It stands in no line (`line.rs`), because
+//! it looks at a level: all threads that wait for one descriptor are woken, beside the first in
+//! line. But what it leaves is the next one's, so it has a turn when it goes on.
 //!
 //! # Unsafe
 //! Invariant of `#![allow(unsafe_code)]`: a waiter is unlinked before its frame ends.
@@ -32,20 +34,14 @@
 use core::ptr::{self, NonNull};
 
 use crate::error::ConcurrencyError;
-use crate::platform::{Interest, Poll, Source};
-use crate::reactor::slot::Slot;
-use crate::runtime::Runtime;
+use crate::platform::Poll;
+use crate::reactor::line::{Side, Turn};
 use crate::sync::wait_queue::{Sleeper, Wait, Waiter};
 
-impl Runtime {
+impl<'a> Side<'a> {
     /// `wait_ready` of an OS thread.
-    pub(super) fn wait_ready_itself(
-        &'static self,
-        slot: &Slot,
-        source: Source,
-        direction: Interest,
-        wait: &Wait,
-    ) -> Result<(), ConcurrencyError> {
+    pub(super) fn wait_itself(self, wait: &Wait) -> Result<Turn<'a>, ConcurrencyError> {
+        let slot = self.slot;
         let sleeper = Sleeper::new(wait, true);
         let mut waiter = Waiter::new(&raw const sleeper, 0, ptr::null_mut());
         let node = NonNull::from(&mut waiter);
@@ -54,14 +50,14 @@ impl Runtime {
             if !state.is_owned() {
                 return Err(ConcurrencyError::Closed);
             }
-            if slot.direction(direction).look().is_ready() {
-                return Ok(());
+            if slot.direction(self.direction).look().is_ready() {
+                return self.take_turn(&mut state);
             }
             // SAFETY: both stay in this frame until they are unlinked below.
             unsafe { state.threads.push(node) };
             state.closes()
         };
-        let is_ready = sleeper.sleep_beside(wait, &[Poll::new(source, direction)]);
+        let is_ready = sleeper.sleep_beside(wait, &[Poll::new(self.source, self.direction)]);
         let is_closed = {
             let mut state = slot.state.lock();
             // SAFETY: pushed above, in the same list.
@@ -73,9 +69,14 @@ impl Runtime {
         if is_closed {
             return Err(ConcurrencyError::Closed);
         }
-        if is_ready {
-            slot.direction(direction).ready(false);
+        if !is_ready && !is_told {
+            return Err(wait.why());
         }
-        if is_ready || is_told { Ok(()) } else { Err(wait.why()) }
+        // First: a word that says ready needs one with a turn, if others are in line.
+        let turn = self.take_turn(&mut slot.state.lock());
+        if is_ready && turn.is_ok() {
+            slot.direction(self.direction).ready(false);
+        }
+        turn
     }
 }

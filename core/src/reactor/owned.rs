@@ -1,69 +1,55 @@
 //! Descriptors that the runtime owns: registered once, edge-triggered, told of before they close.
 //!
-//! | step of the owner                          | step of who polls                               |
+//! | step of a caller                           | step of the poller                              |
 //! |--------------------------------------------|-------------------------------------------------|
 //! | look at the direction's word; try          | change the word                                 |
-//! | nothing there: clear the word, if it is as | lock; pop who waits in that direction; unlock   |
-//! | it was seen                                |                                                 |
-//! | lock; link, unless the word says ready;    |                                                 |
-//! | unlock; sleep; begin anew                  |                                                 |
+//! | nothing there: clear the word, if it is as | lock; pop the first in line, and give it a      |
+//! | it was seen                                | turn; unlock                                    |
+//! | lock; get in line, unless the word says    |                                                 |
+//! | ready and nobody else is there; unlock;    |                                                 |
+//! | sleep; begin anew                          |                                                 |
+//! | after the call, if it had waited: end the  |                                                 |
+//! | turn, which gives the next one if the word |                                                 |
+//! | still says ready (`line.rs`)               |                                                 |
 //!
 //! The word is looked at and changed before the lock is taken or under it: one of the two sees the
-//! other. Whoever is woken tries again; a wake for nothing costs one try.
+//! other. A turn for nothing costs one try, and not the place in line.
 //!
 //! The generation of the slot goes up with every registration and travels in the events, so that
 //! a late one of a descriptor of the past does nothing.
 
 use crate::error::ConcurrencyError;
 use crate::platform::{Interest, PlatformError, Source};
-use crate::reactor::readiness::{Direction, Readiness, ShortCount};
-use crate::reactor::slot::{Claimed, Slot, SlotState, readers, threads, writers};
+use crate::reactor::line::{Side, Turn};
+use crate::reactor::readiness::{Readiness, ShortCount};
+use crate::reactor::slot::{Claimed, Slot};
 use crate::reactor::token;
 use crate::runtime::Runtime;
-use crate::sync::wait_queue::{self, Queue, Wait, Waited, Waiters};
-use crate::task::WaitsFor;
+use crate::sync::wait_queue::Wait;
 
 impl Slot {
-    #[inline]
-    pub(super) fn direction(&self, direction: Interest) -> &Direction {
-        if direction == Interest::READ { &self.read } else { &self.write }
-    }
-
-    /// Wakes all who wait, OS threads too: it is another descriptor now, or none.
-    pub(super) fn wake_all(&self) {
-        self.wake(Interest::BOTH);
-        wait_queue::wake_all(&self.state, threads);
-    }
-
-    /// Wakes who waits in these directions, after the words or the state say why.
-    pub(super) fn wake(&self, ready: Interest) {
-        let directions = ready.directions();
-        if directions.intersects(Interest::READ) {
-            wait_queue::wake_all(&self.state, readers);
-        }
-        if directions.intersects(Interest::WRITE) {
-            wait_queue::wake_all(&self.state, writers);
-        }
-    }
-
     /// An event of an owned descriptor.
     pub(super) fn edge(&self, ready: Interest) {
         let (directions, broken) = (ready.directions(), Interest::HANG_UP.union(Interest::ERROR));
-        let doubts = ready.intersects(broken.union(Interest::READ_END).union(Interest::URGENT));
+        let is_broken = ready.intersects(broken);
+        let is_ended = is_broken || ready.intersects(Interest::READ_END);
+        let doubts = is_ended || ready.intersects(Interest::URGENT);
         if directions.intersects(Interest::READ) {
             self.read.ready(doubts);
         } else if doubts {
             self.read.doubt();
         }
         if directions.intersects(Interest::WRITE) {
-            self.write.ready(ready.intersects(broken));
+            self.write.ready(is_broken);
         }
-        self.wake(ready);
+        // Everybody finds an end.
+        let all = match (is_broken, is_ended) {
+            (true, _) => Interest::BOTH,
+            (false, true) => Interest::READ,
+            (false, false) => Interest::NONE,
+        };
+        self.wake(ready, all);
     }
-}
-
-fn list_of(direction: Interest) -> fn(&mut SlotState) -> &mut Waiters {
-    if direction == Interest::READ { readers } else { writers }
 }
 
 impl Runtime {
@@ -80,7 +66,13 @@ impl Runtime {
         let slot = self.reactor.slot_for(self.platform(), source)?;
         self.reactor.use_it();
         let mut claimed = Claimed::new();
-        let generation = slot.state.lock().take_over(&mut claimed);
+        let generation = {
+            let mut state = slot.state.lock();
+            let generation = state.take_over(&mut claimed);
+            slot.read.set_line(state.read_line.has_any());
+            slot.write.set_line(state.write_line.has_any());
+            generation
+        };
         super::schedule_all(claimed);
         // First: the platform's first event may say that the other side has ended it, and may be
         // delivered before the call returns. It is not told twice.
@@ -111,7 +103,8 @@ impl Runtime {
         slot.write.ready(false);
         let registered = self.platform().io_register(source, token(source, generation));
         // Also who waited for a descriptor of the past by that number looks anew.
-        slot.wake_all();
+        slot.wake(Interest::BOTH, Interest::NONE);
+        slot.wake_threads();
         registered
     }
 
@@ -146,11 +139,11 @@ impl Runtime {
     }
 
     /// What is known of one direction ([`Interest::READ`] or [`Interest::WRITE`]) of an owned
-    /// descriptor. To be looked at before a try.
+    /// descriptor; not ready if others are before the caller. To be looked at before a try.
     #[inline]
     pub fn readiness(&'static self, source: Source, direction: Interest) -> Readiness {
         let slot = self.reactor.slot(source.0).expect("a registered source has a slot");
-        slot.direction(direction).look()
+        slot.direction(direction).look_behind_others()
     }
 
     /// After a call that found nothing; `seen` is what `readiness` gave before it.
@@ -168,7 +161,8 @@ impl Runtime {
         slot.direction(direction).clear_short(seen);
     }
 
-    /// Waits until that direction of an owned descriptor may be ready; at once if it is.
+    /// Waits until that direction of an owned descriptor may be ready, and it is the caller's turn;
+    /// at once if both are so. A caller whose turn found nothing brings it, and keeps its place.
     ///
     /// # Errors
     /// `Closed` if it is, or was closed meanwhile; `Cancelled`, `Timeout`. `Failed(LeftBehind)` in
@@ -178,24 +172,20 @@ impl Runtime {
         source: Source,
         direction: Interest,
         wait: &Wait,
-    ) -> Result<(), ConcurrencyError> {
+        turn: Option<Turn<'static>>,
+    ) -> Result<Turn<'static>, ConcurrencyError> {
         let slot = self.present_slot(source).ok_or(PlatformError::LeftBehind)?;
+        let side = Side { slot, source, direction, platform: self.platform() };
         if wait.is_of_thread() {
-            return self.wait_ready_itself(slot, source, direction, wait);
+            // It stands in no line: it looks at the level.
+            drop(turn);
+            return side.wait_itself(wait);
         }
-        let queue =
-            Queue { waits_for: WaitsFor::Readiness, lock: &slot.state, list: list_of(direction) };
-        let mut closes = None;
-        let waits = |state: &mut SlotState| {
-            closes = state.is_owned().then(|| state.closes());
-            closes.is_some() && !slot.direction(direction).look().is_ready()
-        };
-        let waited = queue.wait(wait, waits, |_| {})?;
-        let is_closed = match (closes, waited) {
-            (None, _) => true,
-            (Some(_), Waited::No) => false,
-            (Some(closes), Waited::Yes) => slot.state.lock().closes() != closes,
-        };
-        if is_closed { Err(ConcurrencyError::Closed) } else { Ok(()) }
+        let (turn, is_behind) = side.wait(wait, turn)?;
+        if is_behind {
+            // One that was woken before may be ready to run, and has not tried yet.
+            self.yield_now();
+        }
+        Ok(turn)
     }
 }

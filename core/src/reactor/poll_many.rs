@@ -79,11 +79,11 @@ impl Place {
             }
             if poll.interest().intersects(Interest::READ) {
                 // SAFETY: as the caller promises.
-                unsafe { state.readers.push(node(&self.read)) };
+                unsafe { state.lookers(Interest::READ).push(node(&self.read)) };
             }
             if poll.interest().intersects(Interest::WRITE) {
                 // SAFETY: the same.
-                unsafe { state.writers.push(node(&self.write)) };
+                unsafe { state.lookers(Interest::WRITE).push(node(&self.write)) };
             }
             let is_owned = state.is_owned();
             // The edges of an owned one come by themselves.
@@ -103,7 +103,7 @@ impl Place {
         // SAFETY: as the caller says; one that was not linked is in no list.
         unsafe { list(&mut state).remove(node(&self.read)) };
         // SAFETY: the same.
-        unsafe { state.writers.remove(node(&self.write)) };
+        unsafe { state.lookers(Interest::WRITE).remove(node(&self.write)) };
         state.closes() != self.closes.get()
     }
 }

@@ -29,7 +29,7 @@
 //! the call could see it: either that event was delivered before the look, and the doubts are
 //! seen, or it comes later and says ready again.
 
-use crate::prim::{AtomicU32, Ordering};
+use crate::prim::{AtomicBool, AtomicU32, Ordering};
 
 const READY: u32 = 1;
 const DOUBTS: u32 = 2;
@@ -67,18 +67,35 @@ impl Readiness {
 
 /// The word. Zero, as the table of slots comes, is not ready.
 #[derive(Debug)]
-pub(crate) struct Direction(AtomicU32);
+pub(crate) struct Direction {
+    word: AtomicU32,
+    /// Whether callers are in line or have a turn (`line.rs`): for who comes, and decided under
+    /// the slot's lock. Relaxed.
+    has_line: AtomicBool,
+}
 
 impl Direction {
     #[cfg(test)]
     pub(crate) fn new() -> Self {
-        Self(AtomicU32::new(0))
+        Self { word: AtomicU32::new(0), has_line: AtomicBool::new(false) }
     }
 
     /// Acquire pairs with the release in `change`: who sees an event sees what came before it.
     #[inline]
     pub(crate) fn look(&self) -> Readiness {
-        Readiness(self.0.load(Ordering::Acquire))
+        Readiness(self.word.load(Ordering::Acquire))
+    }
+
+    /// The same, for a caller that has no turn: not ready, if it may have to wait for others.
+    #[inline]
+    pub(crate) fn look_behind_others(&self) -> Readiness {
+        let seen = self.look();
+        if self.has_line.load(Ordering::Relaxed) { Readiness(seen.0 & !READY) } else { seen }
+    }
+
+    /// Whether there are others. Under the slot's lock.
+    pub(crate) fn set_line(&self, has_line: bool) {
+        self.has_line.store(has_line, Ordering::Relaxed);
     }
 
     /// Begins anew.
@@ -116,9 +133,9 @@ impl Direction {
     /// The only writer.
     #[inline]
     fn change(&self, step: impl Fn(u32) -> Option<u32>) {
-        let mut word = self.0.load(Ordering::Acquire);
+        let mut word = self.word.load(Ordering::Acquire);
         while let Some(next) = step(word) {
-            match self.0.compare_exchange_weak(word, next, Ordering::AcqRel, Ordering::Acquire) {
+            match self.word.compare_exchange_weak(word, next, Ordering::AcqRel, Ordering::Acquire) {
                 Ok(_) => return,
                 Err(now) => word = now,
             }

@@ -11,10 +11,13 @@
 //! |          |                              | they are woken; the rest as above                |
 //! | yes      | the platform refused         | wakes all: their next call tells them why        |
 //!
-//! Besides watches, which wake for a registration of their own, there are two lists of waiters
-//! (`owned.rs`, `poll_many.rs`), which are asked for together with them, and look for themselves
-//! when they are woken. An owned descriptor is not asked for at all: its edges come by
-//! themselves, and who adds a watch looks at the level once.
+//! Besides watches, which wake for a registration of their own, there are two lists of those that
+//! look at levels (`poll_many.rs`), which are asked for together with them, and look for
+//! themselves when they are woken. An owned descriptor is not asked for at all: its edges come by
+//! themselves, and who adds a watch looks at the level once. Those that call on it are in line
+//! (`line.rs`).
+//!
+//! A watch, or a look at a level, takes nothing away: an event wakes all that asked for it.
 //!
 //! The generation goes up with every question and travels in the event. Asking anew makes the
 //! kernel look again, so dropping an old event loses nothing.
@@ -30,6 +33,7 @@ use crate::link::list::List;
 use crate::platform::Interest;
 use crate::prim::Ordering::Relaxed;
 use crate::prim::SpinLock;
+use crate::reactor::line::Line;
 use crate::reactor::readiness::Direction;
 use crate::reactor::watch::Watch;
 use crate::sync::wait_queue::Waiters;
@@ -68,10 +72,12 @@ pub(crate) struct Slot {
 #[derive(Debug)]
 pub(crate) struct SlotState {
     waiting: List<InSlot, Watch>,
-    pub readers: Waiters,
-    pub writers: Waiters,
+    readers: Waiters,
+    writers: Waiters,
     /// OS threads, which wait for the descriptor themselves: woken when it closes.
     pub threads: Waiters,
+    pub read_line: Line,
+    pub write_line: Line,
     generation: u32,
     arming: bool,
     again: bool,
@@ -84,14 +90,9 @@ pub(crate) struct SlotState {
     closes: u32,
 }
 
-/// Who waits to read.
+/// Who looks at whether it can be read.
 pub(crate) fn readers(state: &mut SlotState) -> &mut Waiters {
     &mut state.readers
-}
-
-/// Who waits to write.
-pub(crate) fn writers(state: &mut SlotState) -> &mut Waiters {
-    &mut state.writers
 }
 
 /// OS threads that wait for either.
@@ -104,13 +105,15 @@ unsafe impl Send for SlotState {}
 
 impl Slot {
     /// What a slot of zeroes is.
-    #[cfg(all(test, not(loom)))]
+    #[cfg(test)]
     pub(crate) fn new() -> Self {
         let state = SlotState {
             waiting: List::new(),
             readers: Waiters::new(),
             writers: Waiters::new(),
             threads: Waiters::new(),
+            read_line: Line::new(),
+            write_line: Line::new(),
             generation: 0,
             arming: false,
             again: false,
@@ -123,7 +126,25 @@ impl Slot {
     }
 }
 
+impl Slot {
+    /// What is known of one direction, if the descriptor is owned.
+    #[inline]
+    pub(crate) fn direction(&self, direction: Interest) -> &Direction {
+        if direction == Interest::READ { &self.read } else { &self.write }
+    }
+}
+
 impl SlotState {
+    /// Who looks at the level of one direction (`poll_many.rs`).
+    pub(crate) fn lookers(&mut self, direction: Interest) -> &mut Waiters {
+        if direction == Interest::READ { &mut self.readers } else { &mut self.writers }
+    }
+
+    /// Who calls in one direction (`line.rs`).
+    pub(crate) fn line(&mut self, direction: Interest) -> &mut Line {
+        if direction == Interest::READ { &mut self.read_line } else { &mut self.write_line }
+    }
+
     /// Links a watch, which is in no slot.
     pub(crate) fn add(&mut self, watch: NonNull<Watch>, ticket: Ticket, interest: Interest) {
         let own = Watch::at(watch);
@@ -175,6 +196,8 @@ impl SlotState {
     /// past are claimed.
     pub(crate) fn take_over(&mut self, claimed: &mut Claimed) -> u32 {
         self.is_owned = true;
+        self.read_line.begin();
+        self.write_line.begin();
         self.again = false;
         self.claim(claimed, |_| true);
         self.next_generation()

@@ -23,7 +23,7 @@ use crate::sync::rwlock::RwLock;
 use crate::sync::semaphore::Semaphore;
 use crate::sync::stage::{Stage, no_table};
 
-pub(super) static STAGE: Stage = Stage { wait, wake, table: no_table };
+pub(crate) static STAGE: Stage = Stage { wait, wake, table: no_table };
 
 loom::lazy_static! {
     static ref WAITING: (LoomMutex<()>, loom::sync::Condvar) = Default::default();
@@ -43,14 +43,14 @@ fn wake() {
 }
 
 /// A model of three threads; with more preemptions than that it takes minutes.
-pub(super) fn model_of_three(model: impl Fn() + Sync + Send + 'static) {
+pub(crate) fn model_of_three(model: impl Fn() + Sync + Send + 'static) {
     let mut builder = Builder::new();
     builder.preemption_bound = builder.preemption_bound.map(|bound| bound.min(3));
     builder.check(model);
 }
 
 /// Runs `theirs` with another reference to `shared`.
-pub(super) fn beside<S: 'static, R: 'static>(
+pub(crate) fn beside<S: 'static, R: 'static>(
     shared: &Arc<S>,
     theirs: impl FnOnce(&S) -> R + 'static,
 ) -> JoinHandle<R> {
@@ -59,7 +59,7 @@ pub(super) fn beside<S: 'static, R: 'static>(
 }
 
 /// What they came to.
-pub(super) fn joined<R, const N: usize>(threads: [JoinHandle<R>; N]) -> [R; N] {
+pub(crate) fn joined<R, const N: usize>(threads: [JoinHandle<R>; N]) -> [R; N] {
     threads.map(|thread| thread.join().unwrap())
 }
 

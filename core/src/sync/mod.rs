@@ -31,7 +31,7 @@ mod wake;
 pub use crate::sync::wait::Wait;
 
 #[cfg(all(test, loom))]
-mod loom;
+pub(crate) mod loom;
 #[cfg(test)]
 pub(crate) mod stage;
 #[cfg(all(test, not(loom)))]

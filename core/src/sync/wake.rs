@@ -59,7 +59,7 @@ pub(crate) fn wake_each<'a, S>(
 
 /// Wakes everybody that is linked in the list now; those who link themselves meanwhile may have
 /// to wait for the next time. How many.
-pub(crate) fn wake_linked<'a, S>(
+fn wake_linked<'a, S>(
     lock: &'a SpinLock<S>,
     mut state: SpinGuard<'a, S>,
     list: fn(&mut S) -> &mut Waiters,

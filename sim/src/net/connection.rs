@@ -17,6 +17,7 @@ use std::net::{Shutdown, SocketAddr};
 use drift_core::platform::{Interest, Source};
 
 use super::bytes::Bytes;
+use super::moved_at_most;
 use crate::world::World;
 
 /// Which of the two.
@@ -100,7 +101,8 @@ impl Connection {
     /// Takes what was sent to that end: none if nothing was, and more may come; zero at the end.
     pub fn read(&mut self, world: &'static World, side: Side, to: &mut [u8]) -> Option<usize> {
         let (this, other) = self.ends_mut(side);
-        let length = other.sent.take(to);
+        let most = moved_at_most(world, to.len());
+        let length = other.sent.take(&mut to[..most]);
         if length == 0 && other.sends && this.receives && !to.is_empty() {
             return None;
         }
@@ -122,7 +124,7 @@ impl Connection {
         if !this.sends || other.source.is_none() {
             return Err(io::ErrorKind::BrokenPipe.into());
         }
-        let length = this.sent.put(bytes);
+        let length = this.sent.put(&bytes[..moved_at_most(world, bytes.len())]);
         if length == 0 && !bytes.is_empty() {
             return Ok(None);
         }

@@ -59,16 +59,19 @@ struct Queue {
 }
 
 impl Queue {
-    /// Those whose client gave up leave, and others move up.
+    /// Those whose client gave up leave, and others move up; that one is there to be accepted is
+    /// news each time that one is established, and no other time.
     fn settle(&mut self, world: &'static World) {
         self.waiting.retain(|stream| stream.progress() != Progress::Refused);
+        let mut news = Interest::NONE;
         for stream in self.waiting.iter().take(BACKLOG) {
             if stream.progress() == Progress::Waits {
                 stream.establish(world);
+                news = Interest::READ;
             }
         }
         let level = if self.waiting.is_empty() { Interest::NONE } else { Interest::READ };
-        world.net.borrow_mut().set(self.source, level, level);
+        world.net.borrow_mut().set(self.source, level, news);
         world.wake_pollers();
     }
 }
@@ -175,7 +178,11 @@ impl TcpListener {
         }
     }
 
-    fn try_accept(&self) -> Option<TcpStream> {
+    /// Takes a connection if there is one.
+    ///
+    /// # Panics
+    /// Outside of a world.
+    pub fn try_accept(&self) -> Option<TcpStream> {
         let world = current().expect("a socket belongs to a world");
         let _calm = world.calm();
         let mut queue = locked(&self.queue);

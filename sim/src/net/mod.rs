@@ -33,8 +33,9 @@ use drift_core::runtime::Runtime;
 use drift_core::sync::Wait;
 use drift_core::time::Instant;
 
+use crate::faults::Fault;
 use crate::net::listener::Ports;
-use crate::world::current;
+use crate::world::{World, current};
 
 /// The lowest number that a source gets: half of those that there are, where a process that opens
 /// the lowest that is free never comes. So a descriptor of the machine is none of the world's.
@@ -92,6 +93,14 @@ fn wait(source: Source, interest: Interest, until: Instant) -> io::Result<()> {
         ConcurrencyError::Timeout => io::ErrorKind::TimedOut.into(),
         error => io::Error::other(format!("{error:?}")),
     })
+}
+
+/// How much of `length` a call moves at most: all of it, unless it is ended early.
+fn moved_at_most(world: &World, length: usize) -> usize {
+    match length > 1 && world.strikes(Fault::ShortCall) {
+        true => 1 + world.faults.borrow_mut().amount(length as u64 - 1) as usize,
+        false => length,
+    }
 }
 
 /// The span, in nanoseconds; the longest there is, if that is more.

@@ -11,7 +11,7 @@ use drift_core::platform::{Interest, Source};
 use drift_core::time::Instant;
 
 use super::bytes::Bytes;
-use super::{locked, wait};
+use super::{locked, moved_at_most, wait};
 use crate::world::{World, current};
 
 #[derive(Debug)]
@@ -84,7 +84,8 @@ impl PipeReader {
         let world = current().expect("a pipe belongs to a world");
         let _calm = world.calm();
         let mut pipe = locked(&self.0);
-        let length = pipe.bytes.take(buffer);
+        let most = moved_at_most(world, buffer.len());
+        let length = pipe.bytes.take(&mut buffer[..most]);
         if length == 0 && pipe.writer.is_some() && !buffer.is_empty() {
             return None;
         }
@@ -109,7 +110,7 @@ impl PipeWriter {
         if pipe.reader.is_none() {
             return Err(io::ErrorKind::BrokenPipe.into());
         }
-        let length = pipe.bytes.put(bytes);
+        let length = pipe.bytes.put(&bytes[..moved_at_most(world, bytes.len())]);
         if length == 0 && !bytes.is_empty() {
             return Ok(None);
         }

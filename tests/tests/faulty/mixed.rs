@@ -29,6 +29,8 @@ pub const FAULTS: Faults = Faults {
     spurious_wake: 50_000,
     late_wake: 5_000,
     clock_jump: 500,
+    // Of sockets in memory.
+    short_call: 0,
 };
 
 struct Choices(Pcg64Mcg);

@@ -7,7 +7,8 @@ use socket2::SockRef;
 
 use super::TcpStream;
 use crate::net::accept;
-use crate::net::socket::{Socket, short_count_of_stream};
+use crate::net::short::short_count_of_stream;
+use crate::net::socket::Socket;
 use crate::runtime::{SETUP, pay};
 use crate::time::Duration;
 

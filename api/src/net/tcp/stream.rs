@@ -8,7 +8,8 @@ use drift_core::time::Instant;
 use socket2::{Domain, Protocol, SockRef, Type};
 
 use crate::error::ConcurrencyError;
-use crate::net::socket::{Socket, after, nanoseconds, positive, short_count_of_stream};
+use crate::net::short::short_count_of_stream;
+use crate::net::socket::{Socket, after, nanoseconds, positive};
 use crate::runtime::{SETUP, SYSTEM_CALL, pay};
 
 /// What connect(2) says when the rest takes time (errno(3), asm-generic/errno.h).

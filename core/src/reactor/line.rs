@@ -1,0 +1,294 @@
+//! Who calls in one direction of an owned descriptor, one after the other.
+//!
+//! A caller that has to wait stands in **line**. An event gives a **turn** to the first in line:
+//! it wakes that caller, which tries its system call. When the turn ends, however it ends, its
+//! owner asks the platform whether anything is left, and gives the next one a turn if so. So an
+//! event wakes as many callers as it can serve, first come, first served.
+//!
+//! | what happens                                | line, turns                  | wakes        |
+//! |---------------------------------------------|------------------------------|--------------|
+//! | a caller comes: ready, nobody in line       | turn + 1 if it came here     | it tries     |
+//! | the same, and somebody's turn lasts         | the same; lets others run    | it tries     |
+//! |                                             | once before it tries         |              |
+//! | a caller comes: not ready, or others in line| it is the last in line       |              |
+//! | an event                                    | first leaves, turn + 1       | the first    |
+//! | an event that tells an end or an error      | all leave, with a turn each  | all          |
+//! | a turn that found nothing: not ready        | turn - 1; it is in line      |              |
+//! |                                             | before all that had none yet |              |
+//! | a turn ends: not ready, or nobody in line   | turn - 1                     |              |
+//! | a turn ends: ready, and the platform says   | the word is cleared, if it   |              |
+//! | that it is not                              | is as it was seen; anew      |              |
+//! | a turn ends: ready                          | turn - 1; first leaves,      | the first    |
+//! |                                             | turn + 1                     |              |
+//! | deadline or cancel of one in line           | it leaves                    |              |
+//! | the descriptor is given up                  | all leave; turns are void    | all          |
+//!
+//! **No event is lost.** While the word says ready and somebody is in line, either a turn lasts
+//! or an event is about to give one. For an event first changes the word, then gives a turn under
+//! the lock; a caller looks at the word and gets in line under the lock, and so is popped, or has
+//! seen ready and got in line behind others; and a turn ends under the lock, only if the word does
+//! not say ready or the line is empty. A turn is a value whose drop ends it: a caller that
+//! succeeds, fails, is cancelled, times out or unwinds passes on what it leaves.
+//!
+//! Those that look at levels (`poll_many.rs`) and watches take nothing away, so an event wakes all
+//! of them, and they have no turns. An OS thread looks at the level by itself (`os_thread.rs`), so
+//! it is in no line, and gets a turn when that is ready.
+
+use crate::error::ConcurrencyError;
+use crate::platform::{Interest, Platform, Poll, Source};
+use crate::reactor::readiness::{Direction, Readiness};
+use crate::reactor::slot::{Slot, SlotState, threads};
+use crate::sync::wait_queue::{self, Popped, Queue, Wait, Waited, Waiters};
+use crate::task::WaitsFor;
+
+/// Who is in line, and how many have a turn. Behind the slot's lock.
+#[derive(Debug)]
+pub(crate) struct Line {
+    /// Had a turn and found nothing: they go first.
+    returned: Waiters,
+    waiting: Waiters,
+    /// How many are in either list.
+    length: u32,
+    /// How many were let through, or popped, and have not ended their call.
+    turns: u32,
+}
+
+impl Line {
+    #[cfg(test)]
+    pub(crate) fn new() -> Self {
+        Self { returned: Waiters::new(), waiting: Waiters::new(), length: 0, turns: 0 }
+    }
+
+    /// The turns of a registration that is over are void: whoever has one finds another
+    /// generation.
+    pub(crate) fn begin(&mut self) {
+        self.turns = 0;
+    }
+
+    /// Gives a turn to the first in line.
+    fn pop(&mut self) -> Option<Popped> {
+        let popped = self.returned.pop().or_else(|| self.waiting.pop())?;
+        self.length -= 1;
+        self.turns += 1;
+        Some(popped)
+    }
+
+    /// Whether a caller that comes may have to wait for others.
+    pub(crate) fn has_any(&self) -> bool {
+        self.length > 0 || self.turns > 0
+    }
+}
+
+/// One direction of one descriptor.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Side<'a> {
+    pub slot: &'a Slot,
+    pub source: Source,
+    pub direction: Interest,
+    pub platform: &'a dyn Platform,
+}
+
+/// The right to try, until it is dropped; then what is left is the next caller's.
+#[must_use = "a turn that is dropped is the next caller's"]
+#[derive(Debug)]
+pub struct Turn<'a> {
+    side: Side<'a>,
+    /// The registration's.
+    generation: u32,
+}
+
+impl Turn<'_> {
+    /// What is known of the direction. To be looked at before a try.
+    #[must_use]
+    pub fn readiness(&self) -> Readiness {
+        self.side.word().look()
+    }
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        while !self.side.ends_turn(self.generation) {}
+    }
+}
+
+impl<'a> Side<'a> {
+    fn word(self) -> &'a Direction {
+        self.slot.direction(self.direction)
+    }
+
+    /// Changes the line, and tells those that do not take the lock.
+    fn change<R>(self, state: &mut SlotState, change: impl FnOnce(&mut Line) -> R) -> R {
+        let line = state.line(self.direction);
+        let changed = change(line);
+        self.word().set_line(line.has_any());
+        changed
+    }
+
+    /// Waits for a turn. The caller may have one already, which found nothing; and whether others
+    /// should run once before the caller tries.
+    ///
+    /// # Errors
+    /// `Closed` if the descriptor is, or was given up meanwhile; `Cancelled`, `Timeout`.
+    pub(crate) fn wait(
+        self,
+        wait: &Wait,
+        mut turn: Option<Turn<'a>>,
+    ) -> Result<(Turn<'a>, bool), ConcurrencyError> {
+        let had_turn = turn.as_ref().map(|turn| turn.generation);
+        let queue = Queue {
+            waits_for: WaitsFor::Readiness,
+            lock: &self.slot.state,
+            list: list_of(self.direction, had_turn.is_some()),
+        };
+        let (mut begun, mut is_behind) = (None, false);
+        let waits = |state: &mut SlotState| {
+            let Some(generation) = state.owned_generation() else { return false };
+            begun = Some((generation, state.closes()));
+            let is_ready = self.word().look().is_ready();
+            let has_turn = had_turn == Some(generation);
+            // It ends here, or goes on, under the lock that its drop would take.
+            turn.take().map(core::mem::forget);
+            self.change(state, |line| {
+                let tries = is_ready && (has_turn || line.length == 0);
+                is_behind = tries && !has_turn && line.turns > 0;
+                line.turns = line.turns + u32::from(tries) - u32::from(has_turn);
+                line.length += u32::from(!tries);
+                !tries
+            })
+        };
+        let gives_up = |state: &mut SlotState| self.change(state, |line| line.length -= 1);
+        let waited = queue.wait(wait, waits, gives_up)?;
+        let Some((generation, closes)) = begun else { return Err(ConcurrencyError::Closed) };
+        let turn = Turn { side: self, generation };
+        if waited == Waited::Yes {
+            let state = self.slot.state.lock();
+            if state.owned_generation() != Some(generation) || state.closes() != closes {
+                // The turn ends without the lock.
+                drop(state);
+                return Err(ConcurrencyError::Closed);
+            }
+        }
+        Ok((turn, is_behind))
+    }
+
+    /// A turn for one that stands in no line.
+    ///
+    /// # Errors
+    /// `Closed` if the descriptor is.
+    pub(super) fn take_turn(self, state: &mut SlotState) -> Result<Turn<'a>, ConcurrencyError> {
+        let generation = state.owned_generation().ok_or(ConcurrencyError::Closed)?;
+        self.change(state, |line| line.turns += 1);
+        Ok(Turn { side: self, generation })
+    }
+
+    /// Ends a turn, or clears what is not so; true if it has ended.
+    fn ends_turn(self, generation: u32) -> bool {
+        {
+            let mut state = self.slot.state.lock();
+            if state.owned_generation() != Some(generation) {
+                return true;
+            }
+            let is_ready = self.word().look().is_ready();
+            if !is_ready || state.line(self.direction).length == 0 {
+                self.change(&mut state, |line| line.turns -= 1);
+                return true;
+            }
+        }
+        let seen = self.word().look();
+        if self.has_nothing() {
+            self.word().clear(seen);
+            return false;
+        }
+        let next = {
+            let mut state = self.slot.state.lock();
+            match state.owned_generation() == Some(generation) {
+                true => self.change(&mut state, |line| {
+                    line.turns -= 1;
+                    line.pop()
+                }),
+                false => None,
+            }
+        };
+        if let Some(next) = next {
+            next.resume();
+        }
+        true
+    }
+
+    /// Whether the platform says that a try would find nothing.
+    fn has_nothing(self) -> bool {
+        let mut level = [Poll::new(self.source, self.direction)];
+        self.platform.io_poll(&mut level) == Ok(0)
+    }
+}
+
+fn list_of(direction: Interest, is_back: bool) -> fn(&mut SlotState) -> &mut Waiters {
+    match (direction == Interest::READ, is_back) {
+        (true, false) => |state| &mut state.read_line.waiting,
+        (true, true) => |state| &mut state.read_line.returned,
+        (false, false) => |state| &mut state.write_line.waiting,
+        (false, true) => |state| &mut state.write_line.returned,
+    }
+}
+
+/// How many are still to be woken in one direction, of those that look and of callers.
+struct Left {
+    direction: Interest,
+    lookers: usize,
+    callers: u32,
+}
+
+impl Left {
+    fn pop(&mut self, slot: &Slot, state: &mut SlotState) -> Option<Popped> {
+        if self.lookers > 0 {
+            self.lookers -= 1;
+            let looker = state.lookers(self.direction).pop();
+            if looker.is_some() {
+                return looker;
+            }
+        }
+        self.callers = self.callers.checked_sub(1)?;
+        let line = state.line(self.direction);
+        let caller = line.pop();
+        slot.direction(self.direction).set_line(line.has_any());
+        caller
+    }
+}
+
+impl Slot {
+    /// Wakes those that look at levels in the directions that are `ready`, and gives turns to
+    /// callers: to the first in line, or in the directions of `all` to all that are in line now.
+    /// After the words or the state say why.
+    pub(super) fn wake(&self, ready: Interest, all: Interest) {
+        let directions = ready.directions();
+        let mut state = self.state.lock();
+        let mut left = [Interest::READ, Interest::WRITE].map(|direction| {
+            if !directions.intersects(direction) {
+                return Left { direction, lookers: 0, callers: 0 };
+            }
+            let most = if all.intersects(direction) { u32::MAX } else { 1 };
+            let lookers = state.lookers(direction).count();
+            Left { direction, lookers, callers: state.line(direction).length.min(most) }
+        });
+        wait_queue::wake_each(&self.state, state, |state| {
+            left.iter_mut().find_map(|left| left.pop(self, state))
+        });
+    }
+
+    /// Wakes OS threads: it is another descriptor now, or none.
+    pub(super) fn wake_threads(&self) {
+        wait_queue::wake_all(&self.state, threads);
+    }
+
+    /// Wakes all who wait, OS threads too.
+    pub(super) fn wake_all(&self) {
+        self.wake(Interest::BOTH, Interest::BOTH);
+        self.wake_threads();
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests;
+
+#[cfg(all(test, loom))]
+mod loom;
