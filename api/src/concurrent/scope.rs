@@ -135,7 +135,7 @@ impl<'scope, 'env> Scope<'scope, 'env> {
         F: FnOnce() -> T + Send + 'scope,
         T: Send + 'scope,
     {
-        self.start(None, move || Ok(f()))
+        self.start(Builder::new(), None, move || Ok(f()))
     }
 
     /// Runs `f` on a virtual thread of `executor`. It fails if it panics.
@@ -151,7 +151,7 @@ impl<'scope, 'env> Scope<'scope, 'env> {
         F: FnOnce() -> T + Send + 'scope,
         T: Send + 'scope,
     {
-        self.start(Some(executor), move || Ok(f()))
+        self.start(Builder::new(), Some(executor), move || Ok(f()))
     }
 
     /// Runs `f` on a virtual thread of the default executor. It fails if it panics, or with the
@@ -181,7 +181,8 @@ impl<'scope, 'env> Scope<'scope, 'env> {
         T: Send + 'scope,
         E: Into<Box<dyn error::Error + Send + Sync>>,
     {
-        self.start(None, move || f().map_err(|error| as_ours(error.into())))
+        let fallible = move || f().map_err(|error| as_ours(error.into()));
+        self.start(Builder::new(), None, fallible)
     }
 
     /// Asks all children to end; what is spawned from now on never runs.
@@ -199,7 +200,12 @@ impl<'scope, 'env> Scope<'scope, 'env> {
         pay(CALL);
     }
 
-    fn start<F, T>(&'scope self, on: Option<&Executor>, f: F) -> ScopedVirtualThread<'scope, T>
+    fn start<F, T>(
+        &'scope self,
+        builder: Builder,
+        on: Option<&Executor>,
+        f: F,
+    ) -> ScopedVirtualThread<'scope, T>
     where
         F: FnOnce() -> Result<T, ConcurrencyError> + Send + 'scope,
         T: Send + 'scope,
@@ -232,7 +238,7 @@ impl<'scope, 'env> Scope<'scope, 'env> {
         };
         // SAFETY: `scope` waits for it, and so for everything that borrows; the handle lives
         // for `'scope` at most.
-        let mut thread = unsafe { Builder::new().start(on, child) };
+        let mut thread = unsafe { builder.start(on, child) };
         match thread.refusal() {
             Some(error) => self.shared.blame(&fate, error.clone()),
             None => {
@@ -243,6 +249,36 @@ impl<'scope, 'env> Scope<'scope, 'env> {
             }
         }
         ScopedVirtualThread::new(&self.shared, thread, fate)
+    }
+}
+
+impl Builder {
+    /// As [`Scope::spawn`]: on the default executor, and may borrow what outlives the scope.
+    ///
+    /// # Source
+    /// [`std::thread::Builder::spawn_scoped`].
+    ///
+    /// # Examples
+    /// ```
+    /// let word = String::from("borrowed");
+    /// let length = drift::scope(|s| {
+    ///     let child = drift::Builder::new().name("counter").stack_size(64 << 10);
+    ///     let child = child.spawn_scoped(s, || word.len());
+    ///     assert_eq!(child.thread().name(), Some("counter"));
+    ///     child.join().unwrap()
+    /// });
+    /// assert_eq!(length, Ok(8));
+    /// ```
+    pub fn spawn_scoped<'scope, F, T>(
+        self,
+        scope: &'scope Scope<'scope, '_>,
+        f: F,
+    ) -> ScopedVirtualThread<'scope, T>
+    where
+        F: FnOnce() -> T + Send + 'scope,
+        T: Send + 'scope,
+    {
+        scope.start(self, None, move || Ok(f()))
     }
 }
 

@@ -1,11 +1,38 @@
 //! Programs as they are written for std, with the names of this crate.
 //!
 //! Each uses one type as a program for std would, on one and two carriers and on plain OS threads.
-//! What differs on purpose is in `docs/coming-from.md`.
+//! What differs on purpose is in `docs/coming-from.md`. Those of `sockets.rs` and `data.rs` are one
+//! text for both: they are compiled with std's types, then with ours, and both must pass.
+
+/// One text, compiled twice: with the names of std, and with those of this crate in their place.
+macro_rules! both {
+    (
+        std { $($std:item)* }
+        drift { $($own:item)* }
+        $($(#[$about:meta])* fn $name:ident() $body:block)*
+    ) => {
+        mod with_std {
+            use super::*;
+            $($std)*
+            $($(#[$about])* #[test] fn $name() $body)*
+        }
+        mod with_drift {
+            use super::*;
+            $($own)*
+            $($(#[$about])* #[test] fn $name() {
+                fn program() $body
+                $crate::everywhere(program);
+            })*
+        }
+    };
+}
 
 mod channels;
+mod data;
 mod locks;
 mod once;
+mod sockets;
+mod threads;
 
 use drift::{Executor, ExecutorPolicy};
 

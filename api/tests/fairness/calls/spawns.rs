@@ -29,6 +29,9 @@ pub const CALLS: &[Call] = &[
         let full = Full::new();
         repeat(more, || assert!(Builder::new().spawn_on(&full.executor, || ()).is_err()));
     }),
+    ("Builder::spawn_scoped", |more| {
+        within(more, |s| drop(Builder::new().spawn_scoped(s, || ())));
+    }),
     ("run", |more| repeat(more, || drift::run(|| ()))),
     ("scope, of none", |more| repeat(more, || scope(|_| ()).unwrap())),
     ("scope_timeout, of no time", |more| {
