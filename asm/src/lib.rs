@@ -22,34 +22,48 @@
 #[cfg(test)]
 extern crate std;
 
-// An instruction set's file is assembly for ELF. Other object formats, and other calling
+// An instruction set's file is assembly for ELF; Miri reads none, whatever the machine. Other object formats, and other calling
 // conventions with them (Windows), have no switch yet.
-#[cfg(all(target_arch = "x86_64", not(any(windows, target_os = "uefi", target_vendor = "apple"))))]
+#[cfg(miri)]
+#[path = "miri.rs"]
+mod isa;
+#[cfg(all(
+    target_arch = "x86_64",
+    not(any(miri, windows, target_os = "uefi", target_vendor = "apple"))
+))]
 #[path = "x86_64.rs"]
 mod isa;
 #[cfg(all(
     target_arch = "aarch64",
-    not(any(windows, target_os = "uefi", target_vendor = "apple"))
+    not(any(miri, windows, target_os = "uefi", target_vendor = "apple"))
 ))]
 #[path = "aarch64.rs"]
 mod isa;
-#[cfg(any(
-    not(any(target_arch = "x86_64", target_arch = "aarch64")),
-    any(windows, target_os = "uefi", target_vendor = "apple"),
+#[cfg(all(
+    not(miri),
+    any(
+        not(any(target_arch = "x86_64", target_arch = "aarch64")),
+        any(windows, target_os = "uefi", target_vendor = "apple"),
+    ),
 ))]
 #[path = "unsupported.rs"]
 mod isa;
 
 // The same machines have the word as a thread-local; a bare one has no threads.
+#[cfg(miri)]
+pub use isa::slot;
 #[cfg(all(
     any(target_arch = "x86_64", target_arch = "aarch64"),
-    not(any(windows, target_os = "uefi", target_os = "none", target_vendor = "apple")),
+    not(any(miri, windows, target_os = "uefi", target_os = "none", target_vendor = "apple")),
 ))]
 #[path = "slot/elf.rs"]
 pub mod slot;
-#[cfg(any(
-    not(any(target_arch = "x86_64", target_arch = "aarch64")),
-    any(windows, target_os = "uefi", target_os = "none", target_vendor = "apple"),
+#[cfg(all(
+    not(miri),
+    any(
+        not(any(target_arch = "x86_64", target_arch = "aarch64")),
+        any(windows, target_os = "uefi", target_os = "none", target_vendor = "apple"),
+    ),
 ))]
 #[path = "slot/hook.rs"]
 pub mod slot;

@@ -11,11 +11,20 @@
 
 use std::cell::RefCell;
 use std::ptr::NonNull;
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+#[cfg(not(miri))]
+use std::sync::OnceLock;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use drift_core::platform::{Platform, PlatformError, Stack, StackClass};
+#[cfg(not(miri))]
+use drift_core::platform::Platform;
+use drift_core::platform::{PlatformError, Stack, StackClass};
+#[cfg(not(miri))]
 use drift_pal::Host;
+#[cfg(not(miri))]
 use drift_pal::arena::Arena;
+
+#[cfg(miri)]
+use self::interpreted::Arena;
 
 /// Address space for the tables of one world; what a runtime asks for, several times over.
 const TABLES: usize = 8 << 30;
@@ -24,10 +33,24 @@ const TABLES: usize = 8 << 30;
 const KEPT: &str = "each world that failed keeps its memory until the process ends, so stop at \
      the first failures, or run the seeds in several processes";
 
-/// The machine, for guarded stacks.
-fn host() -> &'static Host {
+/// A stack of the machine's, guarded.
+#[cfg(not(miri))]
+fn new_stack(class: StackClass) -> Result<Stack, PlatformError> {
     static HOST: OnceLock<&'static Host> = OnceLock::new();
-    HOST.get_or_init(|| Host::new().unwrap_or_else(|error| panic!("no memory for stacks: {error}")))
+    let host = HOST
+        .get_or_init(|| Host::new().unwrap_or_else(|error| panic!("no memory for stacks: {error}")));
+    host.stack_reserve(class)?;
+    host.stack_alloc(class)
+}
+
+/// Only a number: contexts are OS threads there (`drift-asm`).
+#[cfg(miri)]
+fn new_stack(class: StackClass) -> Result<Stack, PlatformError> {
+    use std::sync::atomic::{AtomicU32, Ordering};
+    static STACKS: AtomicU32 = AtomicU32::new(1);
+    let id = STACKS.fetch_add(1, Ordering::Relaxed);
+    let limit = id as usize * StackClass::M8.bytes();
+    Ok(Stack { limit, top: limit + class.bytes(), id, class })
 }
 
 /// What no world has.
@@ -102,10 +125,7 @@ impl Pool {
     pub(crate) fn stack(&mut self, class: StackClass) -> Result<Stack, PlatformError> {
         let stack = match find(|free| free.stacks[class as usize].pop()) {
             Some(stack) => stack,
-            None => {
-                host().stack_reserve(class)?;
-                host().stack_alloc(class)?
-            }
+            None => new_stack(class)?,
         };
         self.out.push(copy(&stack));
         Ok(stack)
@@ -143,4 +163,39 @@ impl Pool {
 
 fn copy(stack: &Stack) -> Stack {
     Stack { limit: stack.limit, top: stack.top, id: stack.id, class: stack.class }
+}
+
+/// Tables for Miri, which maps no memory: each is an allocation of its own. They stay, because the
+/// frames of those that are over do, which refer to them.
+#[cfg(miri)]
+mod interpreted {
+    use std::alloc::{Layout, alloc_zeroed};
+    use std::ptr::NonNull;
+
+    use drift_core::platform::PlatformError;
+
+    /// No longer than this: a table is used from its beginning up, and Miri keeps several times as
+    /// much, whether it is used or not. It tells who goes beyond.
+    const LONGEST: usize = 1 << 20;
+
+    #[derive(Debug)]
+    pub(super) struct Arena;
+
+    impl Arena {
+        pub(super) fn new(_: usize) -> Result<Self, PlatformError> {
+            Ok(Self)
+        }
+
+        pub(super) fn table(&mut self, bytes: usize) -> Result<NonNull<u8>, PlatformError> {
+            let layout = Layout::from_size_align(bytes.min(LONGEST), 4096).expect("a table has a size");
+            // SAFETY: its size is not zero.
+            Ok(NonNull::new(unsafe { alloc_zeroed(layout) }).expect("there is memory"))
+        }
+
+        pub(super) fn trim(&mut self) {}
+
+        /// # Safety
+        /// None, here.
+        pub(super) unsafe fn clear(&mut self) {}
+    }
 }

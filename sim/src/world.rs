@@ -28,6 +28,7 @@ use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::ptr;
+use std::rc::Rc;
 
 use drift_asm::{Context, init, slot};
 use drift_core::platform::{Poll, Stack, StackClass};
@@ -45,9 +46,13 @@ use crate::net::Net;
 use crate::pool::Pool;
 use crate::settings::Settings;
 
+#[cfg(not(miri))]
 thread_local! {
     static CURRENT: Cell<*const World> = const { Cell::new(ptr::null()) };
 }
+
+#[cfg(miri)]
+use self::interpreted::CURRENT;
 
 /// The world that the calling OS thread plays, if it does.
 pub(crate) fn current() -> Option<&'static World> {
@@ -111,8 +116,8 @@ pub(crate) struct World {
     pub runtime: Cell<Option<&'static Runtime>>,
     /// The program's first virtual thread.
     pub root: Cell<Option<Handle>>,
-    #[expect(clippy::vec_box, reason = "a suspended thread is pointed to")]
-    threads: RefCell<Vec<Box<Thread>>>,
+    /// A suspended thread is pointed to: they stay where they are, and nobody has one for itself.
+    threads: RefCell<Vec<Rc<Thread>>>,
     running: Cell<Option<ThreadId>>,
     last: Cell<Option<ThreadId>>,
     scheduler: Cell<Context>,
@@ -235,7 +240,7 @@ impl World {
     /// A new thread, ready to run `body`.
     pub(crate) fn start(&'static self, who: Who, stack: Stack, body: Body) -> ThreadId {
         let mut threads = self.threads.borrow_mut();
-        let mut thread = Box::new(Thread {
+        let thread = Rc::new(Thread {
             who,
             status: Cell::new(Status::Ready),
             context: Cell::new(Context::NONE),
@@ -247,7 +252,7 @@ impl World {
             told: Cell::new(unsafe { OfTask::begin(&stack) }),
             _stack: Stack { limit: stack.limit, top: stack.top, id: stack.id, class: stack.class },
         });
-        let argument = ptr::from_mut(&mut *thread).cast();
+        let argument = Rc::as_ptr(&thread).cast_mut().cast();
         let top = ptr::with_exposed_provenance_mut(stack.top);
         // SAFETY: the stack is this thread's alone, and its top is aligned.
         thread.context.set(unsafe { init(top, begin, argument) });
@@ -406,8 +411,8 @@ impl World {
 
     fn running_thread(&self) -> &Thread {
         let running = self.running();
-        let thread: *const Thread = &raw const *self.threads.borrow()[running];
-        // SAFETY: boxed, and never taken out of the list while the world lives.
+        let thread = Rc::as_ptr(&self.threads.borrow()[running]);
+        // SAFETY: counted, and never taken out of the list while the world lives.
         unsafe { &*thread }
     }
 
@@ -488,4 +493,32 @@ unsafe extern "C" fn begin(argument: *mut u8) -> ! {
     world.wake(On::End(own));
     world.leave(Status::Over);
     unreachable!("a thread that is over was resumed")
+}
+
+/// For Miri, where those who play one world are OS threads, one of which runs at a time: one world
+/// at a time in the process. Its tests run one after the other.
+#[cfg(miri)]
+mod interpreted {
+    use std::ptr;
+    use std::sync::atomic::{AtomicPtr, Ordering};
+
+    use super::World;
+
+    pub(super) struct Current(AtomicPtr<World>);
+
+    pub(super) static CURRENT: Current = Current(AtomicPtr::new(ptr::null_mut()));
+
+    impl Current {
+        pub(super) fn get(&self) -> *const World {
+            self.0.load(Ordering::SeqCst)
+        }
+
+        pub(super) fn set(&self, world: *const World) {
+            self.replace(world);
+        }
+
+        pub(super) fn replace(&self, world: *const World) -> *const World {
+            self.0.swap(world.cast_mut(), Ordering::SeqCst)
+        }
+    }
 }

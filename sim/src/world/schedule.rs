@@ -1,5 +1,7 @@
 //! Who goes on next: drawn among those that can, and the clock goes on with it.
 
+use std::rc::Rc;
+
 use super::{Status, Thread, World};
 use crate::actor::ThreadId;
 use crate::faults::Fault;
@@ -64,7 +66,7 @@ impl World {
     /// One of `ready` threads, of which `polite` ones would rather wait for another.
     fn choose_of(
         &self,
-        threads: &[Box<Thread>],
+        threads: &[Rc<Thread>],
         ready: u64,
         polite: u64,
         next: Option<u64>,
