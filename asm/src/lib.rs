@@ -19,11 +19,11 @@
 #![no_std]
 #![deny(unsafe_code)]
 
-#[cfg(test)]
+#[cfg(any(test, miri))]
 extern crate std;
 
-// An instruction set's file is assembly for ELF; Miri reads none, whatever the machine. Other object formats, and other calling
-// conventions with them (Windows), have no switch yet.
+// An instruction set's file is assembly for ELF. Other object formats, and other calling
+// conventions with them (Windows), have no switch yet. Miri reads no assembly on any machine.
 #[cfg(miri)]
 #[path = "miri.rs"]
 mod isa;

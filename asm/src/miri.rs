@@ -16,8 +16,6 @@
 //! never freed.
 #![allow(unsafe_code)]
 
-extern crate std;
-
 use std::boxed::Box;
 use std::cell::Cell;
 use std::ptr;

@@ -28,14 +28,16 @@
 //! Handles, locks with waiters and sockets do not outlive their world.
 //!
 //! # Unsafe
-//! Files with unsafe code: `actor.rs`, `faulty.rs`, `platform.rs`, `pool.rs`, `run.rs`,
-//! `world.rs`; each says at its head what it relies on.
+//! Files with unsafe code: `actor.rs`, `faulty.rs`, `interpreted.rs`, `platform.rs`, `pool.rs`,
+//! `run.rs`, `world.rs`; each says at its head what it relies on.
 #![deny(unsafe_code)]
 
 mod actor;
 mod dice;
 mod faults;
 mod faulty;
+#[cfg(miri)]
+mod interpreted;
 mod log;
 pub mod net;
 mod platform;

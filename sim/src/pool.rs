@@ -24,7 +24,7 @@ use drift_pal::Host;
 use drift_pal::arena::Arena;
 
 #[cfg(miri)]
-use self::interpreted::Arena;
+use crate::interpreted::{Arena, new_stack};
 
 /// Address space for the tables of one world; what a runtime asks for, several times over.
 const TABLES: usize = 8 << 30;
@@ -37,20 +37,11 @@ const KEPT: &str = "each world that failed keeps its memory until the process en
 #[cfg(not(miri))]
 fn new_stack(class: StackClass) -> Result<Stack, PlatformError> {
     static HOST: OnceLock<&'static Host> = OnceLock::new();
-    let host = HOST
-        .get_or_init(|| Host::new().unwrap_or_else(|error| panic!("no memory for stacks: {error}")));
+    let host = HOST.get_or_init(|| {
+        Host::new().unwrap_or_else(|error| panic!("no memory for stacks: {error}"))
+    });
     host.stack_reserve(class)?;
     host.stack_alloc(class)
-}
-
-/// Only a number: contexts are OS threads there (`drift-asm`).
-#[cfg(miri)]
-fn new_stack(class: StackClass) -> Result<Stack, PlatformError> {
-    use std::sync::atomic::{AtomicU32, Ordering};
-    static STACKS: AtomicU32 = AtomicU32::new(1);
-    let id = STACKS.fetch_add(1, Ordering::Relaxed);
-    let limit = id as usize * StackClass::M8.bytes();
-    Ok(Stack { limit, top: limit + class.bytes(), id, class })
 }
 
 /// What no world has.
@@ -163,39 +154,4 @@ impl Pool {
 
 fn copy(stack: &Stack) -> Stack {
     Stack { limit: stack.limit, top: stack.top, id: stack.id, class: stack.class }
-}
-
-/// Tables for Miri, which maps no memory: each is an allocation of its own. They stay, because the
-/// frames of those that are over do, which refer to them.
-#[cfg(miri)]
-mod interpreted {
-    use std::alloc::{Layout, alloc_zeroed};
-    use std::ptr::NonNull;
-
-    use drift_core::platform::PlatformError;
-
-    /// No longer than this: a table is used from its beginning up, and Miri keeps several times as
-    /// much, whether it is used or not. It tells who goes beyond.
-    const LONGEST: usize = 1 << 20;
-
-    #[derive(Debug)]
-    pub(super) struct Arena;
-
-    impl Arena {
-        pub(super) fn new(_: usize) -> Result<Self, PlatformError> {
-            Ok(Self)
-        }
-
-        pub(super) fn table(&mut self, bytes: usize) -> Result<NonNull<u8>, PlatformError> {
-            let layout = Layout::from_size_align(bytes.min(LONGEST), 4096).expect("a table has a size");
-            // SAFETY: its size is not zero.
-            Ok(NonNull::new(unsafe { alloc_zeroed(layout) }).expect("there is memory"))
-        }
-
-        pub(super) fn trim(&mut self) {}
-
-        /// # Safety
-        /// None, here.
-        pub(super) unsafe fn clear(&mut self) {}
-    }
 }

@@ -41,6 +41,8 @@ use drift_core::task::Handle;
 use crate::actor::{Body, On, Seat, ThreadId};
 use crate::dice::{Dice, Stream};
 use crate::faults::{Fault, Injector};
+#[cfg(miri)]
+use crate::interpreted::CURRENT;
 use crate::log::{Entry, Log, What, Who};
 use crate::net::Net;
 use crate::pool::Pool;
@@ -50,9 +52,6 @@ use crate::settings::Settings;
 thread_local! {
     static CURRENT: Cell<*const World> = const { Cell::new(ptr::null()) };
 }
-
-#[cfg(miri)]
-use self::interpreted::CURRENT;
 
 /// The world that the calling OS thread plays, if it does.
 pub(crate) fn current() -> Option<&'static World> {
@@ -493,32 +492,4 @@ unsafe extern "C" fn begin(argument: *mut u8) -> ! {
     world.wake(On::End(own));
     world.leave(Status::Over);
     unreachable!("a thread that is over was resumed")
-}
-
-/// For Miri, where those who play one world are OS threads, one of which runs at a time: one world
-/// at a time in the process. Its tests run one after the other.
-#[cfg(miri)]
-mod interpreted {
-    use std::ptr;
-    use std::sync::atomic::{AtomicPtr, Ordering};
-
-    use super::World;
-
-    pub(super) struct Current(AtomicPtr<World>);
-
-    pub(super) static CURRENT: Current = Current(AtomicPtr::new(ptr::null_mut()));
-
-    impl Current {
-        pub(super) fn get(&self) -> *const World {
-            self.0.load(Ordering::SeqCst)
-        }
-
-        pub(super) fn set(&self, world: *const World) {
-            self.replace(world);
-        }
-
-        pub(super) fn replace(&self, world: *const World) -> *const World {
-            self.0.swap(world.cast_mut(), Ordering::SeqCst)
-        }
-    }
 }

@@ -9,6 +9,7 @@ use std::cell::UnsafeCell;
 use std::fmt;
 use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
+use std::ptr::NonNull;
 
 use drift_core::sync::rwlock;
 
@@ -56,7 +57,9 @@ unsafe impl<T: ?Sized + Send + Sync> Sync for RwLock<T> {}
 /// ```
 #[must_use = "dropping it gives the lock back"]
 pub struct RwLockReadGuard<'a, T: ?Sized> {
-    lock: &'a RwLock<T>,
+    raw: &'a rwlock::RwLock,
+    /// Not by the lock, which changes its `T`: a guard of a longer life serves as one of a shorter.
+    data: NonNull<T>,
     /// As the std guard, not `Send`.
     thread: PhantomData<*mut ()>,
 }
@@ -263,12 +266,12 @@ impl<T: ?Sized> RwLock<T> {
 
     fn share(&self, limit: Limit) -> LockResult<RwLockReadGuard<'_, T>> {
         limit.acquire(|| self.raw.try_read(), |wait| self.raw.read(wait))?;
-        self.poison.check(RwLockReadGuard { lock: self, thread: PhantomData })
+        self.poison.check(RwLockReadGuard::new(self))
     }
 
     fn share_again(&self, limit: Limit) -> LockResult<RwLockReadGuard<'_, T>> {
         limit.acquire(|| self.raw.try_read_again(), |wait| self.raw.read_again(wait))?;
-        self.poison.check(RwLockReadGuard { lock: self, thread: PhantomData })
+        self.poison.check(RwLockReadGuard::new(self))
     }
 
     fn acquire(&self, limit: Limit) -> LockResult<RwLockWriteGuard<'_, T>> {
@@ -385,7 +388,15 @@ impl<'a, T: ?Sized> RwLockWriteGuard<'a, T> {
         std::mem::forget(guard);
         lock.raw.downgrade();
         pay(CALL);
-        RwLockReadGuard { lock, thread: PhantomData }
+        RwLockReadGuard::new(lock)
+    }
+}
+
+impl<'a, T: ?Sized> RwLockReadGuard<'a, T> {
+    /// For who has a share of `lock`.
+    fn new(lock: &'a RwLock<T>) -> Self {
+        let data = NonNull::new(lock.data.get()).expect("a cell is somewhere");
+        Self { raw: &lock.raw, data, thread: PhantomData }
     }
 }
 
@@ -393,8 +404,8 @@ impl<T: ?Sized> Deref for RwLockReadGuard<'_, T> {
     type Target = T;
 
     fn deref(&self) -> &T {
-        // SAFETY: the guard has a share of the lock.
-        unsafe { &*self.lock.data.get() }
+        // SAFETY: the guard has a share of the lock, which it borrows.
+        unsafe { self.data.as_ref() }
     }
 }
 
@@ -416,7 +427,7 @@ impl<T: ?Sized> DerefMut for RwLockWriteGuard<'_, T> {
 
 impl<T: ?Sized> Drop for RwLockReadGuard<'_, T> {
     fn drop(&mut self) {
-        self.lock.raw.unlock_read();
+        self.raw.unlock_read();
     }
 }
 
@@ -455,7 +466,7 @@ impl<T: ?Sized + fmt::Display> fmt::Display for RwLockWriteGuard<'_, T> {
 impl<T: ?Sized + fmt::Debug> fmt::Debug for RwLock<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut out = f.debug_struct("RwLock");
-        let guard = || RwLockReadGuard { lock: self, thread: PhantomData };
+        let guard = || RwLockReadGuard::new(self);
         match self.raw.try_read_again().then(guard) {
             Some(guard) => out.field("data", &&*guard),
             None => out.field("data", &format_args!("<locked>")),

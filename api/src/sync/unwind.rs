@@ -4,7 +4,8 @@
 use std::panic::{RefUnwindSafe, UnwindSafe};
 
 use super::{
-    Barrier, Condvar, Event, Mutex, Once, Receiver, ReentrantMutex, RwLock, Semaphore, Sender,
+    Barrier, Condvar, Event, Mutex, Once, Receiver, ReentrantMutex, RwLock, RwLockReadGuard,
+    Semaphore, Sender,
 };
 use crate::concurrent::{ScopedVirtualThread, Thread, VirtualThread};
 
@@ -31,6 +32,9 @@ unwind_safe!(
     {} Thread,
     {T} VirtualThread<T>,
 );
+
+// It gives `&T`, and leaves nothing half done itself.
+impl<T: RefUnwindSafe + ?Sized> UnwindSafe for RwLockReadGuard<'_, T> {}
 
 impl<T: UnwindSafe + ?Sized> UnwindSafe for ReentrantMutex<T> {}
 // It is not poisoned: what is in it must bear to be seen half done.

@@ -6,8 +6,9 @@ use std::rc::Rc;
 
 use drift::concurrent::Completed;
 use drift::sync::{
-    Barrier, Condvar, Event, LockError, Mutex, MutexGuard, Once, Permits, Receiver, ReentrantMutex,
-    ReentrantMutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard, Semaphore, SendError, Sender,
+    Barrier, Condvar, Event, LazyLock, LockError, Mutex, MutexGuard, Once, OnceLock, Permits,
+    Receiver, ReentrantMutex, ReentrantMutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard,
+    Semaphore, SendError, Sender,
 };
 use drift::{
     Builder, ConcurrencyError, Duration, Error, Executor, ExecutorPolicy, Future, FutureGroup,
@@ -77,6 +78,105 @@ both!(
     Thread,
     VirtualThread<SendOnly>,
 );
+
+/// Whether the type has the trait.
+macro_rules! has {
+    ($type:ty: $bound:path) => {{
+        #[allow(dead_code)]
+        trait No {
+            const HAS: bool = false;
+        }
+        impl<T: ?Sized> No for T {}
+        #[allow(dead_code)]
+        struct Asked<T: ?Sized>(std::marker::PhantomData<T>);
+        #[allow(dead_code)]
+        impl<T: ?Sized + $bound> Asked<T> {
+            const HAS: bool = true;
+        }
+        <Asked<$type>>::HAS
+    }};
+}
+
+/// The one has these traits where the other has them.
+macro_rules! as_std {
+    ([$($bound:ident)*] $ours:ty, $theirs:ty) => {
+        const _: () = {
+            $(assert!(
+                has!($ours: $bound) == has!($theirs: $bound),
+                concat!(stringify!($ours), ": ", stringify!($bound))
+            );)*
+        };
+    };
+}
+
+/// With each of `what`. A handle bears any unwinding, which std's does not; an error is as
+/// [`std::io::Error`].
+macro_rules! all_as_std {
+    ($($what:ty)*) => {
+        $(
+            as_std!([Send Sync UnwindSafe RefUnwindSafe] Mutex<$what>, std::sync::Mutex<$what>);
+            as_std!([Send Sync UnwindSafe RefUnwindSafe]
+                MutexGuard<'static, $what>, std::sync::MutexGuard<'static, $what>);
+            as_std!([Send Sync UnwindSafe RefUnwindSafe] RwLock<$what>, std::sync::RwLock<$what>);
+            as_std!([Send Sync UnwindSafe]
+                RwLockReadGuard<'static, $what>, std::sync::RwLockReadGuard<'static, $what>);
+            as_std!([Send Sync UnwindSafe RefUnwindSafe]
+                RwLockWriteGuard<'static, $what>, std::sync::RwLockWriteGuard<'static, $what>);
+            as_std!([Send Sync UnwindSafe RefUnwindSafe]
+                OnceLock<$what>, std::sync::OnceLock<$what>);
+            as_std!([Send Sync UnwindSafe RefUnwindSafe]
+                LazyLock<$what>, std::sync::LazyLock<$what>);
+            as_std!([Send Sync] VirtualThread<$what>, std::thread::JoinHandle<$what>);
+            as_std!([Send Sync] SendError<$what>, std::sync::mpsc::SendError<$what>);
+        )*
+    };
+}
+
+// What is both `Send` and `Sync`, one of them, neither, and what a `catch_unwind` must not pass.
+all_as_std!(u8 SendOnly Neither &'static mut u8 std::sync::MutexGuard<'static, u8>);
+as_std!([Send Sync UnwindSafe RefUnwindSafe] Barrier, std::sync::Barrier);
+as_std!([Send Sync UnwindSafe RefUnwindSafe] Condvar, std::sync::Condvar);
+as_std!([Send Sync UnwindSafe RefUnwindSafe] Once, std::sync::Once);
+as_std!([Send Sync UnwindSafe RefUnwindSafe] Thread, std::thread::Thread);
+
+/// As in std and crossbeam: what only gives a `T` away serves as one of a shorter life. (What takes
+/// one in must not: guards that give `&mut T`, the ends of a channel, handles.)
+#[allow(dead_code)]
+const _: () = {
+    const fn shorter<'short, 'long: 'short>(
+        guard: RwLockReadGuard<'long, &'long str>,
+    ) -> RwLockReadGuard<'short, &'short str> {
+        guard
+    }
+    const fn shorter_reentrant<'short, 'long: 'short>(
+        guard: ReentrantMutexGuard<'long, &'long str>,
+    ) -> ReentrantMutexGuard<'short, &'short str> {
+        guard
+    }
+    const fn shorter_lock<'short, 'long: 'short>(
+        lock: ReentrantMutex<&'long str>,
+    ) -> ReentrantMutex<&'short str> {
+        lock
+    }
+    const fn shorter_permits<'short, 'long: 'short>(permits: Permits<'long>) -> Permits<'short> {
+        permits
+    }
+    const fn shorter_refusal<'short, 'long: 'short>(
+        refusal: SendError<&'long str>,
+    ) -> SendError<&'short str> {
+        refusal
+    }
+    const fn shorter_end<'short, 'long: 'short>(
+        end: Completed<&'long str>,
+    ) -> Completed<&'short str> {
+        end
+    }
+    const fn shorter_error<'short, 'long: 'short>(
+        error: LockError<RwLockReadGuard<'long, &'long str>>,
+    ) -> LockError<RwLockReadGuard<'short, &'short str>> {
+        error
+    }
+};
 
 /// As in std, what may be used on both sides of a `catch_unwind`.
 const _: () = {
