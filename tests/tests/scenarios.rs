@@ -6,6 +6,7 @@
 //! | `ends.rs`      | joins, cancels, dropped handles: everything once                        |
 //! | `executors.rs` | limits, shutdown, queues, carriers that sleep and are woken             |
 //! | `locks.rs`     | locks, channels, select                                                 |
+//! | `turns.rs`     | loops of calls that need not wait, and those beside them                |
 //! | `program.rs`   | what they are made of                                                   |
 //! | `harness.rs`   | runs them: `sim::NAME` over seeds, `host::NAME` some rounds             |
 #![cfg(not(loom))]
@@ -20,11 +21,13 @@ mod harness;
 mod locks;
 #[path = "scenarios/program.rs"]
 mod program;
+#[path = "scenarios/turns.rs"]
+mod turns;
 #[path = "scenarios/waits.rs"]
 mod waits;
 
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    harness::main(&[waits::ALL, ends::ALL, executors::ALL, locks::ALL])
+    harness::main(&[waits::ALL, ends::ALL, executors::ALL, locks::ALL, turns::ALL])
 }
