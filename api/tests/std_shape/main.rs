@@ -29,6 +29,7 @@ macro_rules! both {
 
 mod channels;
 mod data;
+mod listed;
 mod locks;
 mod once;
 mod sockets;
