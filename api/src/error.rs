@@ -152,6 +152,15 @@ pub enum Error {
     InUse,
     /// The policy of an executor makes no sense.
     Policy(PolicyError),
+    /// A variable of the environment makes no sense.
+    Variable {
+        /// The variable.
+        name: &'static str,
+        /// Its value.
+        value: String,
+        /// What it must do, and the way out.
+        must: &'static str,
+    },
     /// The platform refused.
     Platform(PlatformError),
     /// An error of the program's own, from a child of a [`scope`](crate::scope()).
@@ -165,6 +174,9 @@ impl PartialEq for Error {
             (Self::InvalidDuration(one), Self::InvalidDuration(other)) => one == other,
             (Self::Panic(one), Self::Panic(other)) => one == other,
             (Self::Policy(one), Self::Policy(other)) => one == other,
+            (Self::Variable { name, value, .. }, Self::Variable { name: n, value: v, .. }) => {
+                (name, value) == (n, v)
+            }
             (Self::Platform(one), Self::Platform(other)) => one == other,
             (Self::Other(one), Self::Other(other)) => Arc::ptr_eq(one, other),
             (Self::VtResultNotAvailable, Self::VtResultNotAvailable)
@@ -195,6 +207,9 @@ impl fmt::Display for Error {
             Self::Unwinding => f.write_str("a virtual thread that unwinds may not wait"),
             Self::InUse => f.write_str("the executor is the runtime's own, or the caller's"),
             Self::Policy(error) => error.fmt(f),
+            Self::Variable { name, value, must } => {
+                write!(f, "the environment's {name} is {value:?}, and must {must}")
+            }
             Self::Platform(error) => error.fmt(f),
             Self::Other(error) => error.fmt(f),
         }

@@ -398,7 +398,8 @@ fn poll(
 /// use std::os::fd::AsRawFd;
 /// use drift::io::{Interest, block_on_raw, close};
 ///
-/// drift::run(|| {
+/// // One carrier: they run in turn.
+/// drift::run_with(drift::ExecutorPolicy::new(), || {
 ///     let (reader, _writer) = std::io::pipe().unwrap();
 ///     let number = reader.as_raw_fd();
 ///     let waiter = drift::spawn(move || block_on_raw(number, Interest::READABLE, None));

@@ -28,10 +28,14 @@
 //! calls was cancelled, and has a form with a time-out. All of them work on plain OS threads,
 //! which they block.
 //!
+//! Virtual threads run in parallel, on one carrier for each CPU that the process may use;
+//! `DRIFT_CARRIERS=n` in the environment, `#[drift::main(carriers = n)]` and [`run_with`] say
+//! otherwise. One that has started stays on its carrier, which is an OS thread.
+//!
 //! # Unsafe
-//! `concurrent/executor`, `concurrent/packet`, `concurrent/scope`, `concurrent/spawn`,
-//! `net/as_std`, `net/peek`, `sync/channel/segments`, `sync/lazy_lock`, `sync/mutex`,
-//! `sync/once_lock`, `sync/reentrant`, `sync/rwlock`.
+//! `concurrent/executor`, `concurrent/packet`, `concurrent/run`, `concurrent/scope`,
+//! `concurrent/spawn`, `net/as_std`, `net/peek`, `sync/channel/segments`, `sync/lazy_lock`,
+//! `sync/mutex`, `sync/once_lock`, `sync/reentrant`, `sync/rwlock`.
 #![deny(unsafe_code)]
 
 pub mod concurrent;
@@ -48,7 +52,7 @@ pub use drift_macros::main;
 pub use crate::concurrent::{
     Builder, Executor, ExecutorPolicy, Future, FutureGroup, Saturation, Scope, ScopeError,
     ScopedVirtualThread, Shutdown, ShutdownReport, Thread, VirtualThread, current, is_cancelled,
-    park, park_until, run, scope, scope_timeout, sleep, sleep_until, spawn, spawn_future,
+    park, park_until, run, run_with, scope, scope_timeout, sleep, sleep_until, spawn, spawn_future,
     spawn_future_on, spawn_on, uncancellable, yield_now,
 };
 pub use crate::error::{ConcurrencyError, Error, Panic};

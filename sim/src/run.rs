@@ -335,6 +335,9 @@ impl World {
             1 => runtime.default_executor(),
             _ => runtime.create_executor(policy).map_err(|error| refused("executor", &error))?,
         };
+        // Not as the machine and its environment would have it.
+        let own = ExecutorPolicy { migrates: false, ..ExecutorPolicy::DEFAULT };
+        runtime.make_rust_executor(own).map_err(|error| refused("executor of its own", &error))?;
         let handle = runtime.executor_handle(executor);
         for face in [Face::C, Face::Rust] {
             // SAFETY: one OS thread plays all carriers of a world.

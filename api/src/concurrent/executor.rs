@@ -14,6 +14,7 @@ use drift_core::sched::policy;
 use drift_core::sched::shutdown::{self, ShutdownError};
 use drift_core::task::Handle;
 
+use super::carriers;
 use super::spawn::stack_class;
 use crate::error::{ConcurrencyError, Error};
 use crate::runtime::{CALL, SETUP, may_wait, pay, runtime, try_runtime, wait};
@@ -261,8 +262,10 @@ impl Executor {
         Ok(Self { handle: runtime.executor_handle(executor) })
     }
 
-    /// The default executor of Rust: what was set last, or else the runtime's own. C code in the
-    /// same process has a default of its own, and nothing that it sets changes this one.
+    /// The default executor of Rust: what was set last, or else the runtime's own, which has one
+    /// carrier for each CPU that the process may use, or as many as the environment's
+    /// `DRIFT_CARRIERS` says. C code in the same process has a default of its own, and nothing that
+    /// it sets changes this one.
     ///
     /// # Panics
     /// If the runtime's own cannot be made.
@@ -349,12 +352,12 @@ impl Executor {
         }
     }
 
-    /// The runtime's own for Rust, which has no limit, and no end.
+    /// The runtime's own for Rust, which has no limit, and no end; made by the first who asks.
     pub(super) fn own_of(runtime: &'static Runtime) -> Result<Self, ConcurrencyError> {
         let own = match runtime.rust_executor() {
             Some(own) => own,
             None => {
-                let policy = ExecutorPolicy::new().core()?;
+                let policy = ExecutorPolicy::new().min_threads(carriers::by_default()?).core()?;
                 runtime.make_rust_executor(policy).map_err(refused)?
             }
         };

@@ -1,10 +1,12 @@
 //! Virtual threads, scopes, futures and executors: Drift's `std.concurrent` in Rust.
 
+mod carriers;
 mod executor;
 mod future;
 mod packet;
 #[cfg(doctest)]
 mod refused;
+mod run;
 mod scope;
 mod spawn;
 mod thread;
@@ -17,8 +19,9 @@ use crate::time::{Duration, Instant};
 
 pub use self::executor::{Executor, ExecutorPolicy, Saturation, Shutdown, ShutdownReport};
 pub use self::future::{Completed, Future, FutureGroup, spawn_future, spawn_future_on};
+pub use self::run::{run, run_with};
 pub use self::scope::{Scope, ScopeError, ScopedVirtualThread, scope, scope_timeout};
-pub use self::spawn::{Builder, VirtualThread, run, spawn, spawn_on};
+pub use self::spawn::{Builder, VirtualThread, spawn, spawn_on};
 pub use self::thread::{Thread, current};
 
 /// Parks the calling virtual thread for at least `time`; a plain OS thread blocks instead.
@@ -78,7 +81,8 @@ pub fn sleep_until(deadline: Instant) -> Result<(), ConcurrencyError> {
 ///
 /// # Examples
 /// ```
-/// drift::run(|| {
+/// // One carrier: they run in turn.
+/// drift::run_with(drift::ExecutorPolicy::new(), || {
 ///     let other = drift::spawn(|| 7);
 ///     drift::yield_now();
 ///     assert!(other.is_completed());
@@ -155,7 +159,8 @@ fn park_for(until: drift_core::time::Instant) -> Result<(), ConcurrencyError> {
 ///
 /// # Examples
 /// ```
-/// drift::run(|| {
+/// // One carrier: they run in turn.
+/// drift::run_with(drift::ExecutorPolicy::new(), || {
 ///     let endless = drift::spawn(|| {
 ///         while !drift::is_cancelled() {
 ///             drift::yield_now();
@@ -181,9 +186,10 @@ pub fn is_cancelled() -> bool {
 ///
 /// # Examples
 /// ```
-/// use drift::{ConcurrencyError, Duration, sleep, uncancellable};
+/// use drift::{ConcurrencyError, Duration, ExecutorPolicy, sleep, uncancellable};
 ///
-/// drift::run(|| {
+/// // One carrier: they run in turn.
+/// drift::run_with(ExecutorPolicy::new(), || {
 ///     let thread = drift::spawn(|| {
 ///         let cut_short = sleep(Duration::from_secs(60));
 ///         let whole = uncancellable(|| sleep(Duration::from_millis(1)));

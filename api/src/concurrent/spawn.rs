@@ -5,10 +5,10 @@
 //! those that may be detached; `run` and scopes wait for theirs.
 #![allow(unsafe_code)]
 
+use std::fmt;
 use std::io::{self, Write as _};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::{fmt, panic};
 
 use drift_core::platform::{PlatformError, StackClass};
 use drift_core::runtime::Runtime;
@@ -450,51 +450,4 @@ where
     T: Send + 'static,
 {
     Builder::new().spawn_on(executor, f)
-}
-
-/// Runs `f` on a virtual thread and waits for it: the way in, from `main`. Virtual threads that it
-/// leaves behind end with the process.
-///
-/// On a virtual thread that unwinds, which may not wait, `f` runs right there.
-///
-/// # Panics
-/// As `f` does, with the same payload. If there is no memory or OS thread to begin with, or the
-/// default executor does not take it, or is shut down with [`Shutdown::Cancel`] before it starts.
-///
-/// [`Shutdown::Cancel`]: crate::Shutdown::Cancel
-///
-/// # Source
-/// Beyond Drift, whose `main` runs on a plain thread.
-///
-/// # Examples
-/// ```
-/// let here = drift::run(|| drift::current().is_some());
-/// assert!(here);
-/// ```
-pub fn run<F, T>(f: F) -> T
-where
-    F: FnOnce() -> T + Send,
-    T: Send,
-{
-    if crate::runtime::unwinds() {
-        return f();
-    }
-    // SAFETY: waited for below, and the handle is dropped within this call.
-    let root = unsafe { Builder::new().name("main").start(None, f) };
-    if let Some(error) = &root.refused {
-        panic!("the root virtual thread cannot start: {error}");
-    }
-    root.wait_for_end();
-    match root.results.take() {
-        Ok(Outcome::Value(value)) => value,
-        Ok(Outcome::Panicked(panic)) => {
-            panic::resume_unwind(panic.take_payload().expect("nobody else has it"))
-        }
-        // Nobody else has its handle, so it was a shutdown.
-        Ok(Outcome::Cancelled) => panic!(
-            "the root virtual thread cannot start: the default executor was shut down before it \
-             began; shut it down after `run`, or set another default executor first"
-        ),
-        Err(error) => unreachable!("it has ended, and is joined once: {error}"),
-    }
 }

@@ -125,6 +125,7 @@ const FREE: &[(&[&str], &str)] = &[
         "tells or sets a number of the caller's socket",
     ),
     (&["*::flush", "*::into_raw_fd"], "does nothing that could take time"),
+    (&["run_with"], "is `Executor::new`, `Executor::default_set` and `run`"),
     (&["Duration::*", "Instant::*"], "reckons, or looks at the clock"),
 ];
 
