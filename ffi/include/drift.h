@@ -273,9 +273,9 @@ void drift_exec_default_set(int64_t exec);
  * | `timeout_ms`  | how long a blocking submit waits; below 1 is no bound                      |
  * | `saturation`  | `DRIFT_SATURATION_BLOCK`; anything else is `DRIFT_SATURATION_BUSY`         |
  *
- * With more than one carrier a virtual thread may come back from a park on another OS thread.
- * Its `errno` is restored there, but optimised code may still look at the old one's: read `errno`
- * before a park, not after it.
+ * With more than one carrier a virtual thread may come back from a park, and from any other call
+ * that lets others run, on another OS thread. Its `errno` is restored there, but optimised code
+ * may still look at the old one's: read `errno` before such a call, not after it.
  *
  * Returns its handle, good for ever; 0 if it cannot be made.
  */

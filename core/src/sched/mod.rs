@@ -13,7 +13,8 @@
 //! **Order.** On an executor with one carrier the order is first in, first out, as tasks become
 //! ready, whoever makes them so: nothing is put into the run queue while older tasks wait in the
 //! injector, and the injector is looked at only when the run queue is empty. With several
-//! carriers there is no order between virtual threads, but none is overtaken for ever.
+//! carriers there is no order between virtual threads, but none is overtaken for ever. One whose
+//! calls never wait takes its turn too (`budget.rs`); one that computes does not.
 //!
 //! Where started tasks must not migrate (`home.rs`), step 2 and 3 take turns with those that stay
 //! on the carrier and with those that other carriers offered, and step 4 finds only tasks that have
