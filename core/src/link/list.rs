@@ -101,18 +101,28 @@ impl<L, T: Linked<L>> List<L, T> {
     pub(crate) unsafe fn remove(&mut self, node: NonNull<T>) {
         // SAFETY: linked here, as the caller says.
         debug_assert!(unsafe { Self::is_linked(node) }, "only a linked node can be removed");
-        // SAFETY: linked here, as the caller says.
+        if self.front == Some(node) {
+            // SAFETY: the same.
+            let next = unsafe { Self::next(node) };
+            self.front = (next != node).then_some(next);
+        }
+        // SAFETY: linked here, as the caller says, and not the front any more.
+        unsafe { Self::unlink(node) };
+    }
+
+    /// Unlinks `node` from its list, whichever that is.
+    ///
+    /// # Safety
+    /// `node` is linked in a list that the caller is alone with, and not its front.
+    #[inline]
+    pub(crate) unsafe fn unlink(node: NonNull<T>) {
+        // SAFETY: as the caller says.
         let prev = unsafe { Self::prev(node) };
         // SAFETY: the same.
         let next = unsafe { Self::next(node) };
-        if next == node {
-            self.front = None;
-        } else {
-            // SAFETY: neighbours in this list.
+        if next != node {
+            // SAFETY: neighbours in one list.
             unsafe { Self::join(prev, next) };
-            if self.front == Some(node) {
-                self.front = Some(next);
-            }
         }
         let clear = |ends: &mut Ends<T>| (ends.prev, ends.next) = (None, None);
         // SAFETY: alive until now, as `push_back`'s caller promised.

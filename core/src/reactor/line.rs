@@ -33,12 +33,18 @@
 //! Those that look at levels (`poll_many.rs`) and watches take nothing away, so an event wakes all
 //! of them, and they have no turns. An OS thread looks at the level by itself (`os_thread.rs`), so
 //! it is in no line, and gets a turn when that is ready.
+//!
+//! # Unsafe
+//! Invariant of `#![allow(unsafe_code)]`: a mark of `wake` is unlinked before its frame ends.
+#![allow(unsafe_code)]
+
+use core::ptr::NonNull;
 
 use crate::error::ConcurrencyError;
 use crate::platform::{Interest, Platform, Poll, Source};
 use crate::reactor::readiness::{Direction, Readiness};
 use crate::reactor::slot::{Slot, SlotState, threads};
-use crate::sync::wait_queue::{self, Popped, Queue, Wait, Waited, Waiters};
+use crate::sync::wait_queue::{self, Popped, Queue, Wait, Waited, Waiter, Waiters};
 use crate::task::WaitsFor;
 
 /// Who is in line, and how many have a turn. Behind the slot's lock.
@@ -234,18 +240,20 @@ fn list_of(direction: Interest, is_back: bool) -> fn(&mut SlotState) -> &mut Wai
 /// How many are still to be woken in one direction, of those that look and of callers.
 struct Left {
     direction: Interest,
-    lookers: usize,
+    /// Behind the lookers that were there when it began; none once they were woken.
+    lookers: Option<NonNull<Waiter>>,
     callers: u32,
 }
 
 impl Left {
     fn pop(&mut self, slot: &Slot, state: &mut SlotState) -> Option<Popped> {
-        if self.lookers > 0 {
-            self.lookers -= 1;
-            let looker = state.lookers(self.direction).pop();
+        if let Some(mark) = self.lookers {
+            // SAFETY: pushed in `wake`, whose frame it is in.
+            let looker = unsafe { state.lookers(self.direction).pop_before(mark) };
             if looker.is_some() {
                 return looker;
             }
+            self.lookers = None;
         }
         self.callers = self.callers.checked_sub(1)?;
         let line = state.line(self.direction);
@@ -262,13 +270,20 @@ impl Slot {
     pub(super) fn wake(&self, ready: Interest, all: Interest) {
         let directions = ready.directions();
         let mut state = self.state.lock();
+        let mut marks = [Waiter::mark(), Waiter::mark()];
+        let mut marks = marks.iter_mut().map(NonNull::from);
         let mut left = [Interest::READ, Interest::WRITE].map(|direction| {
             if !directions.intersects(direction) {
-                return Left { direction, lookers: 0, callers: 0 };
+                return Left { direction, lookers: None, callers: 0 };
             }
             let most = if all.intersects(direction) { u32::MAX } else { 1 };
-            let lookers = state.lookers(direction).count();
-            Left { direction, lookers, callers: state.line(direction).length.min(most) }
+            let lookers = state.lookers(direction);
+            let mark = marks.next().filter(|_| !lookers.is_empty());
+            if let Some(mark) = mark {
+                // SAFETY: `wake_each` goes on until `pop` has found the mark unlinked.
+                unsafe { lookers.push(mark) };
+            }
+            Left { direction, lookers: mark, callers: state.line(direction).length.min(most) }
         });
         wait_queue::wake_each(&self.state, state, |state| {
             left.iter_mut().find_map(|left| left.pop(self, state))

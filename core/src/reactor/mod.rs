@@ -29,6 +29,7 @@ mod owned;
 mod poll_many;
 mod readiness;
 pub(crate) mod slot;
+mod waiting;
 pub(crate) mod watch;
 
 pub use crate::platform::Poll;
@@ -39,8 +40,9 @@ pub use crate::reactor::readiness::{Readiness, ShortCount};
 use core::ptr::NonNull;
 
 use crate::platform::{Armed, Event, Interest, Platform, PlatformError, Source};
-use crate::prim::{AtomicBool, Ordering};
-use crate::reactor::slot::{Ask, Claimed, Slot};
+use crate::prim::{AtomicBool, Ordering, SpinGuard};
+use crate::reactor::slot::{Ask, Slot, SlotState};
+use crate::reactor::waiting::Claimed;
 use crate::reactor::watch::{Store, Watch};
 use crate::runtime::Runtime;
 use crate::sched;
@@ -192,7 +194,6 @@ fn watch(
 /// Asks the platform until nothing is left to ask.
 fn converse(runtime: &'static Runtime, slot: &Slot, source: Source, mut ask: Ask) {
     loop {
-        let mut claimed = Claimed::new();
         let mut wakes = false;
         let mut owned = None;
         match ask {
@@ -200,24 +201,25 @@ fn converse(runtime: &'static Runtime, slot: &Slot, source: Source, mut ask: Ask
             Ask::Look(interest) => {
                 let ready = runtime.level(source, interest).unwrap_or(Interest::BOTH);
                 let mut state = slot.state.lock();
-                state.claim_ready(ready, &mut claimed);
+                state.event(ready);
+                wake_due(slot, state);
                 ask = Ask::Nothing;
             }
             Ask::Arm(interest, generation) => {
                 let answer = runtime.platform().io_arm(source, token(source, generation), interest);
                 let mut state = slot.state.lock();
                 ask = match answer {
-                    Ok(armed) => state.armed(armed == Armed::New, &mut claimed),
+                    Ok(armed) => state.armed(armed == Armed::New),
                     Err(_) => {
-                        state.refused(&mut claimed);
+                        state.refused();
                         Ask::Nothing
                     }
                 };
                 wakes = answer.is_err() || state.has_old_waiters();
                 owned = state.owned_generation();
+                wake_due(slot, state);
             }
         }
-        schedule_all(claimed);
         if wakes {
             slot.wake(Interest::BOTH, Interest::BOTH);
         }
@@ -244,15 +246,12 @@ fn token(source: Source, generation: u32) -> u64 {
 pub(crate) fn deliver(runtime: &'static Runtime, event: Event) {
     let (source, generation) = (event.token as u32, (event.token >> 32) as u32);
     let Some(slot) = runtime.reactor.slot(source) else { return };
-    let mut claimed = Claimed::new();
-    let is_owned = {
-        let mut state = slot.state.lock();
-        if !state.ready(generation, event.ready, &mut claimed) {
-            return;
-        }
-        state.is_owned()
-    };
-    schedule_all(claimed);
+    let mut state = slot.state.lock();
+    if !state.ready(generation, event.ready) {
+        return;
+    }
+    let is_owned = state.is_owned();
+    wake_due(slot, state);
     if is_owned {
         return slot.edge(event.ready);
     }
@@ -316,10 +315,20 @@ pub(crate) fn wake(task: NonNull<Task>, ticket: Ticket) {
     }
 }
 
-fn schedule_all(mut claimed: Claimed) {
-    while let Some(task) = claimed.pop_front() {
-        // SAFETY: claimed under a slot's lock.
-        unsafe { sched::schedule(task) };
+/// Wakes those whose watches are due, and gives the lock away between two batches of them.
+fn wake_due<'a>(slot: &'a Slot, mut state: SpinGuard<'a, SlotState>) {
+    loop {
+        let mut claimed = Claimed::new();
+        let are_more = state.claim(&mut claimed);
+        drop(state);
+        while let Some(task) = claimed.pop_front() {
+            // SAFETY: claimed under the slot's lock.
+            unsafe { sched::schedule(task) };
+        }
+        if !are_more {
+            return;
+        }
+        state = slot.state.lock();
     }
 }
 

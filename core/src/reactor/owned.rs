@@ -22,7 +22,7 @@ use crate::error::ConcurrencyError;
 use crate::platform::{Interest, PlatformError, Source};
 use crate::reactor::line::{Side, Turn};
 use crate::reactor::readiness::{Readiness, ShortCount};
-use crate::reactor::slot::{Claimed, Slot};
+use crate::reactor::slot::Slot;
 use crate::reactor::token;
 use crate::runtime::Runtime;
 use crate::sync::wait_queue::Wait;
@@ -65,15 +65,11 @@ impl Runtime {
         }
         let slot = self.reactor.slot_for(self.platform(), source)?;
         self.reactor.use_it();
-        let mut claimed = Claimed::new();
-        let generation = {
-            let mut state = slot.state.lock();
-            let generation = state.take_over(&mut claimed);
-            slot.read.set_line(state.read_line.has_any());
-            slot.write.set_line(state.write_line.has_any());
-            generation
-        };
-        super::schedule_all(claimed);
+        let mut state = slot.state.lock();
+        let generation = state.take_over();
+        slot.read.set_line(state.read_line.has_any());
+        slot.write.set_line(state.write_line.has_any());
+        super::wake_due(slot, state);
         // First: the platform's first event may say that the other side has ended it, and may be
         // delivered before the call returns. It is not told twice.
         slot.read.register(short);
@@ -115,22 +111,19 @@ impl Runtime {
     pub fn deregister(&'static self, source: Source) {
         let Some(slot) = self.present_slot(source) else { return };
         self.platform().io_deregister(source);
-        let mut claimed = Claimed::new();
-        {
-            let mut state = slot.state.lock();
-            state.give_up();
-            state.close(&mut claimed);
-        }
-        super::schedule_all(claimed);
+        let mut state = slot.state.lock();
+        state.give_up();
+        state.close();
+        super::wake_due(slot, state);
         slot.wake_all();
     }
 
     /// Before a descriptor that is not owned is closed: who waits for it is told `Closed`.
     pub fn closing(&'static self, source: Source) {
         let Some(slot) = self.present_slot(source) else { return };
-        let mut claimed = Claimed::new();
-        slot.state.lock().close(&mut claimed);
-        super::schedule_all(claimed);
+        let mut state = slot.state.lock();
+        state.close();
+        super::wake_due(slot, state);
         slot.wake_all();
     }
 

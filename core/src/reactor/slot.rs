@@ -29,16 +29,15 @@
 
 use core::ptr::NonNull;
 
-use crate::link::list::List;
 use crate::platform::Interest;
 use crate::prim::Ordering::Relaxed;
 use crate::prim::SpinLock;
 use crate::reactor::line::Line;
 use crate::reactor::readiness::Direction;
+use crate::reactor::waiting::{Claimed, Waiting};
 use crate::reactor::watch::Watch;
 use crate::sync::wait_queue::Waiters;
-use crate::task::header::{InQueue, Task};
-use crate::task::state::{Then, Ticket};
+use crate::task::state::Ticket;
 
 /// Marks the list of a [`Slot`].
 #[derive(Debug)]
@@ -56,9 +55,6 @@ pub(crate) enum Ask {
     Look(Interest),
 }
 
-/// Tasks that were claimed under a lock, to be scheduled after it.
-pub(crate) type Claimed = List<InQueue, Task>;
-
 /// A descriptor's entry in the reactor's table.
 #[derive(Debug)]
 pub(crate) struct Slot {
@@ -71,7 +67,7 @@ pub(crate) struct Slot {
 /// What the lock of a [`Slot`] protects.
 #[derive(Debug)]
 pub(crate) struct SlotState {
-    waiting: List<InSlot, Watch>,
+    waiting: Waiting,
     readers: Waiters,
     writers: Waiters,
     /// OS threads, which wait for the descriptor themselves: woken when it closes.
@@ -108,7 +104,7 @@ impl Slot {
     #[cfg(test)]
     pub(crate) fn new() -> Self {
         let state = SlotState {
-            waiting: List::new(),
+            waiting: Waiting::NONE,
             readers: Waiters::new(),
             writers: Waiters::new(),
             threads: Waiters::new(),
@@ -150,36 +146,24 @@ impl SlotState {
         let own = Watch::at(watch);
         own.ticket.store(ticket.to_bits(), Relaxed);
         own.interest.store(interest.0, Relaxed);
-        own.generation.store(0, Relaxed);
-        own.linked.store(true, Relaxed);
-        // SAFETY: it was in no slot.
-        unsafe { self.waiting.push_back(watch) };
+        self.waiting.add(watch);
     }
 
-    /// Lets a watch wait for more; links it anew if an event has unlinked it.
+    /// Lets a watch wait for more; links it anew, as a question has to ask for it.
     pub(crate) fn widen(&mut self, watch: NonNull<Watch>, interest: Interest) {
         let own = Watch::at(watch);
         let before = match own.linked.load(Relaxed) {
             true => Interest(own.interest.load(Relaxed)),
             false => Interest::NONE,
         };
+        self.waiting.remove(watch);
         own.interest.store(before.union(interest).0, Relaxed);
-        if before == Interest::NONE {
-            own.generation.store(0, Relaxed);
-            own.linked.store(true, Relaxed);
-            // SAFETY: it was in no slot.
-            unsafe { self.waiting.push_back(watch) };
-        }
+        self.waiting.add(watch);
     }
 
     /// Unlinks a watch, if an event has not done so.
     pub(crate) fn remove(&mut self, watch: NonNull<Watch>) {
-        let linked = &Watch::at(watch).linked;
-        if linked.load(Relaxed) {
-            linked.store(false, Relaxed);
-            // SAFETY: it is linked, in this slot.
-            unsafe { self.waiting.remove(watch) };
-        }
+        self.waiting.remove(watch);
     }
 
     /// Whether the reactor has taken the descriptor over.
@@ -193,13 +177,13 @@ impl SlotState {
     }
 
     /// The descriptor is owned now: the generation of its events. Watches of a descriptor of the
-    /// past are claimed.
-    pub(crate) fn take_over(&mut self, claimed: &mut Claimed) -> u32 {
+    /// past are due.
+    pub(crate) fn take_over(&mut self) -> u32 {
         self.is_owned = true;
         self.read_line.begin();
         self.write_line.begin();
         self.again = false;
-        self.claim(claimed, |_| true);
+        self.waiting.end();
         self.next_generation()
     }
 
@@ -214,10 +198,10 @@ impl SlotState {
         self.next_generation();
     }
 
-    /// The descriptor is about to close: claims all watches. Who waits in the lists is to be woken.
-    pub(crate) fn close(&mut self, claimed: &mut Claimed) {
+    /// The descriptor is about to close: all watches are due. The caller wakes the lists.
+    pub(crate) fn close(&mut self) {
         self.closes = self.closes.wrapping_add(1);
-        self.claim(claimed, |_| true);
+        self.waiting.end();
     }
 
     fn next_generation(&mut self) -> u32 {
@@ -228,7 +212,7 @@ impl SlotState {
     /// After a watch was added or an event left some: what to ask, if nobody is asking.
     pub(crate) fn ask(&mut self) -> Ask {
         if self.is_owned {
-            return match self.wanted() {
+            return match self.waiting.wanted() {
                 Interest::NONE => Ask::Nothing,
                 wanted => Ask::Look(wanted),
             };
@@ -241,12 +225,11 @@ impl SlotState {
     }
 
     /// The answer to a question: what to ask now. Watches that wait for a descriptor of the past
-    /// are claimed.
-    pub(crate) fn armed(&mut self, is_new: bool, claimed: &mut Claimed) -> Ask {
+    /// are due.
+    pub(crate) fn armed(&mut self, is_new: bool) -> Ask {
         self.has_old_waiters &= is_new;
         if is_new {
-            let present = self.generation;
-            self.claim(claimed, |watch| ![0, present].contains(&watch.generation.load(Relaxed)));
+            self.waiting.new_source();
         }
         if core::mem::take(&mut self.again) {
             return self.question();
@@ -260,24 +243,19 @@ impl SlotState {
         core::mem::take(&mut self.has_old_waiters)
     }
 
-    /// The platform refused: everybody is claimed.
-    pub(crate) fn refused(&mut self, claimed: &mut Claimed) {
+    /// The platform refused: all watches are due.
+    pub(crate) fn refused(&mut self) {
         self.arming = false;
         self.again = false;
-        self.claim(claimed, |_| true);
+        self.waiting.end();
     }
 
-    /// An event: claims whose watches want it; false if it is none of this descriptor's. Who waits
+    /// An event: whose watches want it is due; false if it is none of this descriptor's. Who waits
     /// in the lists is to be woken; then `rest` says what to ask for.
-    pub(crate) fn ready(
-        &mut self,
-        generation: u32,
-        ready: Interest,
-        claimed: &mut Claimed,
-    ) -> bool {
+    pub(crate) fn ready(&mut self, generation: u32, ready: Interest) -> bool {
         let is_present = generation == self.generation;
         if is_present {
-            self.claim_ready(ready, claimed);
+            self.event(ready);
         }
         is_present
     }
@@ -292,12 +270,6 @@ impl SlotState {
         !self.readers.is_empty() || !self.writers.is_empty()
     }
 
-    /// What watches want.
-    fn wanted(&self) -> Interest {
-        let interest = |watch| Interest(Watch::at(watch).interest.load(Relaxed));
-        self.waiting.iter().map(interest).fold(Interest::NONE, Interest::union)
-    }
-
     fn question(&mut self) -> Ask {
         let has_waiters = self.has_waiters();
         let asked_before = core::mem::replace(&mut self.asked_for_lists, has_waiters);
@@ -307,41 +279,20 @@ impl SlotState {
             return Ask::Nothing;
         }
         let generation = self.next_generation();
-        for watch in self.waiting.iter() {
-            let own = &Watch::at(watch).generation;
-            if own.load(Relaxed) == 0 {
-                own.store(generation, Relaxed);
-            }
-        }
+        self.waiting.ask();
         let reads = if self.readers.is_empty() { Interest::NONE } else { Interest::READ };
         let writes = if self.writers.is_empty() { Interest::NONE } else { Interest::WRITE };
-        Ask::Arm(self.wanted().union(reads).union(writes), generation)
+        Ask::Arm(self.waiting.wanted().union(reads).union(writes), generation)
     }
 
-    /// Claims whose watches want something that is ready; errors and hang-up always count.
-    pub(crate) fn claim_ready(&mut self, ready: Interest, claimed: &mut Claimed) {
-        let ready = ready.directions();
-        self.claim(claimed, |watch| Interest(watch.interest.load(Relaxed)).intersects(ready));
+    /// What is ready now: the watches that want it are due. Errors and hang-up always count.
+    pub(crate) fn event(&mut self, ready: Interest) {
+        self.waiting.event(ready.directions());
     }
 
-    fn claim(&mut self, claimed: &mut Claimed, wanted: impl Fn(&Watch) -> bool) {
-        let mut kept = List::new();
-        while let Some(watch) = self.waiting.pop_front() {
-            let own = Watch::at(watch);
-            if !wanted(own) {
-                // SAFETY: it was just taken out.
-                unsafe { kept.push_back(watch) };
-                continue;
-            }
-            own.linked.store(false, Relaxed);
-            // SAFETY: records are never unmapped; the ticket says whether it still waits.
-            let task = unsafe { own.task().as_ref() };
-            if task.state.wake(own.ticket()) == Then::Enqueue {
-                // SAFETY: `wake` claimed the task, so it is in no queue.
-                unsafe { claimed.push_back(own.task()) };
-            }
-        }
-        self.waiting = kept;
+    /// Claims the tasks of some whose watches are due; true if there are more.
+    pub(crate) fn claim(&mut self, claimed: &mut Claimed) -> bool {
+        self.waiting.claim(claimed)
     }
 }
 

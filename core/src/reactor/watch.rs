@@ -57,9 +57,7 @@ pub(crate) struct Watch {
     /// These two are written under both locks.
     pub(super) ticket: AtomicU64,
     pub(super) interest: AtomicU32,
-    /// The generation it was first asked for with; 0 before. Under the slot's lock.
-    pub(super) generation: AtomicU32,
-    /// In the list of its slot; under the slot's lock.
+    /// In a list of its slot; under the slot's lock.
     pub(super) linked: AtomicBool,
 }
 
@@ -80,7 +78,6 @@ impl Watch {
             below: array::from_fn(|_| AtomicU32::new(0)),
             ticket: AtomicU64::new(0),
             interest: AtomicU32::new(0),
-            generation: AtomicU32::new(0),
             linked: AtomicBool::new(false),
         }
     }

@@ -174,6 +174,7 @@ pub(crate) struct InWaiters;
 #[derive(Debug)]
 pub(crate) struct Waiter {
     link: Link<Waiter>,
+    /// Null for a mark.
     sleeper: *const Sleeper,
     /// What it waits for, in the words of the list's owner; in one list of several its number.
     tag: u32,
@@ -192,6 +193,12 @@ unsafe impl Linked<InWaiters> for Waiter {
 impl Waiter {
     pub(crate) fn new(sleeper: *const Sleeper, tag: u32, value: *mut ()) -> Self {
         Self { link: Link::new(), sleeper, tag, value }
+    }
+
+    /// Nobody waits there: it is linked to tell who came before it. A popper that passes it unlinks
+    /// it.
+    pub(crate) fn mark() -> Self {
+        Self::new(ptr::null(), 0, ptr::null_mut())
     }
 }
 
@@ -279,9 +286,38 @@ impl Waiters {
 
     /// Pops and claims the first who still waits, if its tag is accepted.
     pub(crate) fn pop_if(&mut self, accept: impl Fn(u32) -> bool) -> Option<Popped> {
+        self.pop_to(None, accept)
+    }
+
+    /// Pops and claims the first who still waits, of those before `mark`. If there is none, the
+    /// mark is unlinked.
+    ///
+    /// # Safety
+    /// `mark` was pushed here, and is the caller's.
+    pub(crate) unsafe fn pop_before(&mut self, mark: NonNull<Waiter>) -> Option<Popped> {
+        // SAFETY: alive, and the lock around this list is held.
+        match unsafe { List::is_linked(mark) } {
+            true => self.pop_to(Some(mark), |_| true),
+            false => None,
+        }
+    }
+
+    #[inline]
+    fn pop_to(
+        &mut self,
+        mark: Option<NonNull<Waiter>>,
+        accept: impl Fn(u32) -> bool,
+    ) -> Option<Popped> {
         while let Some(front) = self.0.front() {
             // SAFETY: it is linked, and the lock that `self` is behind keeps its frame in place.
             let waiter = unsafe { front.as_ref() };
+            if waiter.sleeper.is_null() {
+                self.0.pop_front();
+                if mark == Some(front) {
+                    return None;
+                }
+                continue;
+            }
             // SAFETY: the same.
             let sleeper = unsafe { &*waiter.sleeper };
             // Relaxed: a look only; `claim` decides.
@@ -305,6 +341,7 @@ impl Waiters {
             // SAFETY: the same.
             // Relaxed: a look only; `claim` decides.
             !ptr::eq(waiter.sleeper, own)
+                && !waiter.sleeper.is_null()
                 && unsafe { &*waiter.sleeper }.claim.load(Ordering::Relaxed) == 0
         })
     }
@@ -313,11 +350,6 @@ impl Waiters {
     #[inline]
     pub(crate) const fn is_empty(&self) -> bool {
         self.0.is_empty()
-    }
-
-    /// How many are linked. Walks.
-    pub(crate) fn count(&self) -> usize {
-        self.0.count()
     }
 }
 

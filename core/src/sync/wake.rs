@@ -6,9 +6,15 @@
 //! of the lock, and set going after it; where they are too many for that, the last one is kept back
 //! until the lock is held again. A task that had not parked yet goes by itself, and is not counted
 //! on.
+//!
+//! # Unsafe
+//! Invariant of `#![allow(unsafe_code)]`: a mark is unlinked before its frame ends.
+#![allow(unsafe_code)]
+
+use core::ptr::NonNull;
 
 use crate::prim::{SpinGuard, SpinLock};
-use crate::sync::wait_queue::{Popped, Waiters, Who};
+use crate::sync::wait_queue::{Popped, Waiter, Waiters, Who};
 
 /// Who was popped under one hold of a lock. Its code is there once, for lists of all kinds.
 struct Batch(heapless::Vec<Who, 16>);
@@ -57,23 +63,16 @@ pub(crate) fn wake_each<'a, S>(
     woken
 }
 
-/// Wakes everybody that is linked in the list now; those who link themselves meanwhile may have
-/// to wait for the next time. How many.
-fn wake_linked<'a, S>(
-    lock: &'a SpinLock<S>,
-    mut state: SpinGuard<'a, S>,
-    list: fn(&mut S) -> &mut Waiters,
-) -> usize {
-    let mut linked = list(&mut state).count();
-    wake_each(lock, state, |state| {
-        linked = linked.checked_sub(1)?;
-        list(state).pop()
-    })
-}
-
-/// The same, for who has not taken the lock.
+/// Wakes all that are linked in the list now; those that link themselves meanwhile wait for the
+/// next time. How many.
 pub(crate) fn wake_all<S>(lock: &SpinLock<S>, list: fn(&mut S) -> &mut Waiters) -> usize {
-    wake_linked(lock, lock.lock(), list)
+    let mut mark = Waiter::mark();
+    let mark = NonNull::from(&mut mark);
+    let mut state = lock.lock();
+    // SAFETY: `wake_each` goes on until `pop_before` has found the mark unlinked.
+    unsafe { list(&mut state).push(mark) };
+    // SAFETY: pushed just now.
+    wake_each(lock, state, |state| unsafe { list(state).pop_before(mark) })
 }
 
 /// Tags for lists where waiters of one epoch are woken together.

@@ -8,7 +8,7 @@ use loom::sync::atomic::{AtomicU32, Ordering};
 
 use super::{Side, Turn};
 use crate::platform::{Interest, Source};
-use crate::reactor::slot::{Claimed, Slot};
+use crate::reactor::slot::Slot;
 use crate::sync::loom::{STAGE, beside, joined, model_of_three};
 use crate::sync::wait_queue::Wait;
 
@@ -22,7 +22,7 @@ impl Wire {
     /// Owned, and its callers know that nothing is there.
     fn new() -> Arc<Self> {
         let slot = Slot::new();
-        slot.state.lock().take_over(&mut Claimed::new());
+        slot.state.lock().take_over();
         Arc::new(Self { slot, there: AtomicU32::new(0) })
     }
 

@@ -7,7 +7,7 @@ use std::vec::Vec;
 use super::{Side, Turn};
 use crate::error::ConcurrencyError;
 use crate::platform::{Interest, Source};
-use crate::reactor::slot::{Claimed, Slot};
+use crate::reactor::slot::Slot;
 use crate::sync::stage::{Stage, no_table};
 
 /// One on which an OS thread sleeps in short naps.
@@ -27,7 +27,7 @@ struct Wire(Slot);
 impl Wire {
     fn new() -> Arc<Self> {
         let slot = Slot::new();
-        slot.state.lock().take_over(&mut Claimed::new());
+        slot.state.lock().take_over();
         Arc::new(Self(slot))
     }
 
@@ -155,15 +155,15 @@ fn a_descriptor_that_is_given_up_ends_all_waits_and_voids_turns() {
     {
         let mut state = wire.0.state.lock();
         state.give_up();
-        state.close(&mut Claimed::new());
+        state.close();
     }
     wire.0.wake(Interest::BOTH, Interest::BOTH);
     callers.into_iter().for_each(|caller| caller.join().unwrap());
-    let again = wire.0.state.lock().take_over(&mut Claimed::new());
+    let again = wire.0.state.lock().take_over();
     let turn = wire.wait(None).unwrap();
     assert_eq!(turn.generation, again);
     wire.0.state.lock().give_up();
-    wire.0.state.lock().take_over(&mut Claimed::new());
+    wire.0.state.lock().take_over();
     drop(turn);
     assert_eq!(wire.0.state.lock().read_line.turns, 0);
     assert_eq!(wire.side().wait(&NAPS.briefly(), None).unwrap().1, false);

@@ -22,12 +22,11 @@ fn parked() -> (NonNull<Task>, Ticket) {
 
 struct Fixture {
     slot: SlotState,
-    claimed: Claimed,
 }
 
 impl Fixture {
     fn new() -> Self {
-        Self { slot: Slot::new().state.into_inner(), claimed: Claimed::new() }
+        Self { slot: Slot::new().state.into_inner() }
     }
 
     fn watch(&mut self, interest: Interest) -> NonNull<Task> {
@@ -42,7 +41,9 @@ impl Fixture {
     }
 
     fn claimed(&mut self) -> Vec<NonNull<Task>> {
-        core::iter::from_fn(|| self.claimed.pop_front()).collect()
+        let mut claimed = Claimed::new();
+        while self.slot.claim(&mut claimed) {}
+        core::iter::from_fn(|| claimed.pop_front()).collect()
     }
 }
 
@@ -64,9 +65,9 @@ fn both_directions_and_several_waiters_are_asked_for_together() {
     assert_eq!(fixture.slot.ask(), Ask::Arm(Interest::READ, 1));
     fixture.watch(Interest::WRITE);
     assert_eq!(fixture.slot.ask(), Ask::Nothing, "somebody asks already");
-    let again = fixture.slot.armed(true, &mut fixture.claimed);
+    let again = fixture.slot.armed(true);
     assert_eq!(again, Ask::Arm(Interest::BOTH, 2), "and asks once more");
-    assert_eq!(fixture.slot.armed(false, &mut fixture.claimed), Ask::Nothing);
+    assert_eq!(fixture.slot.armed(false), Ask::Nothing);
     assert!(fixture.claimed().is_empty());
 }
 
@@ -77,12 +78,12 @@ fn an_event_wakes_who_wants_it_and_asks_for_the_rest() {
     let writer = fixture.watch(Interest::WRITE);
     let second = fixture.watch(Interest::READ);
     assert_eq!(fixture.slot.ask(), Ask::Arm(Interest::BOTH, 1));
-    assert_eq!(fixture.slot.armed(true, &mut fixture.claimed), Ask::Nothing);
-    assert!(fixture.slot.ready(1, Interest::READ, &mut fixture.claimed));
+    assert_eq!(fixture.slot.armed(true), Ask::Nothing);
+    assert!(fixture.slot.ready(1, Interest::READ));
     assert_eq!(fixture.slot.rest(), Ask::Arm(Interest::WRITE, 2));
     assert_eq!(fixture.claimed(), [reader, second]);
-    assert_eq!(fixture.slot.armed(false, &mut fixture.claimed), Ask::Nothing);
-    assert!(fixture.slot.ready(2, Interest::BOTH, &mut fixture.claimed));
+    assert_eq!(fixture.slot.armed(false), Ask::Nothing);
+    assert!(fixture.slot.ready(2, Interest::BOTH));
     assert_eq!(fixture.slot.rest(), Ask::Nothing);
     assert_eq!(fixture.claimed(), [writer]);
 }
@@ -92,15 +93,15 @@ fn a_watch_that_an_event_has_unlinked_is_asked_for_anew() {
     let mut fixture = Fixture::new();
     let watch = fixture.new_watch(Interest::READ);
     assert_eq!(fixture.slot.ask(), Ask::Arm(Interest::READ, 1));
-    assert_eq!(fixture.slot.armed(true, &mut fixture.claimed), Ask::Nothing);
-    assert!(fixture.slot.ready(1, Interest::READ, &mut fixture.claimed));
+    assert_eq!(fixture.slot.armed(true), Ask::Nothing);
+    assert!(fixture.slot.ready(1, Interest::READ));
     assert_eq!(fixture.claimed().len(), 1);
     assert_eq!(fixture.slot.rest(), Ask::Nothing);
     fixture.slot.widen(watch, Interest::WRITE);
     assert_eq!(fixture.slot.ask(), Ask::Arm(Interest::WRITE, 2), "and not for what was ready");
     fixture.slot.widen(watch, Interest::READ);
     assert_eq!(fixture.slot.ask(), Ask::Nothing, "somebody asks already");
-    let again = fixture.slot.armed(false, &mut fixture.claimed);
+    let again = fixture.slot.armed(false);
     assert_eq!(again, Ask::Arm(Interest::BOTH, 3), "a linked one wants both");
 }
 
@@ -109,8 +110,8 @@ fn an_event_of_the_past_wakes_nobody() {
     let mut fixture = Fixture::new();
     fixture.watch(Interest::READ);
     assert_eq!(fixture.slot.ask(), Ask::Arm(Interest::READ, 1));
-    assert_eq!(fixture.slot.armed(true, &mut fixture.claimed), Ask::Nothing);
-    assert!(!fixture.slot.ready(7, Interest::BOTH, &mut fixture.claimed));
+    assert_eq!(fixture.slot.armed(true), Ask::Nothing);
+    assert!(!fixture.slot.ready(7, Interest::BOTH));
     assert!(fixture.claimed().is_empty());
 }
 
@@ -119,10 +120,10 @@ fn who_waits_for_a_closed_descriptor_is_woken_when_its_number_is_new() {
     let mut fixture = Fixture::new();
     let orphan = fixture.watch(Interest::READ);
     assert_eq!(fixture.slot.ask(), Ask::Arm(Interest::READ, 1));
-    assert_eq!(fixture.slot.armed(true, &mut fixture.claimed), Ask::Nothing);
+    assert_eq!(fixture.slot.armed(true), Ask::Nothing);
     fixture.watch(Interest::READ);
     assert_eq!(fixture.slot.ask(), Ask::Arm(Interest::READ, 2));
-    assert_eq!(fixture.slot.armed(true, &mut fixture.claimed), Ask::Nothing);
+    assert_eq!(fixture.slot.armed(true), Ask::Nothing);
     assert_eq!(fixture.claimed(), [orphan]);
 }
 
@@ -132,7 +133,7 @@ fn a_refusal_wakes_all() {
     let first = fixture.watch(Interest::READ);
     let second = fixture.watch(Interest::WRITE);
     assert_eq!(fixture.slot.ask(), Ask::Arm(Interest::BOTH, 1));
-    fixture.slot.refused(&mut fixture.claimed);
+    fixture.slot.refused();
     assert_eq!(fixture.claimed(), [first, second]);
     fixture.watch(Interest::READ);
     assert_eq!(fixture.slot.ask(), Ask::Arm(Interest::READ, 2), "the slot goes on");
@@ -142,17 +143,17 @@ fn a_refusal_wakes_all() {
 fn an_owned_descriptor_is_looked_at_and_never_armed() {
     let mut fixture = Fixture::new();
     let before = fixture.watch(Interest::READ);
-    let generation = fixture.slot.take_over(&mut fixture.claimed);
+    let generation = fixture.slot.take_over();
     assert_eq!(fixture.claimed(), [before], "it waited for a descriptor of the past");
     assert_eq!(fixture.slot.ask(), Ask::Nothing);
     let reader = fixture.watch(Interest::READ);
     assert_eq!(fixture.slot.ask(), Ask::Look(Interest::READ));
-    assert!(fixture.slot.ready(generation, Interest::WRITE, &mut fixture.claimed));
+    assert!(fixture.slot.ready(generation, Interest::WRITE));
     assert_eq!(fixture.slot.rest(), Ask::Nothing);
-    assert!(fixture.slot.ready(generation, Interest::READ, &mut fixture.claimed));
+    assert!(fixture.slot.ready(generation, Interest::READ));
     assert_eq!(fixture.claimed(), [reader]);
     fixture.slot.give_up();
-    assert!(!fixture.slot.ready(generation, Interest::READ, &mut fixture.claimed));
+    assert!(!fixture.slot.ready(generation, Interest::READ));
 }
 
 #[test]
@@ -160,7 +161,7 @@ fn a_close_is_counted_and_claims_all() {
     let mut fixture = Fixture::new();
     let reader = fixture.watch(Interest::READ);
     let closes = fixture.slot.closes();
-    fixture.slot.close(&mut fixture.claimed);
+    fixture.slot.close();
     assert_eq!(fixture.claimed(), [reader]);
     assert_ne!(fixture.slot.closes(), closes);
 }
@@ -181,4 +182,46 @@ fn a_watch_is_reused_after_its_wait_and_kept_within_it() {
     slot.remove(watch);
     assert!(slot.waiting.is_empty() && watches.find(store, 5).is_none());
     assert_eq!(watches.take(store, task, 6), Some(watch));
+}
+
+/// However many wait, a hold of the lock claims 64 at most, and the others can leave meanwhile.
+#[test]
+fn many_are_claimed_in_batches() {
+    let mut fixture = Fixture::new();
+    let watches: Vec<_> = (0..200).map(|_| fixture.new_watch(Interest::READ)).collect();
+    let other = fixture.watch(Interest::WRITE);
+    assert_eq!(fixture.slot.ask(), Ask::Arm(Interest::BOTH, 1));
+    assert!(fixture.slot.ready(1, Interest::READ));
+    let mut claimed = Claimed::new();
+    assert!(fixture.slot.claim(&mut claimed), "there are more");
+    assert_eq!(claimed.count(), 64);
+    assert_eq!(fixture.slot.armed(false), Ask::Nothing, "a question may be answered in between");
+    for watch in &watches[100..] {
+        fixture.slot.remove(*watch);
+    }
+    assert_eq!(fixture.claimed().len(), 36);
+    assert_eq!(fixture.slot.ask(), Ask::Arm(Interest::WRITE, 2));
+    assert!(fixture.slot.ready(2, Interest::WRITE));
+    assert_eq!(fixture.claimed(), [other]);
+}
+
+/// A watch is taken out of whichever list it is in, first or not.
+#[test]
+fn watches_leave_from_every_list() {
+    for place in 0..3 {
+        let mut fixture = Fixture::new();
+        let mut watches = Vec::new();
+        // Old, asked and fresh ones.
+        for _ in 0..3 {
+            watches.extend((0..3).map(|_| fixture.new_watch(Interest::BOTH)));
+            let _ = fixture.slot.ask();
+            let _ = fixture.slot.armed(false);
+        }
+        for row in watches.chunks(3) {
+            fixture.slot.remove(row[place]);
+            fixture.slot.remove(row[place]);
+        }
+        fixture.slot.close();
+        assert_eq!(fixture.claimed().len(), 6);
+    }
 }
