@@ -122,7 +122,7 @@ fn doc(steps: &mut Steps) -> Result<()> {
 fn examples(steps: &mut Steps) -> Result<()> {
     let mut clippy = cargo(&["clippy", "--all-targets"]);
     steps.run("clippy examples", clippy.args(EXAMPLES).args(["--", "-Dwarnings"]))?;
-    steps.run("build examples", cargo(&["build"]).args(EXAMPLES))
+    steps.run("test examples", cargo(&["test"]).args(EXAMPLES))
 }
 
 fn simulate(steps: &mut Steps) -> Result<()> {

@@ -13,6 +13,7 @@ use std::collections::HashMap;
 use std::io::{self, BufRead, BufReader, Write};
 use std::net::SocketAddr;
 
+use drift::Duration;
 use drift::net::{TcpListener, TcpStream};
 use drift::sync::{Receiver, Sender, bounded};
 
@@ -61,9 +62,15 @@ fn accept(listener: &TcpListener) -> io::Result<()> {
     let (events, from_clients) = bounded(1000);
     drop(drift::spawn(move || hub(&from_clients)));
     loop {
-        let (stream, _) = listener.accept()?;
-        let events = events.clone();
-        drop(drift::spawn(move || serve(stream, &events)));
+        match listener.accept() {
+            Ok((stream, _)) => {
+                let events = events.clone();
+                drop(drift::spawn(move || serve(stream, &events)));
+            }
+            // No descriptor is left, or this client has gone: the others go on, and so does the
+            // server. One that was cancelled ends here: its sleep answers so.
+            Err(_) => drift::sleep(Duration::from_millis(10))?,
+        }
     }
 }
 
@@ -93,12 +100,12 @@ fn main() -> io::Result<()> {
         let people = ["ada", "bob", "eve"].map(|name| {
             s.spawn_fallible(move || talk(address, name, &["good morning", "and goodbye"]))
         });
-        people.map(|person| person.join().unwrap_or_default())
+        people.map(|person| person.join())
     });
     server.cancel();
-    for (person, lines) in heard.map_err(io::Error::other)?.iter().enumerate() {
+    for (person, lines) in heard.map_err(io::Error::other)?.into_iter().enumerate() {
         println!("client {person} has read:");
-        lines.iter().for_each(|line| println!("    {line}"));
+        lines?.iter().for_each(|line| println!("    {line}"));
     }
     Ok(())
 }

@@ -5,6 +5,7 @@
 
 use std::io::{self, Read, Write};
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use drift::net::{TcpListener, TcpStream};
 use drift::{Duration, ScopeError};
@@ -30,25 +31,34 @@ fn fetch(address: SocketAddr, request: &str) -> io::Result<u64> {
 
 /// The sum of all answers, within `time`.
 fn fetch_all(address: SocketAddr, time: Duration, requests: &[String]) -> Result<u64, ScopeError> {
+    let sum = AtomicU64::new(0);
     drift::scope_timeout(time, |s| {
-        let fetches: Vec<_> = requests
-            .iter()
-            .map(|request| s.spawn_fallible(move || fetch(address, request)))
-            .collect();
-        // A failure is the scope's, too: what is missing here does not pass for an answer.
-        fetches.iter().filter_map(|fetch| fetch.join().ok()).sum()
-    })
+        for request in requests {
+            // Nobody keeps the handle, and so the first failure cancels the others.
+            s.spawn_fallible(|| {
+                fetch(address, request).map(|n| sum.fetch_add(n, Ordering::Relaxed))
+            });
+        }
+    })?;
+    Ok(sum.into_inner())
+}
+
+fn accept(listener: &TcpListener) -> Result<(), drift::ConcurrencyError> {
+    loop {
+        match listener.accept() {
+            Ok((stream, _)) => drop(drift::spawn(move || serve(stream).is_ok())),
+            // No descriptor is left, or this client has gone: the others go on, and so does the
+            // server. One that was cancelled ends here: its sleep answers so.
+            Err(_) => drift::sleep(Duration::from_millis(10))?,
+        }
+    }
 }
 
 #[drift::main]
 fn main() -> io::Result<()> {
     let listener = TcpListener::bind("127.0.0.1:0")?;
     let address = listener.local_addr()?;
-    let server = drift::spawn(move || {
-        while let Ok((stream, _)) = listener.accept() {
-            drop(drift::spawn(move || serve(stream).is_ok()));
-        }
-    });
+    let server = drift::spawn(move || accept(&listener));
     let second = Duration::from_secs(1);
     let quick: Vec<_> = (1..=100).map(|n| format!("{} {n}", 1 + n % 20)).collect();
     let sum = fetch_all(address, second, &quick).map_err(io::Error::other)?;

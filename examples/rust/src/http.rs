@@ -128,7 +128,12 @@ fn main() -> io::Result<()> {
     println!("listening on {}", listener.local_addr()?);
     loop {
         match listener.accept() {
-            Ok((stream, _)) => drop(drift::spawn_on(&connections, move || serve(stream))?),
+            Ok((stream, _)) => {
+                // Refused where there is no room for one more: that client is turned away.
+                if let Err(error) = drift::spawn_on(&connections, move || serve(stream)) {
+                    eprintln!("no virtual thread: {error}");
+                }
+            }
             // Out of descriptors: those that are open go on, and this one tries again.
             Err(error) => {
                 eprintln!("no connection: {error}");

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use drift::Duration;
 use drift::net::{TcpListener, TcpStream};
 use tungstenite::Message;
 
@@ -29,21 +30,28 @@ fn client(address: SocketAddr, text: &str) -> Result<String> {
     Ok(answer)
 }
 
+fn accept(listener: &TcpListener) -> std::result::Result<(), drift::ConcurrencyError> {
+    loop {
+        match listener.accept() {
+            Ok((socket, _)) => drop(drift::spawn(move || serve(socket))),
+            // No descriptor is left, or this client has gone: the others go on, and so does the
+            // server. One that was cancelled ends here: its sleep answers so.
+            Err(_) => drift::sleep(Duration::from_millis(10))?,
+        }
+    }
+}
+
 #[drift::main]
 fn main() -> Result<()> {
     let listener = TcpListener::bind("127.0.0.1:0")?;
     let address = listener.local_addr()?;
-    let server = drift::spawn(move || {
-        while let Ok((socket, _)) = listener.accept() {
-            drop(drift::spawn(move || serve(socket)));
-        }
-    });
+    let server = drift::spawn(move || accept(&listener));
     let answers = drift::scope(|s| {
         let clients: Vec<_> = (0..CLIENTS)
             .map(|n| s.spawn_fallible(move || client(address, &format!("message {n}"))))
             .collect();
-        clients.iter().filter_map(|client| client.join().ok()).collect::<Vec<_>>()
-    })?;
+        clients.iter().map(|client| client.join()).collect::<std::result::Result<Vec<_>, _>>()
+    })??;
     server.cancel();
     assert!(answers.iter().enumerate().all(|(n, answer)| *answer == format!("message {n}")));
     println!("{} clients had their messages back", answers.len());

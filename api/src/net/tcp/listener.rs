@@ -78,13 +78,31 @@ impl TcpListener {
     /// Waits for a connection. With it comes the address of the other side.
     ///
     /// # Errors
-    /// Those of accept(2), among them `ConnectionAborted`, after which the next call may go well;
-    /// `Other`, with `Cancelled`, if the virtual thread is cancelled.
+    /// Those of accept(2), among them `ConnectionAborted`, after which the next call may go well,
+    /// and `EMFILE`, after which one may once a descriptor has been closed: so a server goes on,
+    /// after a short sleep. `Other`, with `Cancelled`, if the virtual thread is cancelled, which
+    /// the sleep answers, too.
     ///
     /// # Source
     /// [`std::net::TcpListener::accept`].
     ///
     /// # Examples
+    /// ```
+    /// use drift::net::TcpListener;
+    /// use drift::{ConcurrencyError, Duration};
+    ///
+    /// fn serve(listener: &TcpListener) -> Result<(), ConcurrencyError> {
+    ///     loop {
+    ///         match listener.accept() {
+    ///             Ok((stream, _)) => drop(drift::spawn(move || drop(stream))),
+    ///             Err(_) => drift::sleep(Duration::from_millis(10))?,
+    ///         }
+    ///     }
+    /// }
+    /// let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    /// let server = drift::spawn(move || serve(&listener));
+    /// server.cancel();
+    /// ```
     /// ```
     /// let listener = drift::net::TcpListener::bind("127.0.0.1:0").unwrap();
     /// let stream = drift::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
