@@ -282,3 +282,59 @@ fn a_connection_that_nobody_serves_is_a_deadlock() {
     assert!(matches!(failure.reason, Reason::Deadlock), "{failure}");
     assert!(failure.to_string().contains("waits for Readiness"), "{failure}");
 }
+
+/// Clones share what is set, and the last of them closes: the other side finds the end then.
+#[test]
+fn clones_are_one_end() {
+    in_worlds(|| {
+        let (listener, address) = listen();
+        let other = listener.try_clone().unwrap();
+        drop(listener);
+        let client = drift::spawn(move || TcpStream::connect(address).unwrap());
+        let (there, _) = other.accept().unwrap();
+        let here = client.join().unwrap();
+        let clone = here.try_clone().unwrap();
+        here.set_read_timeout(Some(Duration::from_millis(2))).unwrap();
+        assert_eq!(clone.read_timeout().unwrap(), Some(Duration::from_millis(2)));
+        assert_eq!((&clone).read(&mut [0]).unwrap_err().kind(), ErrorKind::TimedOut);
+        drop(here);
+        let reader = drift::spawn(move || {
+            let mut all = Vec::new();
+            (&there).read_to_end(&mut all).map(|_| all)
+        });
+        (&clone).write_all(b"still here").unwrap();
+        drop(clone);
+        assert_eq!(reader.join().unwrap().unwrap(), b"still here");
+    });
+}
+
+/// And a loop of calls that do not wait does not keep its carrier, were it the only one.
+#[test]
+fn a_socket_that_never_waits_answers_at_once() {
+    in_worlds(|| {
+        let (listener, address) = listen();
+        listener.set_nonblocking(true).unwrap();
+        assert_eq!(listener.accept().unwrap_err().kind(), ErrorKind::WouldBlock);
+        let client = drift::spawn(move || {
+            let stream = TcpStream::connect(address).unwrap();
+            drift::sleep(Duration::from_millis(1)).unwrap();
+            (&stream).write_all(b"x").unwrap();
+            stream
+        });
+        let there = loop {
+            match listener.accept() {
+                Ok((stream, _)) => break stream,
+                Err(error) => assert_eq!(error.kind(), ErrorKind::WouldBlock),
+            }
+        };
+        there.set_nonblocking(true).unwrap();
+        let read = loop {
+            match (&there).read(&mut [0]) {
+                Err(error) if error.kind() == ErrorKind::WouldBlock => drift::yield_now(),
+                ended => break ended.unwrap(),
+            }
+        };
+        assert_eq!(read, 1);
+        drop(client.join().unwrap());
+    });
+}

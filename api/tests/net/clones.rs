@@ -2,11 +2,14 @@
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, OwnedFd};
+use std::sync::Arc;
 use std::time::Duration;
 
 use drift::net::{TcpListener, TcpStream, UdpSocket, UnixDatagram, UnixListener, UnixStream};
 
-use crate::{V4, connection, everywhere, is_cancelled, ms, on_carriers, times_out, unix::path};
+use crate::{
+    Running, V4, connection, everywhere, is_cancelled, ms, on_carriers, times_out, unix::path,
+};
 
 fn would_block<T>(ended: io::Result<T>) {
     assert_eq!(ended.err().expect("nothing is there").kind(), ErrorKind::WouldBlock);
@@ -113,6 +116,74 @@ fn every_kind_of_socket_has_clones() {
     });
 }
 
+/// Each descriptor has events of its own, and all are told of what only one of them gets.
+#[test]
+fn callers_at_several_clones_lose_nothing() {
+    const MANY: usize = 60;
+    everywhere(|place| {
+        let listener = TcpListener::bind(V4).unwrap();
+        let address = listener.local_addr().unwrap();
+        let clones: Vec<_> = (0..3).map(|_| Arc::new(listener.try_clone().unwrap())).collect();
+        let servers: Vec<_> = (0..6)
+            .map(|n| {
+                let clone = clones[n % 3].clone();
+                place.spawn(move || {
+                    for served in 0.. {
+                        let (mut stream, _) = clone.accept().unwrap();
+                        let mut byte = [0];
+                        stream.read_exact(&mut byte).unwrap();
+                        if byte == [0] {
+                            return served;
+                        }
+                        stream.write_all(&byte).unwrap();
+                    }
+                    unreachable!("it is told to end")
+                })
+            })
+            .collect();
+        let clients: Vec<_> = (0..MANY)
+            .map(|_| {
+                place.spawn(move || {
+                    let mut stream = TcpStream::connect(address).unwrap();
+                    stream.write_all(&[1]).unwrap();
+                    stream.read_exact(&mut [0]).unwrap();
+                })
+            })
+            .collect();
+        clients.into_iter().for_each(Running::join);
+        let ends: Vec<_> = servers
+            .iter()
+            .map(|_| {
+                let mut stream = TcpStream::connect(address).unwrap();
+                stream.write_all(&[0]).unwrap();
+                stream
+            })
+            .collect();
+        let served: i32 = servers.into_iter().map(Running::join).sum();
+        assert_eq!(served as usize, MANY);
+        drop(ends);
+
+        let (here, mut there) = connection(V4);
+        let readers: Vec<_> = (0..4)
+            .map(|_| {
+                let clone = here.try_clone().unwrap();
+                place.spawn(move || {
+                    let read = (&clone).bytes().map(|byte| usize::from(byte.unwrap()));
+                    read.sum::<usize>()
+                })
+            })
+            .collect();
+        for n in 0..MANY {
+            there.write_all(&[1]).unwrap();
+            if n % 8 == 0 {
+                drift::sleep(ms(1)).unwrap();
+            }
+        }
+        drop(there);
+        assert_eq!(readers.into_iter().map(Running::join).sum::<usize>(), MANY);
+    });
+}
+
 #[test]
 fn clones_share_time_outs_and_whether_they_wait() {
     everywhere(|_| {
@@ -134,7 +205,7 @@ fn clones_share_time_outs_and_whether_they_wait() {
 #[test]
 fn a_cancelled_reader_of_a_clone_goes_on() {
     let (here, _there) = connection(V4);
-    let here = std::sync::Arc::new(here.try_clone().unwrap());
+    let here = Arc::new(here.try_clone().unwrap());
     is_cancelled(move || (&*here).read(&mut [0; 8]));
 }
 

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::os::fd::{AsRawFd, RawFd};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use drift_core::platform::{Interest, Source};
 use drift_core::time::Instant;
 
 use super::connection::Progress;
-use super::{TcpStream, after, locked, nanoseconds, wait};
+use super::{TcpStream, after, locked, nanoseconds, wait, would_block};
 use crate::world::{World, current};
 
 /// Connections that nobody has accepted: few, so that who connects waits as well.
@@ -116,9 +117,15 @@ pub(super) fn enqueue(address: SocketAddr) -> io::Result<TcpStream> {
 /// });
 /// ```
 #[derive(Debug)]
-pub struct TcpListener {
+pub struct TcpListener(Arc<Port>);
+
+/// What clones of a listener have in common; the last of them closes it.
+#[derive(Debug)]
+struct Port {
     address: SocketAddr,
     queue: Arc<Mutex<Queue>>,
+    /// As std's `set_nonblocking`. Relaxed: a value for itself.
+    waits_never: AtomicBool,
 }
 
 /// The connections that come, without end; from [`TcpListener::incoming`].
@@ -147,7 +154,8 @@ impl TcpListener {
             let queue = Queue { source: net.open(Interest::NONE), waiting: VecDeque::new() };
             let queue = Arc::new(Mutex::new(queue));
             net.ports.listeners.push((address, queue.clone()));
-            return Ok(Self { address, queue });
+            let waits_never = AtomicBool::new(false);
+            return Ok(Self(Arc::new(Port { address, queue, waits_never })));
         }
         Err(last)
     }
@@ -174,6 +182,9 @@ impl TcpListener {
                 let peer = stream.peer_addr()?;
                 return Ok((stream, peer));
             }
+            if self.0.waits_never.load(Ordering::Relaxed) {
+                return Err(would_block());
+            }
             wait(self.source(), Interest::READ, until)?;
         }
     }
@@ -185,7 +196,7 @@ impl TcpListener {
     pub fn try_accept(&self) -> Option<TcpStream> {
         let world = current().expect("a socket belongs to a world");
         let _calm = world.calm();
-        let mut queue = locked(&self.queue);
+        let mut queue = locked(&self.0.queue);
         queue.settle(world);
         let stream = queue.waiting.pop_front();
         queue.settle(world);
@@ -203,11 +214,28 @@ impl TcpListener {
     /// # Errors
     /// None.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        Ok(self.address)
+        Ok(self.0.address)
+    }
+
+    /// Another handle of the same listener, which is closed when both are dropped.
+    ///
+    /// # Errors
+    /// None.
+    pub fn try_clone(&self) -> io::Result<Self> {
+        Ok(Self(self.0.clone()))
+    }
+
+    /// Says whether an `accept` that would wait answers `WouldBlock` instead; so do its clones.
+    ///
+    /// # Errors
+    /// None.
+    pub fn set_nonblocking(&self, waits_never: bool) -> io::Result<()> {
+        self.0.waits_never.store(waits_never, Ordering::Relaxed);
+        Ok(())
     }
 
     fn source(&self) -> Source {
-        locked(&self.queue).source
+        locked(&self.0.queue).source
     }
 }
 
@@ -226,7 +254,7 @@ impl AsRawFd for TcpListener {
     }
 }
 
-impl Drop for TcpListener {
+impl Drop for Port {
     fn drop(&mut self) {
         // In another world, or in none, nobody waits for it.
         let Some(world) = current() else { return };

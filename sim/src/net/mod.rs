@@ -30,6 +30,7 @@ use drift_core::error::ConcurrencyError;
 use drift_core::platform::{Armed, EVENTS, Event, Events, Interest, Source};
 use drift_core::reactor::{Place, Poll};
 use drift_core::runtime::Runtime;
+use drift_core::sched::budget;
 use drift_core::sync::Wait;
 use drift_core::time::Instant;
 
@@ -93,6 +94,13 @@ fn wait(source: Source, interest: Interest, until: Instant) -> io::Result<()> {
         ConcurrencyError::Timeout => io::ErrorKind::TimedOut.into(),
         error => io::Error::other(format!("{error:?}")),
     })
+}
+
+/// The answer of a call that does not wait. It is paid for, so that a loop of such calls does not
+/// keep its carrier.
+fn would_block() -> io::Error {
+    budget::spend(budget::SYSTEM_CALL, || !std::thread::panicking());
+    io::ErrorKind::WouldBlock.into()
 }
 
 /// How much of `length` a call moves at most: all of it, unless it is ended early.

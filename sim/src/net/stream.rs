@@ -4,7 +4,7 @@ use std::fmt;
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr, ToSocketAddrs};
 use std::os::fd::{AsRawFd, RawFd};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use drift_core::platform::{Interest, Source};
 use drift_core::time::Instant;
 
 use super::connection::{Connection, Progress, Side};
-use super::{after, locked, nanoseconds, wait};
+use super::{after, locked, nanoseconds, wait, would_block};
 use crate::world::{World, current};
 
 /// One end of a connection of a world, as `drift::net::TcpStream`; reads and writes park.
@@ -43,9 +43,14 @@ use crate::world::{World, current};
 /// });
 /// assert_eq!(answer, "hello drift");
 /// ```
-pub struct TcpStream {
+pub struct TcpStream(Arc<End>);
+
+/// What clones of a stream have in common; the last of them closes it.
+struct End {
     connection: Arc<Mutex<Connection>>,
     side: Side,
+    /// As std's `set_nonblocking`. Relaxed, as the two below.
+    waits_never: AtomicBool,
     /// Nanoseconds that a read may wait, 0 for no bound. Relaxed: a value for itself.
     read_timeout: AtomicU64,
     /// The same of a write.
@@ -97,11 +102,14 @@ impl TcpStream {
     /// A new connection, both ends.
     pub(super) fn pair(world: &World, client: SocketAddr, server: SocketAddr) -> [Self; 2] {
         let connection = Arc::new(Mutex::new(Connection::new(world, client, server)));
-        [Side::Client, Side::Server].map(|side| Self {
-            connection: connection.clone(),
-            side,
-            read_timeout: AtomicU64::new(0),
-            write_timeout: AtomicU64::new(0),
+        [Side::Client, Side::Server].map(|side| {
+            Self(Arc::new(End {
+                connection: connection.clone(),
+                side,
+                waits_never: AtomicBool::new(false),
+                read_timeout: AtomicU64::new(0),
+                write_timeout: AtomicU64::new(0),
+            }))
         })
     }
 
@@ -110,7 +118,7 @@ impl TcpStream {
     /// # Errors
     /// None.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        Ok(self.locked().addresses(self.side)[0])
+        Ok(self.locked().addresses(self.0.side)[0])
     }
 
     /// The address of the other side.
@@ -118,7 +126,7 @@ impl TcpStream {
     /// # Errors
     /// None.
     pub fn peer_addr(&self) -> io::Result<SocketAddr> {
-        Ok(self.locked().addresses(self.side)[1])
+        Ok(self.locked().addresses(self.0.side)[1])
     }
 
     /// Ends one direction, or both: who reads on the other side finds the end.
@@ -128,7 +136,25 @@ impl TcpStream {
     pub fn shutdown(&self, how: Shutdown) -> io::Result<()> {
         let world = world();
         let _calm = world.calm();
-        self.locked().shut(world, self.side, how);
+        self.locked().shut(world, self.0.side, how);
+        Ok(())
+    }
+
+    /// Another handle of the same end: what is set for one holds for both, and the end is closed
+    /// when both are dropped.
+    ///
+    /// # Errors
+    /// None.
+    pub fn try_clone(&self) -> io::Result<Self> {
+        Ok(Self(self.0.clone()))
+    }
+
+    /// Says whether a call that would wait answers `WouldBlock` instead.
+    ///
+    /// # Errors
+    /// None.
+    pub fn set_nonblocking(&self, waits_never: bool) -> io::Result<()> {
+        self.0.waits_never.store(waits_never, Ordering::Relaxed);
         Ok(())
     }
 
@@ -145,7 +171,23 @@ impl TcpStream {
     /// # Errors
     /// `InvalidInput` for a time of zero.
     pub fn set_read_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
-        set(&self.read_timeout, timeout)
+        set(&self.0.read_timeout, timeout)
+    }
+
+    /// How long a read may wait.
+    ///
+    /// # Errors
+    /// None.
+    pub fn read_timeout(&self) -> io::Result<Option<Duration>> {
+        Ok(get(&self.0.read_timeout))
+    }
+
+    /// How long a write may wait.
+    ///
+    /// # Errors
+    /// None.
+    pub fn write_timeout(&self) -> io::Result<Option<Duration>> {
+        Ok(get(&self.0.write_timeout))
     }
 
     /// How long a write may wait; none for no bound.
@@ -153,7 +195,7 @@ impl TcpStream {
     /// # Errors
     /// `InvalidInput` for a time of zero.
     pub fn set_write_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
-        set(&self.write_timeout, timeout)
+        set(&self.0.write_timeout, timeout)
     }
 
     pub(super) fn progress(&self) -> Progress {
@@ -165,11 +207,11 @@ impl TcpStream {
     }
 
     fn locked(&self) -> MutexGuard<'_, Connection> {
-        locked(&self.connection)
+        locked(&self.0.connection)
     }
 
     fn source(&self) -> Source {
-        self.locked().source(self.side)
+        self.locked().source(self.0.side)
     }
 
     /// Repeats `call` until there is an answer, and waits in between.
@@ -186,6 +228,9 @@ impl TcpStream {
                 if let Some(answer) = call(&mut self.locked(), world)? {
                     return Ok(answer);
                 }
+            }
+            if self.0.waits_never.load(Ordering::Relaxed) {
+                return Err(would_block());
             }
             wait(self.source(), interest, until)?;
         }
@@ -204,6 +249,10 @@ fn set(to: &AtomicU64, timeout: Option<Duration>) -> io::Result<()> {
     Ok(())
 }
 
+fn get(timeout: &AtomicU64) -> Option<Duration> {
+    Some(timeout.load(Ordering::Relaxed)).filter(|span| *span != 0).map(Duration::from_nanos)
+}
+
 /// When a wait that begins now ends.
 fn until(timeout: &AtomicU64) -> Instant {
     match timeout.load(Ordering::Relaxed) {
@@ -214,16 +263,16 @@ fn until(timeout: &AtomicU64) -> Instant {
 
 impl Read for &TcpStream {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.attempt(Interest::READ, until(&self.read_timeout), |connection, world| {
-            Ok(connection.read(world, self.side, buffer))
+        self.attempt(Interest::READ, until(&self.0.read_timeout), |connection, world| {
+            Ok(connection.read(world, self.0.side, buffer))
         })
     }
 }
 
 impl Write for &TcpStream {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.attempt(Interest::WRITE, until(&self.write_timeout), |connection, world| {
-            connection.write(world, self.side, bytes)
+        self.attempt(Interest::WRITE, until(&self.0.write_timeout), |connection, world| {
+            connection.write(world, self.0.side, bytes)
         })
     }
 
@@ -257,16 +306,16 @@ impl AsRawFd for TcpStream {
 
 impl fmt::Debug for TcpStream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let [local, peer] = self.locked().addresses(self.side);
+        let [local, peer] = self.locked().addresses(self.0.side);
         f.debug_struct("TcpStream").field("local", &local).field("peer", &peer).finish()
     }
 }
 
-impl Drop for TcpStream {
+impl Drop for End {
     fn drop(&mut self) {
         // In another world, or in none, nobody waits for it.
         let Some(world) = current() else { return };
         let _calm = world.calm();
-        self.locked().close(world, self.side);
+        locked(&self.connection).close(world, self.side);
     }
 }
