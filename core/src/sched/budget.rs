@@ -7,13 +7,13 @@
 //!
 //! | who                            | does                                                       |
 //! |--------------------------------|------------------------------------------------------------|
-//! | the carrier, when what it ran  | fills the budget, for the next: [`FULL`]                   |
+//! | the carrier, when what it ran  | fills the budget, for the next: `FULL`                     |
 //! | has parked or ended            |                                                            |
 //! | a call, before it does         | takes its cost; plain memory, no clock                     |
 //! | anything else                  |                                                            |
 //! | the call that finds none left  | fills it; yields, if somebody else is ready on the carrier,|
 //! |                                | or the carrier has not served deadlines and poller for     |
-//! |                                | [`SERVE_WITHIN`]; goes on, if not                          |
+//! |                                | `SERVE_WITHIN`; goes on, if not                            |
 //! | the carrier, if it was that    | serves them in its next turn                               |
 //!
 //! The budget is taken *before* the call: what a call has taken (a value, a lock) is never held by

@@ -19,7 +19,7 @@ use crate::error::ConcurrencyError;
 pub struct SendError<T> {
     /// The value.
     pub value: T,
-    /// `Closed`, `Cancelled`, `Timeout`, or `Busy` from [`Sender::try_send`].
+    /// `Closed`, `Cancelled`, `Timeout`, or `Busy` from [`try_send`](super::Sender::try_send).
     pub error: ConcurrencyError,
 }
 
