@@ -23,7 +23,7 @@ use crate::bells::Bells;
 use crate::parking::{Bed, Parking};
 use crate::stack_cache::StackCache;
 use crate::sys::poll::Poller;
-use crate::sys::stack::{Guards, unmap};
+use crate::sys::stack::{Beyond, Guards, unmap};
 use crate::sys::thread::Seat;
 use crate::sys::{clock, level, park, thread};
 use crate::table::Table;
@@ -71,7 +71,9 @@ impl Host {
     /// A host that may be given back.
     pub(crate) fn make() -> Result<NonNull<Self>, PlatformError> {
         let poller = Poller::new()?;
-        let stacks = StackCache::new(Guards::probe()?)?;
+        let guards = Guards::probe()?;
+        let beyond = guards.limit().and_then(|_| Beyond::probe());
+        let stacks = StackCache::new(guards, beyond)?;
         let for_parking = Table::map(size_of::<[Parking; MAX_CARRIERS]>())?;
         // SAFETY: as large as the table, page-aligned, mapped as long as the host; zero is a state.
         let parking = unsafe { for_parking.start().cast().as_ref() };

@@ -18,8 +18,9 @@
 //!
 //! # Safety
 //!
-//! Files with unsafe code: `arena.rs`, `host.rs`, `process.rs`, `stack_cache.rs`, `table.rs`,
-//! and those in `sys/linux`. Each says at its head what it relies on.
+//! Files with unsafe code: `arena.rs`, `host.rs`, `process.rs`, `stack_cache.rs`,
+//! `stack_cache/lists.rs`, `table.rs`, and those in `sys/linux`. Each says at its head what it
+//! relies on.
 
 #![no_std]
 #![deny(unsafe_code)]

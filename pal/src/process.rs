@@ -24,8 +24,10 @@ use core::ptr;
 use drift_core::platform::PlatformError;
 use drift_core::prim::{AtomicBool, AtomicPtr, AtomicU8, Ordering};
 use drift_core::runtime::Runtime;
+use drift_core::sched::stack_limit;
 
 use crate::Host;
+use crate::stack_cache;
 use crate::sys::thread;
 
 static RUNTIME: AtomicPtr<Runtime> = AtomicPtr::new(ptr::null_mut());
@@ -117,8 +119,14 @@ fn make() -> Result<&'static Runtime, PlatformError> {
     made
 }
 
-/// In the child of a fork: only stores, as is allowed there.
+/// In the child of a fork: stores, and one system call, as is allowed there.
 fn forget() {
+    let ours = RUNTIME.load(Ordering::Relaxed).cast_const();
+    let is_ours = Runtime::here().is_some_and(|here| ptr::eq(here, ours));
+    if let Some(limit) = stack_limit().filter(|_| is_ours) {
+        // SAFETY: the child goes on there, on a stack of our host's.
+        unsafe { stack_cache::guard_in_child(limit) };
+    }
     // SAFETY: none. The carriers are the parent's.
     unsafe { drift_asm::slot::set(ptr::null_mut()) };
     BIRTH.fetch_add(1, Ordering::Relaxed);

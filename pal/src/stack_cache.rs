@@ -32,6 +32,9 @@
 //! that one loses its guard and becomes bare. Without this, stacks of a class that nobody uses any
 //! more would keep others from having theirs.
 //!
+//! Where the kernel has guards of another kind beside mappings (`Beyond`), there is no limit: a
+//! stack that finds no mapping left gets one of those.
+//!
 //! Segments are one mapping each, but for the kernel they are all alike and touch each other, so
 //! a million stacks are a few mappings, which are never unmapped. The first ones of a class are
 //! small: a program with few virtual threads needs little address space.
@@ -51,7 +54,7 @@ use drift_core::platform::{PlatformError, Stack, StackClass};
 use drift_core::prim::{AtomicUsize, Ordering, SpinLock};
 
 use crate::stack_cache::lists::{Layout, Lists, Name, Plan, STACKS_MAX, Slot};
-use crate::sys::stack::{Guards, give_back, map_stacks, page_bytes, unmap};
+use crate::sys::stack::{Beyond, Guards, give_back, map_stacks, page_bytes, unmap};
 use crate::sys::thread;
 use crate::table::Table;
 
@@ -93,6 +96,8 @@ impl Plan {
 /// The stacks of one host.
 pub(crate) struct StackCache {
     guards: Guards,
+    /// Where guards are mappings: how those beyond their limit are made, if they can be.
+    beyond: Option<Beyond>,
     /// Stacks that were reserved, over all classes, where guards are few.
     reserved: AtomicUsize,
     /// Guards that are mappings of their own.
@@ -119,7 +124,7 @@ enum Moved {
 }
 
 impl StackCache {
-    pub(crate) fn new(guards: Guards) -> Result<Self, PlatformError> {
+    pub(crate) fn new(guards: Guards, beyond: Option<Beyond>) -> Result<Self, PlatformError> {
         let mut bytes = 0;
         for class in StackClass::ALL {
             bytes += Plan::of(class).table_bytes();
@@ -136,12 +141,12 @@ impl StackCache {
             Class { layout, lists: SpinLock::new(lists) }
         });
         let (reserved, mapped) = (AtomicUsize::new(0), AtomicUsize::new(0));
-        Ok(Self { guards, reserved, mapped, classes, _table: table })
+        Ok(Self { guards, beyond, reserved, mapped, classes, _table: table })
     }
 
     /// As `Platform::stack_reserve`.
     pub(crate) fn reserve(&self, class: StackClass) -> Result<(), PlatformError> {
-        let Some(limit) = self.guards.limit() else { return self.grow(class) };
+        let Some(limit) = self.limit() else { return self.grow(class) };
         // Relaxed: a count.
         if self.reserved.fetch_add(1, Ordering::Relaxed) >= limit {
             self.reserved.fetch_sub(1, Ordering::Relaxed);
@@ -155,9 +160,14 @@ impl StackCache {
     /// As `Platform::stack_unreserve`.
     pub(crate) fn unreserve(&self, class: StackClass) {
         self.classes[class as usize].lists.lock().reserved -= 1;
-        if self.guards.limit().is_some() {
+        if self.limit().is_some() {
             self.reserved.fetch_sub(1, Ordering::Relaxed);
         }
+    }
+
+    /// How many stacks there can be, if that is a question.
+    fn limit(&self) -> Option<usize> {
+        self.guards.limit().filter(|_| self.beyond.is_none())
     }
 
     /// Counts one more stack of `class`, and maps until there are as many.
@@ -176,6 +186,12 @@ impl StackCache {
             };
             let bytes = layout.segment_bytes(count);
             let start = map_stacks(bytes)?;
+            if let Some(beyond) = &self.beyond {
+                beyond.adopt(start.as_ptr().expose_provenance(), bytes).inspect_err(|_| {
+                    // SAFETY: mapped just now, and nobody has seen it.
+                    unsafe { unmap(start, bytes) };
+                })?;
+            }
             let added = lists.lock().add_segment(start.as_ptr().expose_provenance(), count);
             if !added {
                 // SAFETY: another thread was faster, and nobody has seen this one.
@@ -246,7 +262,14 @@ impl StackCache {
             }
         }
         let limit = guards.limit().expect("guards that are no markers are mappings");
-        self.take_mapping(limit)?;
+        match &self.beyond {
+            // SAFETY: the caller's; every segment was adopted.
+            Some(beyond) if !self.count_mapping(limit) => unsafe {
+                return beyond.install(slot.start, layout.guard);
+            },
+            Some(_) => {}
+            None => self.take_mapping(limit)?,
+        }
         // SAFETY: the caller's.
         unsafe { guards.install(slot.start, layout.guard) }.inspect_err(|_| {
             self.mapped.fetch_sub(1, Ordering::Relaxed);
@@ -255,12 +278,17 @@ impl StackCache {
         Ok(())
     }
 
-    /// Counts one more guard that is a mapping: one that is left, or that of a free stack.
-    fn take_mapping(&self, limit: usize) -> Result<(), PlatformError> {
+    /// Counts one more guard that is a mapping, if one is left.
+    fn count_mapping(&self, limit: usize) -> bool {
         let one_more = |mapped| (mapped < limit).then_some(mapped + 1);
-        let mut turn = 0;
         // Relaxed: a count.
-        while self.mapped.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more).is_err() {
+        self.mapped.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more).is_ok()
+    }
+
+    /// The same, or that of a free stack.
+    fn take_mapping(&self, limit: usize) -> Result<(), PlatformError> {
+        let mut turn = 0;
+        while !self.count_mapping(limit) {
             match self.move_guard() {
                 Moved::One => {}
                 Moved::Later => thread::give_way(turn),
@@ -315,9 +343,11 @@ impl StackCache {
             }
         }
         batch.sort_unstable_by_key(|slot| slot.start);
-        for run in batch.chunk_by(|slot, next| slot.start + stride == next.start) {
+        for run in batch.chunk_by(|slot, next| self.adjoin(slot.start + stride, next.start)) {
+            // A guard of its own is left out: some kinds do not outlast it.
+            let from = run[0].start + layout.guard;
             // SAFETY: free slots, taken off their chain just now; their guards stay.
-            unsafe { give_back(run[0].start, run.len() * stride) };
+            unsafe { give_back(from, run.len() * stride - layout.guard) };
         }
         let mut lists = lists.lock();
         for slot in &batch {
@@ -326,9 +356,28 @@ impl StackCache {
     }
 }
 
+impl StackCache {
+    /// Whether memory goes back over a guard that lies there.
+    fn adjoin(&self, end: usize, next: usize) -> bool {
+        end == next && self.beyond.is_none()
+    }
+}
+
+/// Makes the guard below a stack anew, as a mapping, because those of `Beyond` do not outlast
+/// fork(2). The other stacks have no thread in the child. For a handler of pthread_atfork(3).
+///
+/// # Safety
+/// `limit` is that of a stack that is out; what lies below is its guard.
+pub(crate) unsafe fn guard_in_child(limit: usize) {
+    let bytes = GUARD_BYTES.next_multiple_of(page_bytes());
+    // SAFETY: the caller's. A refusal leaves what there is.
+    let _ = unsafe { Guards::Mapping(0).install(limit - bytes, bytes) };
+}
+
 /// The refusal where guards are mappings.
 fn too_many(limit: usize) -> PlatformError {
-    let what = "stacks with mprotect guards (vm.max_map_count / 2)";
+    let what = "stacks with guards by mprotect (two of vm.max_map_count each: raise that sysctl, \
+                allow userfaultfd(2), or use Linux 6.13)";
     PlatformError::Limit { what, limit }
 }
 

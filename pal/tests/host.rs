@@ -6,6 +6,8 @@
 #![allow(unsafe_code)]
 #![cfg(all(target_os = "linux", not(loom)))]
 
+#[path = "host/beyond.rs"]
+mod beyond;
 #[path = "host/carriers.rs"]
 mod carriers;
 #[path = "host/filter.rs"]

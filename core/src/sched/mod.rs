@@ -109,6 +109,17 @@ pub struct OverflowReport {
 /// faults.
 const GUARD: usize = 64 << 10;
 
+/// The lowest usable address of the stack of the virtual thread that runs here. Async-signal-safe:
+/// reads the slot and two records.
+#[must_use]
+pub fn stack_limit() -> Option<usize> {
+    let task = here()?.current()?;
+    // SAFETY: it runs here, so its record is alive.
+    let record = unsafe { task.as_ref() };
+    // SAFETY: the stack of a running task is not changed by anybody.
+    record.mounted.with(|mounted| unsafe { (*mounted).stack.as_ref().map(|stack| stack.limit) })
+}
+
 /// Whether a fault at `address` is the virtual thread that runs here going below its stack.
 /// Async-signal-safe: reads the slot and two records.
 #[must_use]

@@ -26,7 +26,7 @@ fn lowest(stack: &Stack) -> *mut u8 {
 
 #[test]
 fn a_freed_stack_is_the_next_one_out() {
-    let cache = StackCache::new(Guards::probe().unwrap()).unwrap();
+    let cache = StackCache::new(Guards::probe().unwrap(), None).unwrap();
     let mut out = stacks(&cache, StackClass::K256, 3);
     let last = out.pop().unwrap();
     let (limit, top, id) = (last.limit, last.top, last.id);
@@ -37,7 +37,7 @@ fn a_freed_stack_is_the_next_one_out() {
 
 #[test]
 fn no_more_are_out_than_were_reserved() {
-    let cache = StackCache::new(Guards::probe().unwrap()).unwrap();
+    let cache = StackCache::new(Guards::probe().unwrap(), None).unwrap();
     let out = stacks(&cache, StackClass::M8, 9);
     assert_eq!(out.len(), 9);
     assert!(matches!(cache.alloc(StackClass::M8), Err(PlatformError::Limit { limit: 9, .. })));
@@ -45,7 +45,7 @@ fn no_more_are_out_than_were_reserved() {
 
 #[test]
 fn classes_are_reserved_apart() {
-    let cache = StackCache::new(Guards::probe().unwrap()).unwrap();
+    let cache = StackCache::new(Guards::probe().unwrap(), None).unwrap();
     cache.reserve(StackClass::K64).unwrap();
     assert!(cache.alloc(StackClass::M1).is_err());
     assert!(cache.alloc(StackClass::K64).is_ok());
@@ -53,7 +53,7 @@ fn classes_are_reserved_apart() {
 
 #[test]
 fn above_high_water_memory_goes_back_and_all_stacks_stay() {
-    let cache = StackCache::new(Guards::probe().unwrap()).unwrap();
+    let cache = StackCache::new(Guards::probe().unwrap(), None).unwrap();
     let class = StackClass::M8;
     let plan = Plan::of(class);
     let count = plan.warm + 4 * plan.batch;
@@ -80,7 +80,7 @@ fn above_high_water_memory_goes_back_and_all_stacks_stay() {
 
 #[test]
 fn guards_that_cost_mappings_are_limited_and_the_error_says_so() {
-    let cache = StackCache::new(Guards::Mapping(3)).unwrap();
+    let cache = StackCache::new(Guards::Mapping(3), None).unwrap();
     let out = stacks(&cache, StackClass::K64, 2);
     assert_eq!(out.len(), 2);
     cache.reserve(StackClass::M1).unwrap();
@@ -99,7 +99,7 @@ fn in_locked_memory_a_marker_becomes_a_mapping_and_few_do() {
         // A kernel without markers: all guards are mappings, as in the test above.
         return;
     }
-    let cache = StackCache::new(Guards::Marker(1)).unwrap();
+    let cache = StackCache::new(Guards::Marker(1), None).unwrap();
     let class = StackClass::K64;
     let layout = cache.classes[class as usize].layout;
     for _ in 0..4 {
@@ -122,7 +122,7 @@ fn in_locked_memory_a_marker_becomes_a_mapping_and_few_do() {
 
 #[test]
 fn a_stack_whose_guard_was_refused_is_tried_again() {
-    let cache = StackCache::new(Guards::probe().unwrap()).unwrap();
+    let cache = StackCache::new(Guards::probe().unwrap(), None).unwrap();
     cache.reserve(StackClass::K64).unwrap();
     let lists = &cache.classes[StackClass::K64 as usize].lists;
     let (taken, _) = lists.lock().take_out(0).unwrap();
@@ -133,7 +133,7 @@ fn a_stack_whose_guard_was_refused_is_tried_again() {
 
 #[test]
 fn a_class_gives_its_name_whatever_the_colour() {
-    let cache = StackCache::new(Guards::probe().unwrap()).unwrap();
+    let cache = StackCache::new(Guards::probe().unwrap(), None).unwrap();
     for class in StackClass::ALL {
         let out = stacks(&cache, class, 2 * COLOURS);
         for stack in &out {
@@ -145,7 +145,7 @@ fn a_class_gives_its_name_whatever_the_colour() {
 
 #[test]
 fn threads_that_take_and_give_never_share_a_stack() {
-    let cache = StackCache::new(Guards::probe().unwrap()).unwrap();
+    let cache = StackCache::new(Guards::probe().unwrap(), None).unwrap();
     let class = StackClass::M8;
     let each = Plan::of(class).warm;
     for _ in 0..4 * each {
@@ -192,7 +192,7 @@ fn a_slot_is_in_one_segment_and_segments_follow_each_other() {
 
 #[test]
 fn what_one_class_does_not_use_any_more_another_has() {
-    let cache = StackCache::new(Guards::Mapping(40)).unwrap();
+    let cache = StackCache::new(Guards::Mapping(40), None).unwrap();
     for class in [StackClass::K64, StackClass::M1, StackClass::K256, StackClass::K64] {
         let out = stacks(&cache, class, 40);
         assert!(cache.reserve(class).is_err(), "there are 40");
@@ -217,12 +217,51 @@ fn assert_faults(address: usize) {
 
 #[test]
 fn guards_are_made_ahead_and_each_is_one() {
-    let cache = StackCache::new(Guards::probe().unwrap()).unwrap();
+    let cache = StackCache::new(Guards::probe().unwrap(), None).unwrap();
     for stack in stacks(&cache, StackClass::K64, 300) {
         for below in [1, 16 << 10, 64 << 10] {
             assert_faults(stack.limit - below);
         }
         // SAFETY: the lowest usable byte of a stack of ours.
         unsafe { lowest(&stack).write(1) };
+    }
+}
+
+/// write(2) can read it, and read(2) cannot write it.
+fn assert_protected(address: usize) {
+    let (reader, writer) = std::io::pipe().unwrap();
+    let byte = core::ptr::with_exposed_provenance_mut(address);
+    // SAFETY: only the kernel touches the byte, and checks the address.
+    assert_eq!(unsafe { libc::write(writer.as_raw_fd(), byte, 1) }, 1);
+    // SAFETY: the same.
+    assert_eq!(unsafe { libc::read(reader.as_raw_fd(), byte, 1) }, -1, "{address:#x} is no guard");
+}
+
+#[test]
+fn beyond_the_mappings_guards_are_of_another_kind_and_outlast_what_is_given_back() {
+    // Linux before 5.11, another instruction set, a sandbox.
+    let Some(beyond) = Beyond::probe() else { return };
+    let cache = StackCache::new(Guards::Mapping(3), Some(beyond)).unwrap();
+    let class = StackClass::M8;
+    let plan = Plan::of(class);
+    let count = 3 + plan.warm + 2 * plan.batch;
+    for _ in 0..3 {
+        let out = stacks(&cache, class, count);
+        for (index, stack) in out.iter().enumerate() {
+            // SAFETY: the lowest usable byte of a stack of ours.
+            unsafe { lowest(stack).write(1) };
+            if Name(stack.id).with_mapping() == Name(stack.id) {
+                continue;
+            }
+            assert_protected(stack.limit - 1);
+            if index % 16 == 0 {
+                assert_protected(stack.limit - GUARD_BYTES);
+            }
+        }
+        for stack in out {
+            free(&cache, stack);
+            cache.unreserve(class);
+        }
+        assert_eq!(cache.mapped.load(Ordering::Relaxed), 3);
     }
 }

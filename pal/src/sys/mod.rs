@@ -84,6 +84,12 @@ const _: unsafe fn(&stack::Guards, usize, usize, usize, usize) -> usize =
 const _: unsafe fn(&stack::Guards, usize, usize) -> bool = stack::Guards::remove;
 const _: unsafe fn(usize, usize) = stack::give_back;
 
+/// Guards of another kind, where those that `Guards` makes are few; none where there is no other.
+/// What was adopted can have them. Unsafe as `install` above.
+const _: fn() -> Option<stack::Beyond> = stack::Beyond::probe;
+const _: fn(&stack::Beyond, usize, usize) -> Answer<()> = stack::Beyond::adopt;
+const _: unsafe fn(&stack::Beyond, usize, usize) -> Answer<()> = stack::Beyond::install;
+
 /// OS threads. Zeros are a seat that no thread ever had.
 const _: unsafe fn(&'static Carrier, &'static thread::Seat) -> Answer<()> = thread::start;
 const _: unsafe fn(&thread::Seat) -> bool = thread::is_gone;

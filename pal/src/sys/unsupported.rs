@@ -122,6 +122,26 @@ pub(crate) mod stack {
     pub(crate) unsafe fn give_back(_: usize, _: usize) {}
 
     /// Cannot be made.
+    #[derive(Debug)]
+    pub(crate) enum Beyond {}
+
+    impl Beyond {
+        pub(crate) fn probe() -> Option<Self> {
+            None
+        }
+
+        pub(crate) fn adopt(&self, _: usize, _: usize) -> Result<(), PlatformError> {
+            match *self {}
+        }
+
+        /// # Safety
+        /// Nothing to hold: it cannot be called.
+        pub(crate) unsafe fn install(&self, _: usize, _: usize) -> Result<(), PlatformError> {
+            match *self {}
+        }
+    }
+
+    /// Cannot be made.
     #[derive(Clone, Copy, Debug)]
     pub(crate) enum Guards {}
 

@@ -29,12 +29,13 @@ use drift_core::sched::shutdown::Shutdown;
 use drift_core::task::{Entry, Handle, Payload};
 use drift_core::time::{Instant, MILLISECOND};
 use drift_pal::{Host, process};
-use libc::{EAGAIN, EINVAL, ENOMEM, ESRCH};
+use libc::{EAGAIN, ENOMEM, ESRCH};
 
+use super::beyond::refuse_all_but_mappings;
 use super::filter::{
     Alarms, Call, alone, alone_with, answer, answers_given, every, limit, refuse, with,
 };
-use super::refused::{GUARD_INSTALL, assert_told, number};
+use super::refused::{assert_told, number};
 use super::{mapped_bytes, open_descriptors, page_bytes, source, take};
 
 /// Virtual threads of these tests that ran, and that were dropped instead.
@@ -136,7 +137,7 @@ fn a_spawn_without_address_space_is_refused_and_leaves_nothing() {
 fn stacks_of_a_class_that_is_over_are_had_by_another() {
     alone("carriers::stacks_of_a_class_that_is_over_are_had_by_another", || {
         const COUNT: usize = 20_000;
-        refuse(&[with(libc::SYS_madvise, 2, GUARD_INSTALL)], EINVAL);
+        refuse_all_but_mappings();
         let runtime = *OURS.get_or_init(new_runtime);
         let executor = runtime.default_executor();
         for class in [StackClass::K64, StackClass::K256, StackClass::K64, StackClass::M1] {

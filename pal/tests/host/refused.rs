@@ -35,8 +35,9 @@ use libc::{
     EOPNOTSUPP, EPERM,
 };
 
+use super::beyond::refuse_all_but_mappings;
 use super::filter::{
-    alone, alone_with, answer, answers_given, every, limit, old_wait, opens, refuse, with,
+    alone, alone_with, answer, answers_given, every, limit, old_wait, refuse, with,
 };
 use super::{mapped_bytes, page_bytes, poll_now, source, take};
 
@@ -64,7 +65,7 @@ pub fn assert_told(refusal: PlatformError, errno: i32, words: &[&str]) {
 }
 
 /// The descriptors of this process that are such a file, as /proc names it.
-fn descriptors(name: &str) -> Vec<i32> {
+pub fn descriptors(name: &str) -> Vec<i32> {
     let is_one = |fd: &i32| {
         fs::read_link(format!("/proc/self/fd/{fd}")).is_ok_and(|link| link.to_str() == Some(name))
     };
@@ -72,16 +73,18 @@ fn descriptors(name: &str) -> Vec<i32> {
 }
 
 /// The only one.
-fn descriptor(name: &str) -> OwnedFd {
+pub fn descriptor(name: &str) -> OwnedFd {
     let all = descriptors(name);
     assert_eq!(all.len(), 1, "{name}");
     // SAFETY: it is open; the caller forgets this, or closes it on purpose.
     unsafe { OwnedFd::from_raw_fd(all[0]) }
 }
 
-fn panic_of(body: impl FnOnce()) -> String {
+pub fn panic_of(body: impl FnOnce()) -> String {
     let thrown = panic::catch_unwind(AssertUnwindSafe(body)).expect_err("it does not panic");
-    *thrown.downcast::<String>().expect("a panic with a text")
+    let text = thrown.downcast::<String>().map(|text| *text);
+    let text = text.or_else(|thrown| thrown.downcast::<&str>().map(|text| text.to_string()));
+    text.expect("a panic with a text")
 }
 
 #[test]
@@ -350,7 +353,7 @@ fn without_descriptors_there_is_no_host_and_with_them_there_is() {
 }
 
 /// Whether write(2) can read from it.
-fn is_readable(address: usize) -> bool {
+pub fn is_readable(address: usize) -> bool {
     let (_reader, writer) = io::pipe().unwrap();
     // SAFETY: the kernel checks the address.
     let count = unsafe { libc::write(writer.as_raw_fd(), address as *const _, 8) };
@@ -358,49 +361,10 @@ fn is_readable(address: usize) -> bool {
     count == 8
 }
 
-/// The limit of guards that are mappings, as the error states it.
-fn limit_of(host: &Host) -> usize {
-    loop {
-        match host.stack_reserve(StackClass::K64) {
-            Ok(()) => {}
-            Err(PlatformError::Limit { what, limit }) => {
-                assert!(what.contains("vm.max_map_count"), "{what}");
-                return limit;
-            }
-            Err(other) => panic!("{other}"),
-        }
-    }
-}
-
-#[test]
-fn a_kernel_without_guard_markers_guards_by_mappings_and_says_how_many() {
-    alone("refused::a_kernel_without_guard_markers_guards_by_mappings_and_says_how_many", || {
-        refuse(&[with(libc::SYS_madvise, 2, GUARD_INSTALL)], EINVAL);
-        let host = Host::new().unwrap();
-        for class in StackClass::ALL {
-            let stack = take(host, class);
-            assert!(is_readable(stack.limit) && !is_readable(stack.limit - 8));
-        }
-        let count = fs::read_to_string("/proc/sys/vm/max_map_count").unwrap();
-        let count: usize = count.trim().parse().unwrap();
-        assert_eq!(limit_of(host), count / 2 - 1024);
-    });
-}
-
-#[test]
-fn without_proc_the_number_of_guards_is_the_kernels_default() {
-    alone("refused::without_proc_the_number_of_guards_is_the_kernels_default", || {
-        refuse(&[with(libc::SYS_madvise, 2, GUARD_INSTALL)], EINVAL);
-        refuse(&opens(), ENOENT);
-        assert!(fs::read("/proc/sys/vm/max_map_count").is_err(), "there is no /proc");
-        assert_eq!(limit_of(Host::new().unwrap()), 65_530 / 2 - 1024);
-    });
-}
-
 #[test]
 fn a_reserve_that_is_refused_is_not_counted() {
     alone("refused::a_reserve_that_is_refused_is_not_counted", || {
-        refuse(&[with(libc::SYS_madvise, 2, GUARD_INSTALL)], EINVAL);
+        refuse_all_but_mappings();
         let host = Host::new().unwrap();
         let before = limit(libc::RLIMIT_AS, 1 << 20);
         for _ in 0..100 {

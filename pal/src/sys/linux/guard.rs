@@ -5,6 +5,9 @@
 //! | `MADV_GUARD_INSTALL`    | Linux 6.13 | page-table entries              | as stacks       |
 //! | `mprotect`, `PROT_NONE` | ever       | two mappings, so a stack is two | `max_map_count` |
 //!
+//! Beyond the mappings there are guards by userfaultfd(2), where that is allowed; see
+//! `write_protect.rs`.
+//!
 //! Both outlast `MADV_DONTNEED`, and both cost as many mappings for one page as for many. Which
 //! one works is found out by trying: qemu-user answers 0 to the first and does nothing. Memory that
 //! the program has locked, as by mlockall(2), takes the second only.

@@ -14,3 +14,4 @@ pub(crate) mod park;
 pub(crate) mod poll;
 pub(crate) mod stack;
 pub(crate) mod thread;
+mod write_protect;

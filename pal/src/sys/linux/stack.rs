@@ -13,6 +13,7 @@ use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mmap_anonymous, munmap};
 
 use super::errno::{Asked, refused};
 pub(crate) use super::guard::Guards;
+pub(crate) use super::write_protect::Beyond;
 
 /// Bytes of a page here: 4 KiB on x86_64; 4, 16 or 64 KiB on aarch64.
 pub(crate) fn page_bytes() -> usize {
