@@ -8,7 +8,6 @@
 //! flag, and never moved.
 #![allow(unsafe_code)]
 
-use core::ops::Range;
 use core::ptr::NonNull;
 
 use crate::defaults::Defaults;
@@ -19,16 +18,11 @@ use crate::sched::executor::{Executor, ExecutorRef};
 use crate::sched::idle::Lookout;
 use crate::sched::policy::{ExecutorPolicy, PolicyError};
 use crate::sched::{self, Carrier};
-use crate::table::Table;
 use crate::task::header::Task;
 use crate::task::slab::{self, Kind, Slab};
 
 /// Executors that a runtime can ever have.
 pub const MAX_EXECUTORS: usize = MAX_CARRIERS;
-
-/// Places in the first step of each table.
-const FIRST_EXECUTORS: usize = 8;
-const FIRST_CARRIERS: usize = 8;
 
 /// The index of the default executor: the first.
 const DEFAULT: u32 = 0;
@@ -43,8 +37,9 @@ pub struct Runtime {
     pub(crate) tasks: Slab,
     pub(crate) reactor: Reactor,
     pub(crate) lookout: Lookout,
-    executors: Table<Executor, FIRST_EXECUTORS>,
-    carriers: Table<Carrier, FIRST_CARRIERS>,
+    /// These two are tables of one step: they are small, and every wake looks at them.
+    executors: NonNull<Executor>,
+    carriers: NonNull<Carrier>,
     taken: SpinLock<Taken>,
     /// Set once the executor of that index and its carriers are written.
     ready: [AtomicBool; MAX_EXECUTORS],
@@ -85,7 +80,12 @@ impl Runtime {
         platform: &'static dyn Platform,
         birth: u8,
     ) -> Result<&'static Self, PlatformError> {
-        let place: NonNull<Self> = platform.table(size_of::<Self>())?.cast();
+        let table = |bytes| {
+            platform.table(bytes).map_err(|refusal| refusal.of("room for the runtime's tables"))
+        };
+        let place: NonNull<Self> = table(size_of::<Self>())?.cast();
+        let executors = table(MAX_EXECUTORS * size_of::<Executor>())?.cast();
+        let carriers = table(MAX_CARRIERS * size_of::<Carrier>())?.cast();
         let runtime = Self {
             platform,
             birth,
@@ -93,8 +93,8 @@ impl Runtime {
             tasks: Slab::new(birth),
             reactor: Reactor::new(),
             lookout: Lookout::new(),
-            executors: Table::new(MAX_EXECUTORS, "room for more executors"),
-            carriers: Table::new(MAX_CARRIERS, "room for more carriers"),
+            executors,
+            carriers,
             taken: SpinLock::new(Taken { executors: 0, carriers: 0 }),
             ready: core::array::from_fn(|_| AtomicBool::new(false)),
             listed: AtomicU32::new(0),
@@ -168,8 +168,8 @@ impl Runtime {
     /// An executor in a place of its own.
     fn make_executor(&'static self, policy: &ExecutorPolicy) -> Result<ExecutorRef, PlatformError> {
         let (index, first) = self.take_places(policy.max_threads as usize)?;
-        // SAFETY: `take_places` has seen it.
-        let place = unsafe { self.executors.at(index) };
+        // SAFETY: `take_places` gives places that the table has.
+        let place = unsafe { self.executors.add(index) };
         // SAFETY: it gave this index to this call alone.
         unsafe { place.write(Executor::new(self, index as u32, policy, first as u16)) };
         // SAFETY: just written, and never moved.
@@ -177,8 +177,8 @@ impl Runtime {
         for id in first..first + policy.max_threads as usize {
             let carrier =
                 Carrier::new(executor, CarrierId(id as u16), self.platform.entropy() as u32);
-            // SAFETY: `take_places` has seen it.
-            let place = unsafe { self.carriers.at(id) };
+            // SAFETY: as above.
+            let place = unsafe { self.carriers.add(id) };
             // SAFETY: it gave this place to this call alone.
             unsafe { place.write(carrier) };
         }
@@ -190,29 +190,16 @@ impl Runtime {
 
     /// Places for an executor and so many carriers, side by side: the index of each first one.
     fn take_places(&self, carriers: usize) -> Result<(usize, usize), PlatformError> {
-        loop {
-            let (index, first) = {
-                let mut taken = self.taken.lock();
-                let (index, first) = (taken.executors, taken.carriers);
-                let are_there = |mut range: Range<usize>| {
-                    range.all(|carrier| self.carriers.find(carrier).is_some())
-                };
-                if self.executors.find(index).is_some() && are_there(first..first + carriers) {
-                    taken.executors += 1;
-                    taken.carriers += carriers;
-                    return Ok((index, first));
-                }
-                (index, first)
-            };
+        let mut taken = self.taken.lock();
+        let (index, first) = (taken.executors, taken.carriers);
+        if first + carriers > MAX_CARRIERS {
             let what = "carriers of all executors together (MAX_CARRIERS)";
-            if first + carriers > MAX_CARRIERS {
-                return Err(PlatformError::Limit { what, limit: MAX_CARRIERS });
-            }
-            self.executors.claim(self.platform, index)?;
-            for carrier in first..first + carriers {
-                self.carriers.claim(self.platform, carrier)?;
-            }
+            return Err(PlatformError::Limit { what, limit: MAX_CARRIERS });
         }
+        // An executor has a carrier at least, so there are places for as many.
+        taken.executors += 1;
+        taken.carriers += carriers;
+        Ok((index, first))
     }
 
     /// The executor of that index.
@@ -221,8 +208,8 @@ impl Runtime {
         if !self.ready.get(index as usize)?.load(Ordering::Acquire) {
             return None;
         }
-        // SAFETY: it is ready, so its place was claimed before.
-        let place = unsafe { self.executors.at(index as usize) };
+        // SAFETY: `ready` has an index for each place of the table.
+        let place = unsafe { self.executors.add(index as usize) };
         // SAFETY: it is ready, so written.
         Some(unsafe { place.as_ref() })
     }
@@ -251,8 +238,9 @@ impl Runtime {
     /// The carrier of that number, which some executor has.
     #[inline]
     pub(crate) fn carrier(&'static self, index: usize) -> &'static Carrier {
-        // SAFETY: numbers come from an executor's range, whose carriers were claimed before.
-        let place = unsafe { self.carriers.at(index) };
+        debug_assert!(index < MAX_CARRIERS, "carrier {index} is out of the table");
+        // SAFETY: numbers come from an executor's range, which lies in the table.
+        let place = unsafe { self.carriers.add(index) };
         // SAFETY: the same, and written.
         unsafe { place.as_ref() }
     }

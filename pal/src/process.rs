@@ -71,6 +71,19 @@ pub fn runtime() -> Result<&'static Runtime, PlatformError> {
     if let Some(runtime) = world() {
         return Ok(runtime);
     }
+    // Acquire pairs with the release in `make`.
+    let runtime = RUNTIME.load(Ordering::Acquire);
+    if runtime.addr() > MAKING.addr() {
+        // SAFETY: neither null nor `MAKING`, so a runtime, which lives for ever.
+        return Ok(unsafe { &*runtime });
+    }
+    first_runtime()
+}
+
+/// Makes the runtime, or waits for who makes it.
+#[cold]
+#[inline(never)]
+fn first_runtime() -> Result<&'static Runtime, PlatformError> {
     let mut turn = 0;
     loop {
         // Acquire pairs with the release in `make`.
