@@ -1,7 +1,17 @@
-//! `core`'s data structures under Miri: undefined behaviour, races, weak memory.
+//! Undefined behaviour, races and weak memory, as Miri sees them.
 //!
-//! On this machine's target, and on two that are not here: one with weaker memory, one with the
-//! other order of bytes.
+//! | package        | what                                             | where                       |
+//! |----------------|--------------------------------------------------|-----------------------------|
+//! | `drift-core`   | its data structures, with threads and without    | this machine's target, and  |
+//! |                |                                                  | two that are not here: one  |
+//! |                |                                                  | with weaker memory, one with|
+//! |                |                                                  | the other order of bytes    |
+//! | `drift`        | blocks of channels, destructors                  | this machine's              |
+//! | `drift-tests`  | `interpreted.rs`: whole programs of both faces,  | this machine's              |
+//! |                | in worlds; `drift-asm` and `drift-sim` have      |                             |
+//! |                | stand-ins for the switch and for mapped memory   |                             |
+
+use std::process::Command;
 
 use anyhow::Result;
 
@@ -45,7 +55,8 @@ pub fn run(steps: &mut Steps) -> Result<()> {
     under_miri(steps, HERE, 1, &[])?;
     under_miri(steps, HERE, SEEDS, &THREADS)?;
     under_miri(steps, WEAKER, 1, &STRUCTURES)?;
-    under_miri(steps, BIG_ENDIAN, 1, &STRUCTURES)
+    under_miri(steps, BIG_ENDIAN, 1, &STRUCTURES)?;
+    faces(steps, 1)
 }
 
 /// Everything on every target, and many seeds.
@@ -57,21 +68,41 @@ pub fn nightly(steps: &mut Steps) -> Result<()> {
         under_miri(steps, target, 1, &[])?;
         under_miri(steps, target, 16 * SEEDS, &THREADS)?;
     }
-    Ok(())
+    faces(steps, 16)
+}
+
+/// Addresses are packed with marks into words; records live for as long as the process, and so do
+/// the threads that contexts are.
+const FLAGS: &str = "-Zmiri-permissive-provenance -Zmiri-ignore-leaks";
+
+fn miri(target: &str, what: &[&str]) -> Command {
+    let mut miri = command("cargo", &["+nightly", "miri", "test"]);
+    miri.args(what).arg("--target").arg(target);
+    miri.arg("--target-dir").arg(crate::target().join("miri")).arg("--");
+    miri
 }
 
 fn under_miri(steps: &mut Steps, target: &str, seeds: u32, tests: &[&str]) -> Result<()> {
-    let mut miri = command("cargo", &["+nightly", "miri", "test", "-p", "drift-core", "--lib"]);
-    miri.arg("--target").arg(target).arg("--target-dir").arg(crate::target().join("miri"));
-    miri.arg("--").args(tests);
-    // Addresses are packed with marks into words; records live for as long as the process.
-    let flags = "-Zmiri-permissive-provenance -Zmiri-ignore-leaks";
+    let mut miri = miri(target, &["-p", "drift-core", "--lib"]);
+    miri.args(tests);
     miri.env(
         "MIRIFLAGS",
         match seeds {
-            1 => flags.to_owned(),
-            seeds => format!("{flags} -Zmiri-many-seeds=0..{seeds}"),
+            1 => FLAGS.to_owned(),
+            seeds => format!("{FLAGS} -Zmiri-many-seeds=0..{seeds}"),
         },
     );
     steps.run(&format!("miri {target}, {seeds} seeds"), &mut miri)
+}
+
+/// What needs no runtime of `drift`, and the programs, each in so many worlds.
+fn faces(steps: &mut Steps, worlds: u32) -> Result<()> {
+    let mut units = miri(HERE, &["-p", "drift", "--lib"]);
+    units.args(["drops::", "segments::"]).env("MIRIFLAGS", FLAGS);
+    steps.run("miri, units of drift", &mut units)?;
+    let mut programs = miri(HERE, &["-p", "drift-tests", "--test", "interpreted"]);
+    // One world at a time; how many is told by the environment.
+    programs.arg("--test-threads=1").env("DRIFT_SIM_SEEDS", worlds.to_string());
+    programs.env("MIRIFLAGS", format!("{FLAGS} -Zmiri-env-forward=DRIFT_SIM_SEEDS"));
+    steps.run(&format!("miri, programs in {worlds} worlds"), &mut programs)
 }
