@@ -32,6 +32,22 @@
 //! `DRIFT_CARRIERS=n` in the environment, `#[drift::main(carriers = n)]` and [`run_with`] say
 //! otherwise. One that has started stays on its carrier, which is an OS thread.
 //!
+//! # What std's own cannot know
+//! Virtual threads of one carrier share its OS thread, and so whatever std keeps for a thread.
+//!
+//! | of std                        | on a virtual thread                     | instead          |
+//! |-------------------------------|-----------------------------------------|------------------|
+//! | `thread_local!`               | **its initialiser must call nothing of  | `const { .. }`,  |
+//! |                               | this crate**: each call may give way to | or an empty cell |
+//! |                               | another virtual thread, which makes and | that is filled   |
+//! |                               | borrows the value, and std then drops   | afterwards       |
+//! |                               | it. Nobody can detect this.             |                  |
+//! | `LazyLock`, `OnceLock`, `Once`| if the initialiser gives way, who comes | [`sync`]'s       |
+//! |                               | meanwhile blocks the carrier, for ever  |                  |
+//! |                               | if the initialiser is on it             |                  |
+//! | `Mutex`, `RwLock`, `mpsc`, .. | block the carrier                       | [`sync`]'s       |
+//! | `thread::scope`, `join`       | block the carrier                       | [`scope()`]      |
+//!
 //! # Unsafe
 //! `concurrent/executor`, `concurrent/packet`, `concurrent/run`, `concurrent/scope`,
 //! `concurrent/spawn`, `net/as_std`, `net/peek`, `sync/channel/segments`, `sync/lazy_lock`,

@@ -1,15 +1,15 @@
 //! Undefined behaviour, races and weak memory, as Miri sees them.
 //!
-//! | package        | what                                             | where                       |
-//! |----------------|--------------------------------------------------|-----------------------------|
-//! | `drift-core`   | its data structures, with threads and without    | this machine's target, and  |
-//! |                |                                                  | two that are not here: one  |
-//! |                |                                                  | with weaker memory, one with|
-//! |                |                                                  | the other order of bytes    |
-//! | `drift`        | blocks of channels, destructors                  | this machine's              |
-//! | `drift-tests`  | `interpreted.rs`: whole programs of both faces,  | this machine's              |
-//! |                | in worlds; `drift-asm` and `drift-sim` have      |                             |
-//! |                | stand-ins for the switch and for mapped memory   |                             |
+//! | package       | what                                            | for                       |
+//! |---------------|-------------------------------------------------|---------------------------|
+//! | `drift-core`  | its data structures, with threads and without   | this machine, and two that|
+//! |               |                                                 | are not here: one with    |
+//! |               |                                                 | weaker memory, one with   |
+//! |               |                                                 | the other order of bytes  |
+//! | `drift`       | blocks of channels, destructors                 | this machine              |
+//! | `drift-tests` | `interpreted.rs`: whole programs of both faces, | this machine; nightly the |
+//! |               | in worlds. `drift-asm` and `drift-sim` have     | other order of bytes too  |
+//! |               | stand-ins for the switch and for mapped memory. |                           |
 
 use std::process::Command;
 
@@ -56,7 +56,7 @@ pub fn run(steps: &mut Steps) -> Result<()> {
     under_miri(steps, HERE, SEEDS, &THREADS)?;
     under_miri(steps, WEAKER, 1, &STRUCTURES)?;
     under_miri(steps, BIG_ENDIAN, 1, &STRUCTURES)?;
-    faces(steps, 1)
+    faces(steps, HERE, 1)
 }
 
 /// Everything on every target, and many seeds.
@@ -68,7 +68,8 @@ pub fn nightly(steps: &mut Steps) -> Result<()> {
         under_miri(steps, target, 1, &[])?;
         under_miri(steps, target, 16 * SEEDS, &THREADS)?;
     }
-    faces(steps, 16)
+    faces(steps, HERE, 16)?;
+    faces(steps, BIG_ENDIAN, 1)
 }
 
 /// Addresses are packed with marks into words; records live for as long as the process, and so do
@@ -96,13 +97,13 @@ fn under_miri(steps: &mut Steps, target: &str, seeds: u32, tests: &[&str]) -> Re
 }
 
 /// What needs no runtime of `drift`, and the programs, each in so many worlds.
-fn faces(steps: &mut Steps, worlds: u32) -> Result<()> {
-    let mut units = miri(HERE, &["-p", "drift", "--lib"]);
+fn faces(steps: &mut Steps, target: &str, worlds: u32) -> Result<()> {
+    let mut units = miri(target, &["-p", "drift", "--lib"]);
     units.args(["drops::", "segments::"]).env("MIRIFLAGS", FLAGS);
-    steps.run("miri, units of drift", &mut units)?;
-    let mut programs = miri(HERE, &["-p", "drift-tests", "--test", "interpreted"]);
+    steps.run(&format!("miri {target}, units of drift"), &mut units)?;
+    let mut programs = miri(target, &["-p", "drift-tests", "--test", "interpreted"]);
     // One world at a time; how many is told by the environment.
     programs.arg("--test-threads=1").env("DRIFT_SIM_SEEDS", worlds.to_string());
     programs.env("MIRIFLAGS", format!("{FLAGS} -Zmiri-env-forward=DRIFT_SIM_SEEDS"));
-    steps.run(&format!("miri, programs in {worlds} worlds"), &mut programs)
+    steps.run(&format!("miri {target}, programs in {worlds} worlds"), &mut programs)
 }
