@@ -25,7 +25,7 @@ pub(super) fn accept_timeout<T: AsFd>(
 ) -> io::Result<Accepted> {
     pay(SYSTEM_CALL);
     let until = after(timeout.nanoseconds()?)?;
-    let (accepted, _) = socket.attempt(&socket.reads, || until, accept_now)?;
+    let (accepted, _) = socket.attempt(&socket.reads, &mut None, || until, accept_now)?;
     Ok(accepted)
 }
 

@@ -60,13 +60,6 @@ struct Modes {
     waits_never: AtomicBool,
 }
 
-/// What a call knew when it tried.
-pub(super) struct Tried {
-    seen: Readiness,
-    /// What the call has left is the next caller's when this is dropped.
-    _turn: Option<Turn<'static>>,
-}
-
 /// One direction of a socket.
 pub(super) struct Side {
     interest: Interest,
@@ -265,12 +258,13 @@ impl<T: AsFd> Socket<T> {
         asked: Asked,
         call: impl FnMut(&T) -> io::Result<usize>,
     ) -> io::Result<usize> {
-        let (moved, tried) = self.attempt(side, || side.until(self.registration.first), call)?;
+        let mut turn = None;
+        let until = || side.until(self.registration.first);
+        let (moved, seen) = self.attempt(side, &mut turn, until, call)?;
         if 0 < moved && moved < asked.bytes() {
             let (runtime, source) = (self.registration.runtime()?, self.registration.source);
-            runtime.clear_short(source, side.interest, tried.seen);
+            runtime.clear_short(source, side.interest, seen);
         }
-        drop(tried);
         budget::owe(moved);
         Ok(moved)
     }
@@ -301,63 +295,56 @@ impl<T: AsFd> Socket<T> {
         call: impl FnMut(&T) -> io::Result<R>,
         size: impl FnOnce(&R) -> usize,
     ) -> io::Result<R> {
-        let (moved, tried) = self.attempt(side, || side.until(self.registration.first), call)?;
-        drop(tried);
+        let until = || side.until(self.registration.first);
+        let (moved, _) = self.attempt(side, &mut None, until, call)?;
         budget::owe(size(&moved));
         Ok(moved)
     }
 
     /// Repeats `call` until it does not say `WouldBlock`, and waits in between until `until` at
-    /// the latest. With what was known before the last try, which ends when that is dropped.
+    /// the latest. With what was known before the last try. If it had to wait, `turn` has the
+    /// caller's turn afterwards: what the call has left is the next caller's when that is dropped.
     ///
     /// # Errors
     /// Those of `call`, and of the wait.
     pub fn attempt<R>(
         &self,
         side: &Side,
+        turn: &mut Option<Turn<'static>>,
         until: impl Fn() -> Instant,
         mut call: impl FnMut(&T) -> io::Result<R>,
-    ) -> io::Result<(R, Tried)> {
+    ) -> io::Result<(R, Readiness)> {
         pay(SYSTEM_CALL);
         let (runtime, source) = (self.registration.runtime()?, self.registration.source);
         let mut waits: Option<Wait> = None;
-        let mut turn: Option<Turn<'static>> = None;
+        let mut seen = runtime.readiness(source, side.interest);
         loop {
-            let seen = match &turn {
-                None => runtime.readiness(source, side.interest),
-                Some(turn) => turn.readiness(),
-            };
             if seen.is_ready() {
                 match call(&self.inner) {
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                         runtime.clear_ready(source, side.interest, seen);
                     }
-                    ended => return ended.map(|value| (value, Tried { seen, _turn: turn })),
+                    ended => return ended.map(|value| (value, seen)),
                 }
             }
             if side.waits_never() {
                 // The poller may not have told what the kernel knows.
-                let tried = Tried { seen, _turn: turn };
-                return call(&self.inner).map(|value| (value, tried));
+                return call(&self.inner).map(|value| (value, seen));
             }
             let waits = match &waits {
                 Some(waits) => waits,
                 None => match wait() {
                     Ok(wait) => waits.insert(wait.until(until())),
                     // While it unwinds it may not wait, not even for others that were first.
-                    Err(ended) => {
-                        let tried = Tried { seen, _turn: None };
-                        return self.last_try(ended, call).map(|value| (value, tried));
-                    }
+                    Err(ended) => return self.last_try(ended, call).map(|value| (value, seen)),
                 },
             };
-            match runtime.wait_ready(source, side.interest, waits, turn.take()) {
-                Ok(given) => turn = Some(given),
+            seen = match runtime.wait_ready(source, side.interest, waits, turn.take()) {
+                Ok(given) => turn.insert(given).readiness(),
                 Err(ended) => {
-                    let tried = Tried { seen, _turn: None };
-                    return self.last_try(ended.into(), call).map(|value| (value, tried));
+                    return self.last_try(ended.into(), call).map(|value| (value, seen));
                 }
-            }
+            };
         }
     }
 

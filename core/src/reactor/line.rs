@@ -112,8 +112,11 @@ impl Turn<'_> {
 }
 
 impl Drop for Turn<'_> {
+    #[inline]
     fn drop(&mut self) {
-        while !self.side.ends_turn(self.generation) {}
+        if !self.side.ends_turn(self.generation) {
+            self.side.pass_on(self.generation);
+        }
     }
 }
 
@@ -187,23 +190,34 @@ impl<'a> Side<'a> {
         Ok(Turn { side: self, generation })
     }
 
-    /// Ends a turn, or clears what is not so; true if it has ended.
+    /// Ends a turn that leaves nothing, or nothing to anybody; false if it leaves something.
+    #[inline]
     fn ends_turn(self, generation: u32) -> bool {
-        {
-            let mut state = self.slot.state.lock();
-            if state.owned_generation() != Some(generation) {
-                return true;
-            }
-            let is_ready = self.word().look().is_ready();
-            if !is_ready || state.line(self.direction).length == 0 {
-                self.change(&mut state, |line| line.turns -= 1);
-                return true;
-            }
+        let mut state = self.slot.state.lock();
+        if state.owned_generation() != Some(generation) {
+            return true;
         }
-        let seen = self.word().look();
-        if self.has_nothing() {
-            self.word().clear(seen);
+        let line = state.line(self.direction);
+        if line.length > 0 && self.word().look().is_ready() {
             return false;
+        }
+        line.turns -= 1;
+        self.word().set_line(line.has_any());
+        true
+    }
+
+    /// Ends a turn: what it leaves is the next one's.
+    #[inline(never)]
+    fn pass_on(self, generation: u32) {
+        loop {
+            let seen = self.word().look();
+            if !self.has_nothing() {
+                break;
+            }
+            self.word().clear(seen);
+            if self.ends_turn(generation) {
+                return;
+            }
         }
         let next = {
             let mut state = self.slot.state.lock();
@@ -218,7 +232,6 @@ impl<'a> Side<'a> {
         if let Some(next) = next {
             next.resume();
         }
-        true
     }
 
     /// Whether the platform says that a try would find nothing.

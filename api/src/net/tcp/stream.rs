@@ -119,7 +119,7 @@ impl TcpStream {
         let short = short_count_of_stream((&raw).into())?;
         let stream = Self(Socket::register(raw.into(), short)?);
         if is_begun {
-            stream.0.attempt(&stream.0.writes, || until, is_connected)?;
+            stream.0.attempt(&stream.0.writes, &mut None, || until, is_connected)?;
         }
         Ok(stream)
     }

@@ -68,6 +68,7 @@ fn an_event_wakes_the_first_in_line_and_an_end_wakes_all() {
                 let turn = turn.unwrap();
                 // It finds what it came for, and nothing is left.
                 wire.0.read.clear(turn.readiness());
+                drop(turn);
                 woken.lock().unwrap().push(number);
             })
         })
