@@ -118,6 +118,7 @@ fn sockets_serve_the_child_and_then_the_parent() {
         let _ = std::fs::remove_file(&path);
         let unix = UnixListener::bind(&path).unwrap();
         run(|| serves_one(&listener));
+        let mut inherited = Some(UnixListener::bind(path.with_extension("other")).unwrap());
         assert!(in_child(|| {
             serves_one(&listener);
             run(|| serves_one(&listener));
@@ -127,11 +128,16 @@ fn sockets_serve_the_child_and_then_the_parent() {
                 unix.accept().unwrap();
                 client.join().unwrap().unwrap();
             });
+            // The parent's calls would block its carrier: the mode is one for both processes.
+            let blocking = inherited.take().unwrap().into_std();
+            assert_eq!(blocking.unwrap_err().kind(), std::io::ErrorKind::ResourceBusy);
             // And its own child in turn.
             assert!(in_child(|| run(|| serves_one(&listener))));
             run(|| serves_one(&listener));
         }));
         run(|| serves_one(&listener));
+        drop(inherited.unwrap().into_std().unwrap());
+        std::fs::remove_file(path.with_extension("other")).unwrap();
         std::fs::remove_file(&path).unwrap();
     });
 }

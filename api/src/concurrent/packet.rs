@@ -156,7 +156,12 @@ impl<F, T> Packet<F, T> {
 impl<F, T> Drop for Packet<F, T> {
     fn drop(&mut self) {
         let slot = self.slot.get_mut();
-        if !matches!(slot, Slot::Empty) {
+        let is_nothing = match slot {
+            Slot::Empty | Slot::Ended(Outcome::Cancelled) => true,
+            Slot::Ended(Outcome::Value(_)) => !std::mem::needs_drop::<T>(),
+            Slot::Closure(_) | Slot::Ended(Outcome::Panicked(_)) => false,
+        };
+        if !is_nothing {
             drop_quietly(std::mem::replace(slot, Slot::Empty));
         }
     }

@@ -50,7 +50,8 @@ macro_rules! descriptor {
             /// [`set_nonblocking`](Self::set_nonblocking) says otherwise.
             ///
             /// # Errors
-            /// `ResourceBusy` if there is a clone of it, which would block its carrier; those of
+            /// `ResourceBusy` if there is a clone of it, which would block its carrier, or if this
+            /// process has it from the one that forked it; those of
             /// fcntl(2) and setsockopt(2). Then the socket is closed.
             ///
             /// # Examples

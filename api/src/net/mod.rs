@@ -12,7 +12,8 @@
 //! | `try_clone`, `into_std`      | a socket with a clone is not given back to std: it answers  |
 //! |                              | [`ResourceBusy`](std::io::ErrorKind::ResourceBusy)          |
 //! | host names                   | block the carrier while they are looked up                  |
-//! | a fork without an exec       | what the child inherits is registered anew at its first use |
+//! | a fork without an exec       | what the child inherits is registered anew at its first     |
+//! |                              | use, and not given back to std                              |
 //!
 //! | to wait for something else   | [`io`](crate::io)                                           |
 //! |------------------------------|-------------------------------------------------------------|

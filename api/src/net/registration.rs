@@ -46,7 +46,12 @@ impl Registration {
     /// In the child of a fork, as `new`.
     #[inline]
     pub fn runtime(&self) -> io::Result<&'static Runtime> {
-        if self.first.is_left_behind() { self.register_anew() } else { Ok(self.first) }
+        if self.is_inherited() { self.register_anew() } else { Ok(self.first) }
+    }
+
+    /// Whether this process has it from its parent.
+    pub fn is_inherited(&self) -> bool {
+        self.first.is_left_behind()
     }
 
     #[cold]

@@ -184,8 +184,8 @@ impl<T: AsFd> Socket<T> {
     /// time-outs that it has here.
     ///
     /// # Errors
-    /// `ResourceBusy` if it has another descriptor here, for which it must stay as it is; those of
-    /// fcntl(2) and setsockopt(2).
+    /// `ResourceBusy` if it has another descriptor here, or the parent of this forked process has
+    /// it, for which it must stay as it is; those of fcntl(2) and setsockopt(2).
     pub fn release(self) -> io::Result<T> {
         let (reads, writes) = (self.reads.timeout(), self.writes.timeout());
         let waits_never = self.reads.waits_never();
@@ -195,6 +195,14 @@ impl<T: AsFd> Socket<T> {
                 io::ErrorKind::ResourceBusy,
                 "the socket has a clone, which would block its carrier if this one left \
                  non-blocking mode; drop the clone first",
+            ));
+        }
+        if self.registration.is_inherited() {
+            return Err(io::Error::new(
+                io::ErrorKind::ResourceBusy,
+                "the parent of this forked process has the socket, too, whose carrier would be \
+                 blocked if it left non-blocking mode; take it as an `OwnedFd`, which stays in \
+                 that mode",
             ));
         }
         let inner = self.into_inner();

@@ -6,10 +6,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use drift::sync::{Event, LockError, Mutex, RwLock, bounded};
-use drift::{ConcurrencyError, Duration, Error, FutureGroup};
-use drift::{park, scope, sleep, spawn, spawn_future, uncancellable, yield_now};
+use drift::{ConcurrencyError, Duration, Error, Executor, FutureGroup, Instant, Shutdown};
+use drift::{park, scope, sleep, spawn, spawn_future, spawn_on, uncancellable, yield_now};
 
-use crate::harness::{Bomb, Case, Occupied, OnDrop, PURPOSE, unwinding};
+use crate::harness::{Bomb, Case, Occupied, OnDrop, PURPOSE, carriers, policy, unwinding};
 
 pub const CASES: &[Case] = cases![
     message_and_place_come_with_the_join,
@@ -20,6 +20,7 @@ pub const CASES: &[Case] = cases![
     destructors_of_payloads_may_panic,
     the_payload_comes_with_the_join,
     destructors_of_members_may_panic,
+    destructors_of_what_a_shutdown_drops_may_panic,
     a_panic_in_a_lock_poisons_it,
     a_lock_taken_while_unwinding_is_not_poisoned,
     waits_while_unwinding_fail_and_disturb_nobody,
@@ -151,6 +152,25 @@ fn the_payload_comes_with_the_join() {
     let failed = scope(|s| drop(s.spawn(|| panic::panic_any(9_u8)))).unwrap_err();
     let ConcurrencyError::Failed(Error::Panic(panic)) = failed.cause() else { panic!("{failed}") };
     assert_eq!(*payload(panic.clone()).downcast::<u8>().unwrap(), 9);
+}
+
+/// Closures that an executor never runs, whoever drops them.
+fn destructors_of_what_a_shutdown_drops_may_panic() {
+    let executor = Executor::new(policy().queue_limit(carriers() + 3)).unwrap();
+    let occupied = Occupied::of(&executor, carriers());
+    let bombs = || {
+        let (one, other) = (Bomb, Bomb);
+        move || drop((one, other))
+    };
+    let queued: Vec<_> = (0..3).map(|_| spawn_on(&executor, bombs()).unwrap()).collect();
+    assert_eq!(spawn_on(&executor, bombs()).unwrap_err(), ConcurrencyError::Busy);
+    executor.shutdown(Shutdown::Cancel, Instant::now()).unwrap();
+    for thread in &queued {
+        assert_eq!(thread.join(), Err(ConcurrencyError::Cancelled));
+    }
+    assert_eq!(spawn_on(&executor, bombs()).unwrap_err(), ConcurrencyError::Closed);
+    drop(occupied);
+    assert_eq!(spawn(|| 1).join(), Ok(1));
 }
 
 /// Members that were looked at and not selected are dropped with the group, as others are.
