@@ -80,12 +80,9 @@ impl Runtime {
         platform: &'static dyn Platform,
         birth: u8,
     ) -> Result<&'static Self, PlatformError> {
-        let table = |bytes| {
-            platform.table(bytes).map_err(|refusal| refusal.of("room for the runtime's tables"))
-        };
-        let place: NonNull<Self> = table(size_of::<Self>())?.cast();
-        let executors = table(MAX_EXECUTORS * size_of::<Executor>())?.cast();
-        let carriers = table(MAX_CARRIERS * size_of::<Carrier>())?.cast();
+        let place: NonNull<Self> = platform.table(size_of::<Self>())?.cast();
+        let executors = platform.table(MAX_EXECUTORS * size_of::<Executor>())?.cast();
+        let carriers = platform.table(MAX_CARRIERS * size_of::<Carrier>())?.cast();
         let runtime = Self {
             platform,
             birth,

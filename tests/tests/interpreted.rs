@@ -131,7 +131,7 @@ fn locks() {
                 let permits = semaphore.acquire().unwrap();
                 drift::yield_now();
                 drop(permits);
-                once.call_once(drift::yield_now);
+                let _ = once.call_once(drift::yield_now);
                 *shared.2.write().unwrap() += n;
                 let read = shared.2.read().unwrap();
                 drift::yield_now();
