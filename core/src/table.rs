@@ -44,7 +44,7 @@ impl<T, const FIRST: usize> Table<T, FIRST> {
 
     /// A table of at most `length` entries, which has none yet. `what` completes "there is no".
     pub(crate) fn new(length: usize, what: &'static str) -> Self {
-        const { assert!(FIRST.is_power_of_two()) };
+        const { assert!(FIRST.is_power_of_two() && FIRST > 1) };
         assert!(length <= FIRST * ((1 << STEPS) - 1), "a table of {length} entries has more steps");
         Self { length, what, steps: core::array::from_fn(|_| AtomicPtr::new(ptr::null_mut())) }
     }
@@ -52,8 +52,18 @@ impl<T, const FIRST: usize> Table<T, FIRST> {
     /// The step of an entry, and the entry's number in it.
     #[inline]
     const fn locate(index: usize) -> (usize, usize) {
-        let step = (index + FIRST).ilog2() - FIRST.ilog2();
-        (step as usize, index + FIRST - (FIRST << step))
+        let place = index + FIRST;
+        // Not zero, as the compiler does not see; the lowest bit tells no step.
+        let highest = (place | 1).ilog2();
+        ((highest - FIRST.ilog2()) as usize, place ^ (1 << highest))
+    }
+
+    /// The word of a step of an index below the length.
+    #[inline]
+    fn step(&self, step: usize) -> &AtomicPtr<T> {
+        debug_assert!(step < STEPS, "an index beyond the table");
+        // SAFETY: `new` sees that the length has no more steps.
+        unsafe { self.steps.get_unchecked(step) }
     }
 
     /// The entry of that index; none if it is not there.
@@ -64,7 +74,7 @@ impl<T, const FIRST: usize> Table<T, FIRST> {
         }
         let (step, within) = Self::locate(index);
         // Acquire pairs with the release in `ask`.
-        let entries = self.steps[step].load(Ordering::Acquire);
+        let entries = self.step(step).load(Ordering::Acquire);
         if entries.addr() <= Self::ASKING.addr() {
             return None;
         }
@@ -80,7 +90,7 @@ impl<T, const FIRST: usize> Table<T, FIRST> {
     pub(crate) unsafe fn at(&self, index: usize) -> NonNull<T> {
         let (step, within) = Self::locate(index);
         // Relaxed: what `claim` saw is seen here.
-        let entries = self.steps[step].load(Ordering::Relaxed);
+        let entries = self.step(step).load(Ordering::Relaxed);
         // SAFETY: the caller's: the step is there.
         unsafe { NonNull::new_unchecked(entries).add(within) }
     }
