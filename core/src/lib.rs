@@ -18,10 +18,10 @@
 //! `link/list`, `platform`, `prim/native`, `prim/points`, `reactor`, `reactor/os_thread`,
 //! `reactor/poll_many`, `reactor/line`, `reactor/slot`, `reactor/waiting`, `runtime`, `sched`,
 //! `sched/budget`, `sched/cache`, `sched/carrier`, `sched/executor`, `sched/home`,
-//! `sched/injector`, `sched/park`, `sched/run_queue`, `sched/search`, `sched/told`, `sched/words`,
-//! `sync/channel`, `sync/select`, `sync/stage`, `sync/wait`, `sync/wait_queue`, `sync/wake`,
-//! `table`, `task`, `task/header`, `task/join`, `task/slab`, `timer`, `timer/alarm`, `timer/level`,
-//! `timer/wheel`.
+//! `sched/injector`, `sched/park`, `sched/run_queue`, `sched/search`, `sched/told`, `sched/watch`,
+//! `sched/words`, `sync/channel`, `sync/select`, `sync/stage`, `sync/wait`, `sync/wait_queue`,
+//! `sync/wake`, `table`, `task`, `task/header`, `task/join`, `task/slab`, `timer`, `timer/alarm`,
+//! `timer/level`, `timer/wheel`.
 #![no_std]
 #![deny(unsafe_code)]
 

@@ -9,6 +9,7 @@
 //! | `arena.rs`       | tables for the runtimes of a simulator, which end                 |
 //! | `table.rs`       | tables of a host, which go with one that came to nothing          |
 //! | `stack_cache.rs` | stacks: reserve, reuse, limits; the same on every kernel          |
+//! | `watch.rs`       | who keeps a carrier for long, if the environment asks for it      |
 //! | `sys/`           | the kernel: one folder each, the same names in all of them        |
 //!
 //! Nothing here allocates from a heap: a `Host` lives in memory that it maps for itself. Nothing
@@ -19,8 +20,8 @@
 //! # Safety
 //!
 //! Files with unsafe code: `arena.rs`, `host.rs`, `process.rs`, `stack_cache.rs`,
-//! `stack_cache/lists.rs`, `table.rs`, and those in `sys/linux`. Each says at its head what it
-//! relies on.
+//! `stack_cache/lists.rs`, `table.rs`, `watch.rs`, and those in `sys/linux`. Each says at its
+//! head what it relies on.
 
 #![no_std]
 #![deny(unsafe_code)]
@@ -39,6 +40,7 @@ cfg_if::cfg_if! {
         mod stack_cache;
         mod sys;
         mod table;
+        pub mod watch;
 
         pub use host::Host;
     }

@@ -29,6 +29,7 @@ use drift_core::sched::stack_limit;
 use crate::Host;
 use crate::stack_cache;
 use crate::sys::thread;
+use crate::watch;
 
 static RUNTIME: AtomicPtr<Runtime> = AtomicPtr::new(ptr::null_mut());
 static BIRTH: AtomicU8 = AtomicU8::new(0);
@@ -129,6 +130,9 @@ fn make() -> Result<&'static Runtime, PlatformError> {
     let runtime = made.map_or(ptr::null_mut(), |runtime| ptr::from_ref(runtime).cast_mut());
     // Release publishes the runtime; pairs with the acquire in `runtime`.
     RUNTIME.store(runtime, Ordering::Release);
+    if made.is_ok() {
+        watch::begin();
+    }
     made
 }
 

@@ -3,6 +3,7 @@
 mod carriers;
 mod executor;
 mod future;
+mod names;
 mod packet;
 #[cfg(doctest)]
 mod refused;

@@ -16,6 +16,7 @@ use drift_core::sync::Wait;
 use drift_core::task::Handle;
 
 use super::executor::Executor;
+use super::names;
 use super::packet::{self, Outcome, Results};
 use super::submit_failed;
 use super::thread::Thread;
@@ -357,13 +358,16 @@ impl Builder {
                 unsafe { (entry.discard)(&raw mut payload) };
                 (Handle(0), Some(error))
             }
-            Ok((executor, handle)) => match executor.submit(runtime, handle) {
-                Ok(()) => (handle, None),
-                Err(error) => {
-                    runtime.abandon(handle);
-                    (Handle(0), Some(submit_failed(error)))
+            Ok((executor, handle)) => {
+                names::keep(runtime, handle, results.about().name.as_ref());
+                match executor.submit(runtime, handle) {
+                    Ok(()) => (handle, None),
+                    Err(error) => {
+                        runtime.abandon(handle);
+                        (Handle(0), Some(submit_failed(error)))
+                    }
                 }
-            },
+            }
         };
         let thread = Thread::new(runtime, handle, results.about().name.clone());
         let tells = refused.as_ref().is_some_and(|why| *why != ConcurrencyError::Cancelled);

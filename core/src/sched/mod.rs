@@ -44,6 +44,7 @@ mod sleep;
 pub(crate) mod stage;
 pub(crate) mod standby;
 pub mod told;
+pub mod watch;
 mod words;
 
 use core::ptr::{self, NonNull};

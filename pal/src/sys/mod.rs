@@ -96,3 +96,9 @@ const _: unsafe fn(&thread::Seat) -> bool = thread::is_gone;
 const _: fn(u32) = thread::give_way;
 const _: fn() -> ThreadWords = thread::words;
 const _: fn(fn()) = thread::after_fork;
+
+/// A thread beside the carriers, which takes no signals; a variable of the environment; a line on
+/// standard error.
+const _: fn(fn()) -> Answer<()> = thread::start_watcher;
+const _: fn(&core::ffi::CStr) -> Option<&'static [u8]> = thread::variable;
+const _: fn(&str) = thread::say;

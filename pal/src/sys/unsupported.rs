@@ -197,6 +197,16 @@ pub(crate) mod thread {
 
     pub(crate) fn after_fork(_: fn()) {}
 
+    pub(crate) fn start_watcher(_: fn()) -> Result<(), PlatformError> {
+        Err(PlatformError::Unsupported)
+    }
+
+    pub(crate) fn variable(_: &core::ffi::CStr) -> Option<&'static [u8]> {
+        None
+    }
+
+    pub(crate) fn say(_: &str) {}
+
     pub(crate) fn words() -> ThreadWords {
         ThreadWords::NONE
     }

@@ -28,11 +28,11 @@ use core::ptr::{self, NonNull};
 use drift_core::platform::PlatformError;
 use drift_core::prim::{AtomicBool, Ordering, UnsafeCell};
 use drift_core::sched::{OverflowReport, overflow_report};
-use rustix::fd::BorrowedFd;
 use rustix::mm::{MprotectFlags, mprotect};
 
 use super::errno::{Asked, raw, refused};
 use super::stack::{self, map_table, page_bytes};
+use super::thread;
 
 /// Room for a handler, ours or the one before: the kernel's frame takes up to 11 KiB of it
 /// (AT_MINSIGSTKSZ with AMX), and one that prints a backtrace needs tens.
@@ -150,9 +150,7 @@ fn say(report: &OverflowReport, address: usize) {
          ({limit:#x}-{top:#x}, fault at {address:#x}); \
          give it a larger stack (Rust: Builder::stack_size) or less recursion"
     );
-    // SAFETY: 2 is not -1; a closed one is refused by the kernel.
-    let stderr = unsafe { BorrowedFd::borrow_raw(libc::STDERR_FILENO) };
-    let _ = rustix::io::write(stderr, line.as_bytes());
+    thread::say(&line);
 }
 
 /// What would have happened without us.

@@ -12,7 +12,7 @@
 //! names is a thread that nobody has joined.
 #![allow(unsafe_code)]
 
-use core::ffi::{c_int, c_void};
+use core::ffi::{CStr, c_int, c_void};
 use core::fmt::Write as _;
 use core::mem::MaybeUninit;
 use core::num::NonZeroU64;
@@ -22,6 +22,7 @@ use drift_core::platform::{PlatformError, ThreadWords, UnwindGlobals};
 use drift_core::prim::{AtomicPtr, AtomicU32, AtomicUsize, Ordering};
 use drift_core::sched::Carrier;
 use drift_core::time::MILLISECOND;
+use rustix::fd::BorrowedFd;
 use rustix::io::Errno;
 use rustix::thread::{sched_yield, set_current_timer_slack, set_name};
 
@@ -140,7 +141,7 @@ pub(crate) unsafe fn start(
     unsafe { start.write(Start { carrier, signals, seat, before }) };
     let mut bytes = (STACK_BYTES + thread_locals()).next_multiple_of(page_bytes());
     loop {
-        match create(start.cast(), bytes) {
+        match create(main, start.cast(), bytes) {
             Ok(thread) => {
                 seat.thread.store(thread, Ordering::Relaxed);
                 return Ok(());
@@ -219,8 +220,11 @@ pub(crate) unsafe fn is_gone(seat: &Seat) -> bool {
     false
 }
 
+/// What a thread runs.
+type Main = extern "C" fn(*mut c_void) -> *mut c_void;
+
 /// pthread_create(3), with a stack of `bytes`. The thread, or the errno.
-fn create(start: *mut c_void, bytes: usize) -> Result<usize, i32> {
+fn create(main: Main, start: *mut c_void, bytes: usize) -> Result<usize, i32> {
     let mut attributes = MaybeUninit::<libc::pthread_attr_t>::uninit();
     let attributes = attributes.as_mut_ptr();
     // SAFETY: room for the attributes, which this initialises. It cannot fail on Linux, nor can
@@ -229,7 +233,7 @@ fn create(start: *mut c_void, bytes: usize) -> Result<usize, i32> {
     // SAFETY: initialised.
     unsafe { libc::pthread_attr_setstacksize(attributes, bytes) };
     let mut thread = MaybeUninit::<libc::pthread_t>::uninit();
-    // SAFETY: `main` takes what `start` points to, which `start` above has written.
+    // SAFETY: `main` takes what `start` points to: both are of one caller.
     let errno = unsafe { libc::pthread_create(thread.as_mut_ptr(), attributes, main, start) };
     // SAFETY: initialised, and not used any more.
     unsafe { libc::pthread_attr_destroy(attributes) };
@@ -268,7 +272,7 @@ fn set_up(carrier: &'static Carrier) {
     let _ = write!(name, "drift-{}", carrier.id().0);
     let mut text = [0_u8; 16];
     text[..name.len()].copy_from_slice(name.as_bytes());
-    if let Ok(name) = core::ffi::CStr::from_bytes_until_nul(&text) {
+    if let Ok(name) = CStr::from_bytes_until_nul(&text) {
         let _ = set_name(name);
     }
 }
@@ -296,6 +300,45 @@ pub(crate) fn words() -> ThreadWords {
     // SAFETY: no argument, no failure; the Linux Standard Base, section 13.
     let errno = unsafe { libc::__errno_location() };
     ThreadWords { errno, unwind }
+}
+
+/// Runs `body` on a thread of its own that takes no signals, until the process ends.
+pub(crate) fn start_watcher(body: fn()) -> Result<(), PlatformError> {
+    let bytes = (STACK_BYTES + thread_locals()).next_multiple_of(page_bytes());
+    let created = create(watcher, body as *mut c_void, bytes);
+    let refused = |errno| refused(Asked::Thread(bytes), Errno::from_raw_os_error(errno));
+    created.map(drop).map_err(refused)
+}
+
+extern "C" fn watcher(body: *mut c_void) -> *mut c_void {
+    let all = u64::MAX;
+    let block = [libc::SIG_BLOCK as usize, (&raw const all).expose_provenance(), 0, 8, 0, 0];
+    // SAFETY: rt_sigprocmask(2) reads eight bytes of signals.
+    let _ = unsafe { raw(libc::SYS_rt_sigprocmask, block) };
+    let _ = set_name(c"drift-watch");
+    // SAFETY: `start_watcher` gave it.
+    let body = unsafe { core::mem::transmute::<*mut c_void, fn()>(body) };
+    body();
+    ptr::null_mut()
+}
+
+/// getenv(3): it is the C library that knows the environment.
+pub(crate) fn variable(name: &CStr) -> Option<&'static [u8]> {
+    // SAFETY: a name that ends with a zero.
+    let value = unsafe { libc::getenv(name.as_ptr()) };
+    if value.is_null() {
+        return None;
+    }
+    // SAFETY: not null, so a text that ends with a zero, and stays until the program changes its
+    // environment, as no program may beside threads that read it.
+    Some(unsafe { CStr::from_ptr(value) }.to_bytes())
+}
+
+/// To file 2, whoever has it.
+pub(crate) fn say(line: &str) {
+    // SAFETY: 2 is not -1; a closed one is refused by the kernel.
+    let stderr = unsafe { BorrowedFd::borrow_raw(libc::STDERR_FILENO) };
+    let _ = rustix::io::write(stderr, line.as_bytes());
 }
 
 /// What [`after_fork`] was given.
