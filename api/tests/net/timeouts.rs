@@ -174,11 +174,14 @@ fn a_cancelled_thread_may_still_do_what_needs_no_wait() {
 fn uncancellable_code_may_wait_for_its_peer() {
     drift::run(|| {
         let (mut one, mut other) = connection(V4);
+        let (started, has_started) = drift::sync::bounded(1);
         let thread = drift::spawn(move || {
+            started.send(()).unwrap();
             drift::park().unwrap_err();
             drift::uncancellable(|| other.read(&mut [0; 8]))
         });
-        drift::yield_now();
+        // One that has not started never would.
+        has_started.recv().unwrap();
         thread.cancel();
         drift::sleep(ms(2)).unwrap();
         one.write_all(b"bye").unwrap();
