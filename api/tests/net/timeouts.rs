@@ -153,7 +153,8 @@ fn a_cancel_ends_a_receive() {
 
 #[test]
 fn a_cancelled_thread_may_still_do_what_needs_no_wait() {
-    drift::run(|| {
+    // One carrier: they run in turn.
+    drift::run_with(drift::ExecutorPolicy::new(), || {
         let (mut one, mut other) = connection(V4);
         let thread = drift::spawn(move || {
             while !drift::is_cancelled() {
@@ -172,7 +173,8 @@ fn a_cancelled_thread_may_still_do_what_needs_no_wait() {
 
 #[test]
 fn uncancellable_code_may_wait_for_its_peer() {
-    drift::run(|| {
+    // One carrier: they run in turn.
+    drift::run_with(drift::ExecutorPolicy::new(), || {
         let (mut one, mut other) = connection(V4);
         let (started, has_started) = drift::sync::bounded(1);
         let thread = drift::spawn(move || {
