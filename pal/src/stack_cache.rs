@@ -370,8 +370,10 @@ impl StackCache {
 /// `limit` is that of a stack that is out; what lies below is its guard.
 pub(crate) unsafe fn guard_in_child(limit: usize) {
     let bytes = GUARD_BYTES.next_multiple_of(page_bytes());
-    // SAFETY: the caller's. A refusal leaves what there is.
-    let _ = unsafe { Guards::Mapping(0).install(limit - bytes, bytes) };
+    if let Some(guards) = Guards::mapping() {
+        // SAFETY: the caller's. A refusal leaves what there is.
+        let _ = unsafe { guards.install(limit - bytes, bytes) };
+    }
 }
 
 /// The refusal where guards are mappings.

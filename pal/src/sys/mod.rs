@@ -72,6 +72,7 @@ const _: unsafe fn(NonNull<u8>, usize) = stack::unmap;
 /// How pages become inaccessible here, found out once; `limit` is how many can, `instead` what to
 /// try where one cannot.
 const _: fn() -> Answer<stack::Guards> = stack::Guards::probe;
+const _: fn() -> Option<stack::Guards> = stack::Guards::mapping;
 const _: fn(&stack::Guards) -> Option<usize> = stack::Guards::limit;
 const _: fn(&stack::Guards, PlatformError) -> Option<stack::Guards> = stack::Guards::instead;
 

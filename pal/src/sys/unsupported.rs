@@ -150,6 +150,10 @@ pub(crate) mod stack {
             Err(PlatformError::Unsupported)
         }
 
+        pub(crate) fn mapping() -> Option<Self> {
+            None
+        }
+
         pub(crate) fn limit(&self) -> Option<usize> {
             match *self {}
         }
@@ -180,6 +184,11 @@ pub(crate) mod stack {
 
 pub(crate) mod thread {
     //! No threads.
+    //!
+    //! # Safety
+    //!
+    //! `start` and `is_gone` are unsafe to call because real ones are; these touch nothing.
+    #![allow(unsafe_code)]
 
     use drift_core::platform::{PlatformError, ThreadWords};
     use drift_core::sched::Carrier;
@@ -187,11 +196,17 @@ pub(crate) mod thread {
     /// Never used.
     pub(crate) struct Seat;
 
-    pub(crate) fn start(_: &'static Carrier, _: &'static Seat) -> Result<(), PlatformError> {
+    /// # Safety
+    /// Nothing to hold: it does nothing.
+    pub(crate) unsafe fn start(_: &'static Carrier, _: &'static Seat) -> Result<(), PlatformError> {
         Err(PlatformError::Unsupported)
     }
 
-    pub(crate) fn join(_: &Seat) {}
+    /// # Safety
+    /// Nothing to hold: it does nothing.
+    pub(crate) unsafe fn is_gone(_: &Seat) -> bool {
+        true
+    }
 
     pub(crate) fn give_way(_: u32) {}
 

@@ -58,6 +58,11 @@ pub(crate) enum Guards {
 }
 
 impl Guards {
+    /// One that is a mapping.
+    pub(crate) fn mapping() -> Option<Self> {
+        Some(Self::Mapping(0))
+    }
+
     /// Finds out which guard works.
     pub(crate) fn probe() -> Result<Self, PlatformError> {
         let mappings = (map_count() / 2).saturating_sub(FOR_OTHERS);
