@@ -193,8 +193,7 @@ pub fn all(steps: &mut Steps) -> Result<()> {
 }
 
 fn put_in(steps: &mut Steps, arguments: &MutantsArguments) -> Result<()> {
-    let list = fs::read_to_string(crate::root().join("tests/mutants.toml"))?;
-    let list: List = toml::from_str(&list).context("tests/mutants.toml")?;
+    let list = list()?;
     let copy = crate::target().join("mutants");
     let tree = copy.join("tree");
     copy_of_the_workspace(&tree)?;
@@ -276,6 +275,12 @@ fn try_out(
         ending = Ok(Ending { layer: Some("models"), how: format!("{model}.pml, BREAK_{number}") });
     }
     ending
+}
+
+/// All mutants.
+fn list() -> Result<List> {
+    let list = fs::read_to_string(crate::root().join("tests/mutants.toml"))?;
+    toml::from_str(&list).context("tests/mutants.toml")
 }
 
 /// The files that it changes, as it makes them. Each edit must fit in one place.
@@ -373,4 +378,18 @@ fn fewest_seeds(text: &str) -> Option<u64> {
         text.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
     };
     seeds.filter_map(number).min().map(|seed| seed + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_mutant_fits_the_tree() {
+        for mutant in &list().unwrap().mutant {
+            edited(mutant, &crate::root()).unwrap_or_else(|error| {
+                panic!("mutant `{}` does not fit the tree any more: {error}", mutant.name)
+            });
+        }
+    }
 }

@@ -281,10 +281,16 @@ impl Wheel {
         (self.elapsed >> (BITS * level as u32)) as u32 % (1 << BITS)
     }
 
+    /// The tick that a deadline counts as.
+    #[inline]
+    fn tick(&self, deadline: Instant) -> u64 {
+        deadline.0.div_ceil(TICK).max(self.elapsed)
+    }
+
     /// Where a node of this deadline belongs when nothing cascades.
     #[inline]
     fn place(&self, deadline: Instant) -> Place {
-        let tick = deadline.0.div_ceil(TICK).max(self.elapsed);
+        let tick = self.tick(deadline);
         let level = ((tick ^ self.elapsed) | 1).ilog2() / BITS;
         self.at(deadline, level as usize)
     }
@@ -292,7 +298,7 @@ impl Wheel {
     /// The slot of that level for a node of this deadline.
     #[inline]
     fn at(&self, deadline: Instant, level: usize) -> Place {
-        let tick = deadline.0.div_ceil(TICK).max(self.elapsed);
+        let tick = self.tick(deadline);
         Place { level, slot: (tick >> (BITS * level as u32)) as u32 % (1 << BITS) }
     }
 }
