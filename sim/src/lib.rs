@@ -25,11 +25,12 @@
 //! but virtual threads and what is in its world: no `std::thread`, no locks of std across a wait,
 //! no clock but the runtime's. A thread-local is one for all carriers.
 //!
-//! Handles, locks with waiters and sockets do not outlive their world.
+//! Handles, locks with waiters and sockets do not outlive their world: its memory is the next
+//! world's. That alone is not checked, and who uses one later may see anything.
 //!
 //! # Unsafe
 //! Files with unsafe code: `actor.rs`, `faulty.rs`, `interpreted.rs`, `platform.rs`, `pool.rs`,
-//! `run.rs`, `world.rs`; each says at its head what it relies on.
+//! `run.rs`, `world.rs`, `world/entered.rs`; each says at its head what it relies on.
 #![deny(unsafe_code)]
 
 mod actor;

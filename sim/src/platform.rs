@@ -45,11 +45,13 @@ impl World {
 // the world is over; the clock only goes forward.
 unsafe impl Platform for World {
     fn now(&self) -> Instant {
+        self.assert_here();
         self.now.set(self.now.get() + LOOK);
         Instant(self.now.get())
     }
 
     fn entropy(&self) -> u64 {
+        self.assert_here();
         self.entropy.borrow_mut().word()
     }
 
@@ -191,6 +193,7 @@ unsafe impl Platform for World {
     }
 
     fn stack_reserve(&self, _: StackClass) -> Result<(), PlatformError> {
+        self.assert_here();
         if self.strikes(Fault::StackReserve) { Err(NO_MEMORY) } else { Ok(()) }
     }
 

@@ -22,6 +22,7 @@
 //! checked where a call comes in (`current`), and no borrow of its cells is held across a switch.
 #![allow(unsafe_code)]
 
+mod entered;
 mod schedule;
 
 use std::any::Any;
@@ -29,6 +30,7 @@ use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::ptr;
 use std::rc::Rc;
+use std::sync::atomic::AtomicBool;
 
 use drift_asm::{Context, init, slot};
 use drift_core::platform::{Poll, Stack, StackClass};
@@ -117,6 +119,8 @@ pub(crate) struct World {
     pub root: Cell<Option<Handle>>,
     /// A suspended thread is pointed to: they stay where they are, and nobody has one for itself.
     threads: RefCell<Vec<Rc<Thread>>>,
+    /// Some OS thread plays it.
+    is_played: AtomicBool,
     running: Cell<Option<ThreadId>>,
     last: Cell<Option<ThreadId>>,
     scheduler: Cell<Context>,
@@ -153,21 +157,6 @@ impl Drop for Calm<'_> {
     }
 }
 
-/// While it lives, the OS thread plays the world.
-pub(crate) struct Entered {
-    before: *const World,
-    /// The word of `drift_asm::slot`, of a carrier of the machine's on which a world is played.
-    slot: *mut u8,
-}
-
-impl Drop for Entered {
-    fn drop(&mut self) {
-        CURRENT.set(self.before);
-        // SAFETY: what this OS thread had before it entered the world.
-        unsafe { slot::set(self.slot) };
-    }
-}
-
 impl World {
     pub(crate) fn new(settings: Settings) -> Self {
         let dice = |stream| Dice::new(settings.seed, stream);
@@ -183,6 +172,7 @@ impl World {
             runtime: Cell::new(None),
             root: Cell::new(None),
             threads: RefCell::new(Vec::new()),
+            is_played: AtomicBool::new(false),
             running: Cell::new(None),
             last: Cell::new(None),
             scheduler: Cell::new(Context::NONE),
@@ -196,15 +186,6 @@ impl World {
             broken: RefCell::new(None),
             settings,
         }
-    }
-
-    /// Makes this the world of the calling OS thread.
-    pub(crate) fn enter(&'static self) -> Entered {
-        self.told.set(OfThread::here());
-        let entered = Entered { before: CURRENT.replace(self), slot: slot::get() };
-        // SAFETY: the scheduler of a world is no carrier.
-        unsafe { slot::set(ptr::null_mut()) };
-        entered
     }
 
     /// Who runs.
@@ -232,6 +213,7 @@ impl World {
 
     /// Until it is dropped, the calling thread is not interrupted.
     pub(crate) fn calm(&self) -> Calm<'_> {
+        self.assert_here();
         self.calm.set(self.calm.get() + 1);
         Calm(self)
     }

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use drift_core::error::ConcurrencyError;
+use drift_core::platform::CarrierId;
 use drift_core::runtime::Runtime;
 use drift_core::sync::Wait;
 use drift_core::sync::event::Event;
@@ -67,4 +68,22 @@ fn a_thread_of_the_world_waits_as_itself_by_a_virtual_threads_wait() {
             theirs.join().unwrap();
         });
     }
+}
+
+#[test]
+fn another_os_thread_is_told_that_it_is_not_in_the_world() {
+    Sim::new(1).run(|| {
+        let runtime = Runtime::here().unwrap();
+        let asks: [fn(&'static Runtime); 3] = [
+            |runtime| assert!(runtime.platform().now().0 > 0),
+            |runtime| assert!(runtime.platform().entropy() < u64::MAX),
+            |runtime| runtime.platform().carrier_wake(CarrierId(0)),
+        ];
+        for ask in asks {
+            // Nobody else of the world can run meanwhile: this OS thread plays them.
+            let asked = std::thread::spawn(move || ask(runtime)).join();
+            let told = *asked.unwrap_err().downcast::<&str>().unwrap();
+            assert!(told.contains("on the OS thread only"), "{told}");
+        }
+    });
 }
