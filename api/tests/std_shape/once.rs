@@ -151,11 +151,16 @@ fn what_could_not_be_made_is_made_by_the_next() {
 #[test]
 fn a_cancelled_user_still_has_the_value() {
     let (lock, go) = (Arc::new(OnceLock::new()), Arc::new(Event::new()));
-    let maker = spawn({
-        let (lock, go) = (lock.clone(), go.clone());
-        move || *lock.get_or_init(|| go.wait().map(|()| 7).unwrap())
-    });
     let (started, has_started) = drift::sync::bounded(2);
+    let maker = spawn({
+        let (lock, go, started) = (lock.clone(), go.clone(), started.clone());
+        let make = move || {
+            started.send(()).unwrap();
+            go.wait().map(|()| 7).unwrap()
+        };
+        move || *lock.get_or_init(make)
+    });
+    has_started.recv().unwrap();
     let user = spawn({
         let (lock, started) = (lock.clone(), started.clone());
         move || {
