@@ -26,6 +26,7 @@
 
 use std::any::Any;
 use std::cell::UnsafeCell;
+use std::mem::ManuallyDrop;
 use std::panic::{self, AssertUnwindSafe, PanicHookInfo};
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -109,7 +110,8 @@ impl Watcher {
 struct Packet<F, T> {
     about: About,
     phase: AtomicU8,
-    slot: UnsafeCell<Slot<F, T>>,
+    /// Dropped by the packet's own drop, so that nothing looks at it twice.
+    slot: UnsafeCell<ManuallyDrop<Slot<F, T>>>,
 }
 
 // SAFETY: the slot is one thread's at a time, as the table above says; what is in it is sent.
@@ -138,7 +140,7 @@ impl<F, T> Packet<F, T> {
     /// The slot is the caller's, as `phase` has it.
     unsafe fn replace(&self, next: Slot<F, T>) -> Slot<F, T> {
         // SAFETY: as the caller says, and nothing of the user's runs meanwhile.
-        std::mem::replace(unsafe { &mut *self.slot.get() }, next)
+        std::mem::replace(unsafe { &mut **self.slot.get() }, next)
     }
 
     /// Leaves the outcome. For the one call of `run` or `discard`.
@@ -155,14 +157,14 @@ impl<F, T> Packet<F, T> {
 /// What is left in it has nobody to panic to.
 impl<F, T> Drop for Packet<F, T> {
     fn drop(&mut self) {
-        let slot = self.slot.get_mut();
-        let is_nothing = match slot {
-            Slot::Empty | Slot::Ended(Outcome::Cancelled) => true,
-            Slot::Ended(Outcome::Value(_)) => !std::mem::needs_drop::<T>(),
-            Slot::Closure(_) | Slot::Ended(Outcome::Panicked(_)) => false,
-        };
-        if !is_nothing {
-            drop_quietly(std::mem::replace(slot, Slot::Empty));
+        // Once it is taken, the slot is empty.
+        if *self.phase.get_mut() != TAKEN {
+            let slot = self.slot.get_mut();
+            if !std::mem::needs_drop::<T>() && matches!(**slot, Slot::Ended(Outcome::Value(_))) {
+                return;
+            }
+            // SAFETY: nobody uses it afterwards.
+            drop_quietly(unsafe { ManuallyDrop::take(slot) });
         }
     }
 }
@@ -229,7 +231,7 @@ where
         watched: AtomicU8::new(NO),
         watcher: Mutex::new(None),
     };
-    let slot = UnsafeCell::new(Slot::Closure(closure));
+    let slot = UnsafeCell::new(ManuallyDrop::new(Slot::Closure(closure)));
     Arc::new(Packet { about, phase: AtomicU8::new(PENDING), slot })
 }
 
