@@ -14,7 +14,9 @@ use crate::time::Duration;
 
 /// A TCP port that takes connections; `accept` parks.
 ///
-/// Shared by reference, several virtual threads may accept at once. To end them all from outside:
+/// Shared by reference, several virtual threads may accept at once: a connection wakes one of them,
+/// first come, first served. OS threads look for themselves, and are all woken. To end them all
+/// from outside:
 /// `socket2::SockRef::from(&listener).shutdown(Shutdown::Both)`, after which they answer
 /// `InvalidInput`.
 ///
