@@ -20,6 +20,7 @@ mod surface;
 mod symbols;
 mod test;
 mod tidy;
+mod vm;
 
 use std::env;
 use std::path::PathBuf;
@@ -56,6 +57,8 @@ enum Task {
     Dist,
     /// Explores the models of the protocols, in every interleaving.
     Models(models::ModelsArguments),
+    /// The tests of `pal` on another Linux kernel, in an emulated machine.
+    Vm(vm::VmArguments),
     /// Puts bugs in, and sees that each is found.
     Mutants(mutants::MutantsArguments),
     /// Programs in simulated worlds, over many seeds.
@@ -99,6 +102,7 @@ fn main() -> ExitCode {
         Task::Dist => dist::run(),
         Task::Sim(arguments) => sim::run(&arguments),
         Task::Models(arguments) => models::run(&arguments),
+        Task::Vm(arguments) => vm::run(&arguments),
         Task::Mutants(arguments) => mutants::run(&arguments),
         Task::Fuzz(arguments) => fuzz::run(&arguments),
         Task::Soak(arguments) => soak::run(&arguments),
