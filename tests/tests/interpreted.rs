@@ -9,6 +9,7 @@
 //! | scopes             | what children borrow, and tickets                                    |
 //! | channels           | blocks of a queue, meetings in frames that wait, `select!`           |
 //! | locks              | guards, conditions, permits, once                                    |
+//! | values_made_once   | references into cells that somebody else filled                      |
 //! | groups             | futures, and who is told of their end                                |
 //! | waits              | joins, deadlines and time-outs, linked into frames                   |
 //! | callbacks          | of C: inline, at a pointer, dropped before they start; any handle    |
@@ -21,7 +22,9 @@ use std::cell::Cell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use drift::sync::{Condvar, Mutex, Once, RwLock, Semaphore, bounded, unbounded};
+use drift::sync::{
+    Condvar, LazyLock, Mutex, Once, OnceLock, RwLock, Semaphore, bounded, unbounded,
+};
 use drift::{ConcurrencyError, Duration, FutureGroup, scope, sleep, spawn, spawn_future};
 use drift_sim::{Sim, seeds};
 
@@ -151,6 +154,32 @@ fn locks() {
         drop(values);
         threads.iter().for_each(|thread| thread.join().unwrap());
         assert_eq!(*shared.2.read().unwrap(), 3);
+    });
+}
+
+#[test]
+fn values_made_once() {
+    in_worlds(|| {
+        let once = OnceLock::new();
+        let lazy = LazyLock::new(|| {
+            drift::yield_now();
+            vec![Box::new(1)]
+        });
+        let seen = scope(|s| {
+            let others = [2, 3].map(|n| {
+                let (once, lazy) = (&once, &lazy);
+                s.spawn(move || {
+                    let made = once.get_or_init(|| {
+                        drift::yield_now();
+                        Box::new(n)
+                    });
+                    *lazy[0] + **made
+                })
+            });
+            others.map(|other| other.join().unwrap())
+        });
+        let [one, other] = seen.unwrap();
+        assert!(one == other && (3..=4).contains(&one));
     });
 }
 
