@@ -78,8 +78,10 @@ impl<T, const FIRST: usize> Table<T, FIRST> {
         if entries.addr() <= Self::ASKING.addr() {
             return None;
         }
-        // SAFETY: a step has more entries than `within`, and its address is not null.
-        Some(unsafe { NonNull::new_unchecked(entries).add(within) })
+        // SAFETY: its address is not null.
+        let entries = unsafe { NonNull::new_unchecked(entries) };
+        // SAFETY: a step has more entries than `within`.
+        Some(unsafe { entries.add(within) })
     }
 
     /// The entry of that index, which `claim` has given before.
@@ -91,8 +93,10 @@ impl<T, const FIRST: usize> Table<T, FIRST> {
         let (step, within) = Self::locate(index);
         // Relaxed: what `claim` saw is seen here.
         let entries = self.step(step).load(Ordering::Relaxed);
-        // SAFETY: the caller's: the step is there.
-        unsafe { NonNull::new_unchecked(entries).add(within) }
+        // SAFETY: the caller's: the step is there, so its address is not null.
+        let entries = unsafe { NonNull::new_unchecked(entries) };
+        // SAFETY: a step has more entries than `within`.
+        unsafe { entries.add(within) }
     }
 
     /// The entry of that index, with a step of the platform's if it is not there. Under no lock.

@@ -436,7 +436,7 @@ fn a_refused_child_fails_the_scope() {
     let occupied = Occupied::of(&executor, limit);
     let refusal = ConcurrencyError::from(Error::ExecSubmitFailed(1));
     let failed = scope(|s| drop(s.spawn_on(&executor, || 1)));
-    assert_eq!(failed.unwrap_err().errors(), [refusal.clone()]);
+    assert_eq!(failed.unwrap_err().errors(), std::slice::from_ref(&refusal));
     let handled = scope(|s| s.spawn_on(&executor, || 1).join());
     assert_eq!(handled.unwrap(), Err(refusal));
     drop(occupied);

@@ -57,8 +57,11 @@ pub mod spawns;
 #[path = "calls/threads.rs"]
 pub mod threads;
 
+/// A case by its name, what runs it, and the calls that it makes.
+pub type Table = (&'static str, fn(), &'static [Call]);
+
 /// The case of each table, and the table.
-pub const TABLES: &[(&str, fn(), &[Call])] = &[
+pub const TABLES: &[Table] = &[
     ("no_call_of_a_virtual_thread_keeps_the_carrier", on_threads, threads::CALLS),
     ("no_spawn_keeps_the_carrier", on_spawns, spawns::CALLS),
     ("no_lock_or_channel_keeps_the_carrier", on_locks, locks::CALLS),

@@ -189,8 +189,8 @@ fn read(path: &str) -> String {
 fn free(name: &str) -> Option<&'static str> {
     let (of, what) = name.split_once("::").unwrap_or(("", name));
     let is = |listed: &&str| match listed.split_once("::") {
-        Some((any, listed)) if any == "*" => listed == what,
-        Some((listed, any)) if any == "*" => listed == of,
+        Some(("*", listed)) => listed == what,
+        Some((listed, "*")) => listed == of,
         _ => *listed == name,
     };
     FREE.iter().find(|(names, _)| names.iter().any(is)).map(|(_, why)| *why)

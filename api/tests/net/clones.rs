@@ -168,8 +168,12 @@ fn callers_at_several_clones_lose_nothing() {
             .map(|_| {
                 let clone = here.try_clone().unwrap();
                 place.spawn(move || {
-                    let read = (&clone).bytes().map(|byte| usize::from(byte.unwrap()));
-                    read.sum::<usize>()
+                    let mut byte = [0];
+                    let mut sum = 0;
+                    while (&clone).read(&mut byte).unwrap() > 0 {
+                        sum += usize::from(byte[0]);
+                    }
+                    sum
                 })
             })
             .collect();

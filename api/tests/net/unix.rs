@@ -165,7 +165,9 @@ fn bound_to(path: &std::path::Path, kind: socket2::Type) -> socket2::Socket {
         // SAFETY: the family, and then the path: 110 bytes of 128, all zero before.
         unsafe { storage.cast::<u16>().write(1) };
         // SAFETY: the same.
-        unsafe { storage.add(2).copy_from(name.as_ptr(), name.len()) };
+        let path = unsafe { storage.add(2) };
+        // SAFETY: the same.
+        unsafe { path.copy_from(name.as_ptr(), name.len()) };
         // SAFETY: room for the length.
         unsafe { length.write(2 + name.len() as u32) };
         Ok(())

@@ -156,7 +156,7 @@ impl<'a> Side<'a> {
             let is_ready = self.word().look().is_ready();
             let has_turn = had_turn == Some(generation);
             // It ends here, or goes on, under the lock that its drop would take.
-            turn.take().map(core::mem::forget);
+            core::mem::forget(turn.take());
             self.change(state, |line| {
                 let tries = is_ready && (has_turn || line.length == 0);
                 is_behind = tries && !has_turn && line.turns > 0;

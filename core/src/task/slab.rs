@@ -199,8 +199,10 @@ impl Slab {
     fn give_up(&self, runtime: &'static Runtime, task: NonNull<Task>) {
         let mut next = Some(task);
         while let Some(task) = next {
-            // SAFETY: records are never unmapped, and a free one is its keeper's alone.
-            unsafe { unreserve(runtime, task.as_ref()) };
+            // SAFETY: records are never unmapped.
+            let record = unsafe { task.as_ref() };
+            // SAFETY: a free one is its keeper's alone.
+            unsafe { unreserve(runtime, record) };
             self.give_back(task);
             next = sched::with_carrier(runtime, |carrier| carrier.with_records(|all| all.pop()))
                 .flatten();

@@ -71,7 +71,7 @@ fn guards_that_the_program_took_away_are_told_in_a_panic() {
         for _ in 0..count.trim().parse::<usize>().unwrap() / 2 - 1024 {
             take(host, StackClass::K64);
         }
-        drop(take(host, StackClass::K64));
+        take(host, StackClass::K64);
         drop(descriptor("anon_inode:[userfaultfd]"));
         host.stack_reserve(StackClass::K64).unwrap();
         let said = panic_of(|| drop(host.stack_alloc(StackClass::K64)));

@@ -40,14 +40,23 @@ static TABLE: drift_vtable = drift_vtable { drop: Some(dropped), call: Some(call
 fn iface(data: *mut c_void, inline: Option<*const AtomicU64>) -> MaybeUninit<DriftIface> {
     let mut iface = MaybeUninit::<DriftIface>::uninit();
     let place = iface.as_mut_ptr();
-    // SAFETY: fields of a place of its own.
-    unsafe {
-        (&raw mut (*place).data).write(data);
-        (&raw mut (*place).vtable).write(&raw const TABLE);
-        (&raw mut (*place).flags).write(if inline.is_some() { DRIFT_IFACE_INLINE } else { 0 });
-        if let Some(count) = inline {
-            (&raw mut (*place).inline_storage).cast::<*const AtomicU64>().write(count);
-        }
+    // SAFETY: a field of a place of its own.
+    let data_place = unsafe { &raw mut (*place).data };
+    // SAFETY: the same.
+    unsafe { data_place.write(data) };
+    // SAFETY: the same.
+    let vtable = unsafe { &raw mut (*place).vtable };
+    // SAFETY: the same.
+    unsafe { vtable.write(&raw const TABLE) };
+    // SAFETY: the same.
+    let flags = unsafe { &raw mut (*place).flags };
+    // SAFETY: the same.
+    unsafe { flags.write(if inline.is_some() { DRIFT_IFACE_INLINE } else { 0 }) };
+    if let Some(count) = inline {
+        // SAFETY: the same; a pointer fits there, and C aligns it as one.
+        let storage = unsafe { &raw mut (*place).inline_storage }.cast::<*const AtomicU64>();
+        // SAFETY: the same.
+        unsafe { storage.write(count) };
     }
     iface
 }

@@ -167,5 +167,5 @@ fn a_descriptor_that_is_given_up_ends_all_waits_and_voids_turns() {
     wire.0.state.lock().take_over();
     drop(turn);
     assert_eq!(wire.0.state.lock().read_line.turns, 0);
-    assert_eq!(wire.side().wait(&NAPS.briefly(), None).unwrap().1, false);
+    assert!(!wire.side().wait(&NAPS.briefly(), None).unwrap().1);
 }
