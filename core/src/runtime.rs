@@ -108,7 +108,11 @@ impl Runtime {
     /// In the child of a fork(2), whose parent this runtime belongs to: its handles name nobody
     /// from now on, its descriptors are refused, and what both processes have of the kernel's is
     /// not touched. Only stores: it is called as a signal handler is.
-    pub fn leave_behind(&'static self) {
+    ///
+    /// # Safety
+    /// In such a child, before anything else of it: whoever waits for one of these virtual threads
+    /// takes a handle that names nobody for its end.
+    pub unsafe fn leave_behind(&'static self) {
         self.left_behind.store(true, Ordering::Relaxed);
         self.tasks.forget();
         self.platform.leave_behind();

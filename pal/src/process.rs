@@ -150,6 +150,8 @@ fn forget() {
     let past = RUNTIME.swap(ptr::null_mut(), Ordering::AcqRel);
     if !past.is_null() && past != MAKING {
         // SAFETY: neither null nor `MAKING`, so a runtime, which lives for ever.
-        unsafe { &*past }.leave_behind();
+        let past = unsafe { &*past };
+        // SAFETY: the child has just begun, and this is its parent's.
+        unsafe { past.leave_behind() };
     }
 }
