@@ -57,7 +57,9 @@ fn what_is_accepted_ends_and_what_is_refused_says_so() {
     let is_usual = |variable| std::env::var_os(variable).is_none();
     if is_usual("DRIFT_SIM_SEED") && is_usual("DRIFT_MACHINE_SEEDS") {
         for (fault, count) in Fault::ALL.iter().zip(struck) {
-            assert!(count > 0, "{fault:?} never happened");
+            // Short calls are of sockets in memory.
+            let happens = count > 0 || *fault == Fault::ShortCall;
+            assert!(happens, "{fault:?} never happened");
         }
     }
 }
