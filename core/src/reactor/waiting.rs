@@ -53,6 +53,8 @@ pub(super) struct Waiting {
     asked: ByInterest,
     old: ByInterest,
     due: Watches,
+    /// In all lists together: a descriptor that the runtime owns mostly has none.
+    linked: u32,
 }
 
 impl ByInterest {
@@ -105,12 +107,14 @@ impl Waiting {
         asked: ByInterest::NONE,
         old: ByInterest::NONE,
         due: List::new(),
+        linked: 0,
     };
 
     /// Links a watch, which is in no slot, for what it wants.
     pub(super) fn add(&mut self, watch: NonNull<Watch>) {
         let own = Watch::at(watch);
         own.linked.store(true, Relaxed);
+        self.linked += 1;
         let list = self.fresh.of(Interest(own.interest.load(Relaxed)));
         // SAFETY: it was in no slot.
         unsafe { list.push_back(watch) };
@@ -123,7 +127,8 @@ impl Waiting {
             return;
         }
         linked.store(false, Relaxed);
-        let Self { fresh, asked, old, due } = self;
+        self.linked -= 1;
+        let Self { fresh, asked, old, due, .. } = self;
         let [a, b, c] = fresh.all();
         let [d, e, f] = asked.all();
         let [g, h, i] = old.all();
@@ -144,6 +149,9 @@ impl Waiting {
 
     /// What they want together.
     pub(super) fn wanted(&self) -> Interest {
+        if self.linked == 0 {
+            return Interest::NONE;
+        }
         self.fresh.wanted().union(self.asked.wanted()).union(self.old.wanted())
     }
 
@@ -154,7 +162,15 @@ impl Waiting {
     }
 
     /// Some directions are ready.
+    #[inline]
     pub(super) fn event(&mut self, directions: Interest) {
+        if self.linked > 0 {
+            self.make_due(directions);
+        }
+    }
+
+    #[inline(never)]
+    fn make_due(&mut self, directions: Interest) {
         for watches in [&mut self.old, &mut self.asked, &mut self.fresh] {
             watches.append_to(&mut self.due, directions);
         }
@@ -177,6 +193,7 @@ impl Waiting {
             let Some(watch) = self.due.pop_front() else { return false };
             let own = Watch::at(watch);
             own.linked.store(false, Relaxed);
+            self.linked -= 1;
             // SAFETY: records are never unmapped; the ticket says whether it still waits.
             let task = unsafe { own.task().as_ref() };
             if task.state.wake(own.ticket()) == Then::Enqueue {
