@@ -170,7 +170,8 @@ fn short_ones_wake_nobody() {
         let between = &entries[is("short")..is("over")];
         let homes = homes(&run.log);
         let here = homes.iter().filter(|home| **home == homes[0]).count();
-        assert!(here >= 50, "{here} of 100 here; replay with DRIFT_SIM_SEED={seed}");
+        // Else this carrier would not be crowded, and the seed would show nothing.
+        assert!(here >= 40, "{here} of 100 here; replay with DRIFT_SIM_SEED={seed}");
         let wakes = between.iter().filter(|entry| matches!(entry.what, What::Wakes(_))).count();
         assert!(wakes <= 100, "{wakes} wakes; replay with DRIFT_SIM_SEED={seed}");
     }
