@@ -100,7 +100,7 @@ impl Ended {
         }
     }
 
-    /// pthread_tryjoin_np(3): false if it has not ended.
+    /// pthread_tryjoin_np(3): false if it has not ended, or is the thread that asks, at its end.
     ///
     /// # Safety
     /// As for `join`.
@@ -108,8 +108,11 @@ impl Ended {
         let thread = self.thread as libc::pthread_t;
         // SAFETY: the caller's. There is no value to be had.
         let refused = unsafe { libc::pthread_tryjoin_np(thread, ptr::null_mut()) };
-        debug_assert!(matches!(refused, 0 | libc::EBUSY), "a carrier's thread is joined once");
-        refused != libc::EBUSY
+        debug_assert!(
+            matches!(refused, 0 | libc::EBUSY | libc::EDEADLK),
+            "a carrier's thread is joined once"
+        );
+        refused == 0
     }
 }
 
