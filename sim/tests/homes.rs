@@ -136,6 +136,7 @@ fn nobody_starts_late_because_another_computes() {
 /// Although the other carriers are nobody's home.
 #[test]
 fn short_ones_wake_nobody() {
+    let (mut played, mut crowded) = (0, 0);
     for seed in seeds(100) {
         let (sim, carriers) = world(seed);
         let short = move || {
@@ -171,9 +172,11 @@ fn short_ones_wake_nobody() {
         let between = &entries[is("short")..is("over")];
         let homes = homes(&run.log);
         let here = homes.iter().filter(|home| **home == homes[0]).count();
-        // Else this carrier would not be crowded, and the seed would show nothing.
-        assert!(here >= 25, "{here} of 100 here; replay with DRIFT_SIM_SEED={seed}");
+        played += 1;
+        crowded += u32::from(here >= 50);
         let wakes = between.iter().filter(|entry| matches!(entry.what, What::Wakes(_))).count();
         assert!(wakes <= 100, "{wakes} wakes; replay with DRIFT_SIM_SEED={seed}");
     }
+    // Where this carrier is not crowded, a seed shows nothing.
+    assert!(played < 10 || crowded > played / 2, "{crowded} of {played} seeds show something");
 }
