@@ -38,7 +38,8 @@
 //! Invariant of `#![allow(unsafe_code)]`: a mark of `wake` is unlinked before its frame ends.
 #![allow(unsafe_code)]
 
-use core::ptr::NonNull;
+use core::cell::Cell;
+use core::ptr::{self, NonNull};
 
 use crate::error::ConcurrencyError;
 use crate::platform::{Interest, Platform, Poll, Source};
@@ -149,10 +150,13 @@ impl<'a> Side<'a> {
             lock: &self.slot.state,
             list: list_of(self.direction, had_turn.is_some()),
         };
-        let (mut begun, mut is_behind) = (None, false);
+        // The generation, and how often it closed: when the caller gets in line, and at the end.
+        let at_first = Cell::new(None);
+        let now = |state: &SlotState| state.owned_generation().map(|own| (own, state.closes()));
+        let (mut is_behind, mut is_closed) = (false, false);
         let waits = |state: &mut SlotState| {
-            let Some(generation) = state.owned_generation() else { return false };
-            begun = Some((generation, state.closes()));
+            at_first.set(now(state));
+            let (generation, _) = at_first.get()?;
             let is_ready = self.word().look().is_ready();
             let has_turn = had_turn == Some(generation);
             // It ends here, or goes on, under the lock that its drop would take.
@@ -162,20 +166,20 @@ impl<'a> Side<'a> {
                 is_behind = tries && !has_turn && line.turns > 0;
                 line.turns = line.turns + u32::from(tries) - u32::from(has_turn);
                 line.length += u32::from(!tries);
-                !tries
+                (!tries).then_some(0)
             })
         };
-        let gives_up = |state: &mut SlotState| self.change(state, |line| line.length -= 1);
-        let waited = queue.wait(wait, waits, gives_up)?;
-        let Some((generation, closes)) = begun else { return Err(ConcurrencyError::Closed) };
-        let turn = Turn { side: self, generation };
-        if waited == Waited::Yes {
-            let state = self.slot.state.lock();
-            if state.owned_generation() != Some(generation) || state.closes() != closes {
-                // The turn ends without the lock.
-                drop(state);
-                return Err(ConcurrencyError::Closed);
+        let ends = |state: &mut SlotState, popped: bool, _: u32| {
+            is_closed = now(state) != at_first.get();
+            if !popped {
+                self.change(state, |line| line.length -= 1);
             }
+        };
+        let waited = queue.wait_to_end(wait, ptr::null_mut(), waits, || {}, ends)?;
+        let Some((generation, _)) = at_first.get() else { return Err(ConcurrencyError::Closed) };
+        let turn = Turn { side: self, generation };
+        if waited == Waited::Yes && is_closed {
+            return Err(ConcurrencyError::Closed);
         }
         Ok((turn, is_behind))
     }

@@ -315,8 +315,17 @@ pub(crate) fn wake(task: NonNull<Task>, ticket: Ticket) {
     }
 }
 
-/// Wakes those whose watches are due, and gives the lock away between two batches of them.
-fn wake_due<'a>(slot: &'a Slot, mut state: SpinGuard<'a, SlotState>) {
+/// Wakes those whose watches are due, and ends the hold of the lock.
+#[inline]
+fn wake_due<'a>(slot: &'a Slot, state: SpinGuard<'a, SlotState>) {
+    if state.has_due() {
+        wake_all_due(slot, state);
+    }
+}
+
+/// Gives the lock away between two batches of them.
+#[inline(never)]
+fn wake_all_due<'a>(slot: &'a Slot, mut state: SpinGuard<'a, SlotState>) {
     loop {
         let mut claimed = Claimed::new();
         let are_more = state.claim(&mut claimed);

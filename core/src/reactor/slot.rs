@@ -55,35 +55,38 @@ pub(crate) enum Ask {
     Look(Interest),
 }
 
-/// A descriptor's entry in the reactor's table.
+/// A descriptor's entry in the reactor's table. What a call on an owned descriptor and its event
+/// touch comes first, in two cache lines.
 #[derive(Debug)]
+#[repr(C, align(64))]
 pub(crate) struct Slot {
-    pub state: SpinLock<SlotState>,
     /// What is known of an owned descriptor.
     pub read: Direction,
     pub write: Direction,
+    pub state: SpinLock<SlotState>,
 }
 
 /// What the lock of a [`Slot`] protects.
 #[derive(Debug)]
+#[repr(C)]
 pub(crate) struct SlotState {
-    waiting: Waiting,
-    readers: Waiters,
-    writers: Waiters,
-    /// OS threads, which wait for the descriptor themselves: woken when it closes.
-    pub threads: Waiters,
-    pub read_line: Line,
-    pub write_line: Line,
     generation: u32,
+    /// How often the reactor was told that the descriptor closes.
+    closes: u32,
+    is_owned: bool,
     arming: bool,
     again: bool,
     /// The last question was also for the lists; and some of those who were in them before it may
     /// still be.
     asked_for_lists: bool,
     has_old_waiters: bool,
-    is_owned: bool,
-    /// How often the reactor was told that the descriptor closes.
-    closes: u32,
+    pub read_line: Line,
+    pub write_line: Line,
+    readers: Waiters,
+    writers: Waiters,
+    /// OS threads, which wait for the descriptor themselves: woken when it closes.
+    pub threads: Waiters,
+    waiting: Waiting,
 }
 
 /// Who looks at whether it can be read.
@@ -288,6 +291,12 @@ impl SlotState {
     /// What is ready now: the watches that want it are due. Errors and hang-up always count.
     pub(crate) fn event(&mut self, ready: Interest) {
         self.waiting.event(ready.directions());
+    }
+
+    /// Whether watches are due.
+    #[inline]
+    pub(crate) fn has_due(&self) -> bool {
+        self.waiting.has_due()
     }
 
     /// Claims the tasks of some whose watches are due; true if there are more.

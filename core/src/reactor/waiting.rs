@@ -48,13 +48,14 @@ struct ByInterest {
 
 /// See the module's head.
 #[derive(Debug)]
+#[repr(C)]
 pub(super) struct Waiting {
+    /// In all lists together: a descriptor that the runtime owns mostly has none.
+    linked: u32,
+    due: Watches,
     fresh: ByInterest,
     asked: ByInterest,
     old: ByInterest,
-    due: Watches,
-    /// In all lists together: a descriptor that the runtime owns mostly has none.
-    linked: u32,
 }
 
 impl ByInterest {
@@ -185,6 +186,12 @@ impl Waiting {
     /// The source closes, or cannot be waited for.
     pub(super) fn end(&mut self) {
         self.event(Interest::BOTH);
+    }
+
+    /// Whether any are due.
+    #[inline]
+    pub(super) fn has_due(&self) -> bool {
+        self.linked > 0 && !self.due.is_empty()
     }
 
     /// Claims the tasks of some that are due. True if there are more.

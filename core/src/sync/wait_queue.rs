@@ -404,6 +404,24 @@ impl<S> Queue<'_, S> {
         then: impl FnOnce(),
         gives_up: impl FnOnce(&mut S, u32),
     ) -> Result<Waited, ConcurrencyError> {
+        let ends = |state: &mut S, popped: bool, tag| {
+            if !popped {
+                gives_up(state, tag);
+            }
+        };
+        self.wait_to_end(wait, value, waits, then, ends)
+    }
+
+    /// The same; `ends` is called under the lock in any case, and told whether somebody popped the
+    /// waiter.
+    pub(crate) fn wait_to_end(
+        &self,
+        wait: &Wait,
+        value: *mut (),
+        waits: impl FnOnce(&mut S) -> Option<u32>,
+        then: impl FnOnce(),
+        ends: impl FnOnce(&mut S, bool, u32),
+    ) -> Result<Waited, ConcurrencyError> {
         let sleeper = Sleeper::new(wait, false);
         let mut waiter = Waiter::new(&raw const sleeper, 0, value);
         let node = NonNull::from(&mut waiter);
@@ -424,8 +442,8 @@ impl<S> Queue<'_, S> {
             if !popped {
                 // SAFETY: pushed above, in the same list.
                 unsafe { (self.list)(&mut state).remove(node) };
-                gives_up(&mut state, tag);
             }
+            ends(&mut state, popped, tag);
             popped
         };
         sleeper.forget();
