@@ -149,7 +149,7 @@ impl Carrier {
     fn has_others(&self) -> bool {
         let executor = self.executor;
         let shared =
-            !self.queue.is_empty() || !executor.injector.is_empty() || !executor.starved.is_empty();
+            !self.queue.is_empty() || !executor.injector.is_empty() || executor.has_leftovers();
         shared || (!executor.is_solo() && !self.keeps_none())
     }
 }
