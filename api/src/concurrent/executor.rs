@@ -312,7 +312,7 @@ impl Executor {
             "an executor whose virtual threads migrate cannot be the default: make one without \
              `migrating`, or vouch for everything with `default_set_migrating`"
         );
-        // SAFETY: it does not migrate; one that was shut down takes nothing.
+        // SAFETY: the executor does not migrate; after a shutdown it takes no virtual thread.
         unsafe { runtime.prefer_executor(Face::Rust, self.handle) };
     }
 

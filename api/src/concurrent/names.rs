@@ -1,4 +1,4 @@
-//! Names for `DRIFT_WATCH`: kept only while somebody watches, for those that were given one.
+//! Names for `DRIFT_WATCH`: while the process watches, a spawn keeps the name that it is given.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, Once, PoisonError};

@@ -251,7 +251,7 @@ pub(super) unsafe fn entry<'a>(body: Arc<dyn Body + 'a>) -> Entry {
 }
 
 /// # Safety
-/// `payload` is one that `entry` has filled, and the caller's to read.
+/// `entry` has filled `payload`, and the caller alone reads it.
 unsafe fn read(payload: *mut Payload) -> Held {
     // SAFETY: as the caller says.
     unsafe { Payload::read(payload) }

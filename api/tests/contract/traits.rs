@@ -82,14 +82,14 @@ both!(
 /// Whether the type has the trait.
 macro_rules! has {
     ($type:ty: $bound:path) => {{
-        #[allow(dead_code)]
+        #[allow(dead_code, reason = "one of the two is asked, which depends on the type")]
         trait No {
             const HAS: bool = false;
         }
         impl<T: ?Sized> No for T {}
-        #[allow(dead_code)]
+        #[allow(dead_code, reason = "one of the two is asked, which depends on the type")]
         struct Asked<T: ?Sized>(std::marker::PhantomData<T>);
-        #[allow(dead_code)]
+        #[allow(dead_code, reason = "one of the two is asked, which depends on the type")]
         impl<T: ?Sized + $bound> Asked<T> {
             const HAS: bool = true;
         }
@@ -141,7 +141,7 @@ as_std!([Send Sync UnwindSafe RefUnwindSafe] Thread, std::thread::Thread);
 
 /// As in std and crossbeam: what only gives a `T` away serves as one of a shorter life. (What takes
 /// one in must not: guards that give `&mut T`, the ends of a channel, handles.)
-#[allow(dead_code)]
+#[allow(dead_code, reason = "the compiler checks it, and nobody calls it")]
 const _: () = {
     const fn shorter<'short, 'long: 'short>(
         guard: RwLockReadGuard<'long, &'long str>,

@@ -13,7 +13,7 @@ use crate::error::ConcurrencyError;
 use crate::runtime::{CALL, pay, runtime, wait_to_the_end};
 use crate::time::Instant;
 
-/// What whoever watches the time may have for longer than the scope lasts.
+/// What the watcher of the scope's time shares with the scope, and may keep after its end.
 #[derive(Debug)]
 pub(super) struct Shared {
     runtime: &'static Runtime,
@@ -96,7 +96,7 @@ impl Shared {
     }
 
     /// Forgets those of `children` that have ended. They are asked without the lock, which is not
-    /// the runtime's own: whoever waits for it keeps the carrier.
+    /// the runtime's own: a virtual thread that waits for it keeps its carrier.
     fn prune(&self, mut children: Vec<Handle>) {
         children.retain(|child| self.runtime.is_completed(*child));
         children.sort_unstable_by_key(|child| child.0);

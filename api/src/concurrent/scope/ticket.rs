@@ -12,8 +12,8 @@
 //! | SETTLED | a join has its result, or   | the handle                | if FAILED: the error is  |
 //! |         | the handle is gone          |                           | nobody's, or the scope's |
 //!
-//! So the later of TAKEN and UNRUN tells, and the later of FAILED and SETTLED decides. One that is
-//! not taken was refused, which is told of anyway.
+//! So the later of TAKEN and UNRUN tells, and the later of FAILED and SETTLED decides. A child
+//! that is not TAKEN was refused, and its spawner tells of the refusal.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
