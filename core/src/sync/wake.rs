@@ -90,3 +90,6 @@ pub(crate) fn wake_before<'a, S>(
     let is_before = |tag: u32| (1..EPOCHS / 2).contains(&(epoch.wrapping_sub(tag) % EPOCHS));
     wake_each(lock, state, |state| list(state).pop_if(is_before))
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests;
