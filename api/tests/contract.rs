@@ -8,6 +8,7 @@
 //! | `scopes.rs`   | borrowing, failing, cancelling, nesting, time-outs                    |
 //! | `handled.rs`  | what of a scope's children was handled, and by whom                   |
 //! | `channels.rs` | exactly once, meetings, back-pressure, closing, values that call back |
+//! | `sizes.rs`    | values of any size through a channel: whole, aligned, dropped once    |
 //! | `executors.rs`| shutdown, places, stacks                                              |
 //! | `selects.rs`  | arms, bodies, races                                                   |
 //! | `shapes.rs`   | the arms of `select!`: which expressions, commas and places it takes |
@@ -31,6 +32,8 @@ mod scopes;
 mod selects;
 #[path = "contract/shapes.rs"]
 mod shapes;
+#[path = "contract/sizes.rs"]
+mod sizes;
 #[path = "contract/threads.rs"]
 mod threads;
 #[path = "contract/traits.rs"]
@@ -46,6 +49,7 @@ fn main() -> ExitCode {
         scopes::CASES,
         handled::CASES,
         channels::CASES,
+        sizes::CASES,
         executors::CASES,
         selects::CASES,
         shapes::CASES,

@@ -18,7 +18,6 @@ pub const CASES: &[Case] = cases![
     a_send_meets_a_receive,
     a_full_channel_holds_senders_back,
     senders_that_wait_hand_over_whatever_the_limit,
-    large_values_go_through_every_way,
     either_end_closes,
     the_last_of_an_end_closes,
     values_are_dropped_once_when_receivers_vanish,
@@ -388,38 +387,4 @@ fn senders_that_wait_hand_over_whatever_the_limit() {
         assert_eq!(received, (0..total).collect::<Vec<_>>(), "limit {limit}");
         sender.join().unwrap();
     }
-}
-
-/// A value that is not moved under a channel's lock.
-#[derive(Debug)]
-struct Large {
-    bytes: [u8; 4 << 10],
-    _alive: Arc<()>,
-}
-
-fn large_values_go_through_every_way() {
-    let alive = Arc::new(());
-    let of = alive.clone();
-    let large = move |number: u8| Large { bytes: [number; 4 << 10], _alive: of.clone() };
-    let number = |large: Large| {
-        assert!(large.bytes.iter().all(|byte| *byte == large.bytes[0]));
-        large.bytes[0]
-    };
-    let (to, from) = bounded(1);
-    to.send(large(1)).unwrap();
-    let refused = to.try_send(large(2)).unwrap_err();
-    assert_eq!((refused.error, number(refused.value)), (ConcurrencyError::Busy, 2));
-    let sender = spawn(move || {
-        to.send(large(3)).unwrap();
-        drift::select! { send(to, large(4)) -> sent => sent.unwrap() }.unwrap();
-        // Never received.
-        to.send(large(5)).unwrap();
-    });
-    assert_eq!(number(from.recv().unwrap()), 1);
-    assert_eq!(number(from.recv_timeout(Duration::from_secs(60)).unwrap()), 3);
-    let fourth = drift::select! { recv(from) -> large => number(large.unwrap()) }.unwrap();
-    assert_eq!(fourth, 4);
-    sender.join().unwrap();
-    drop(from);
-    assert_eq!(Arc::strong_count(&alive), 1, "each was dropped once");
 }
