@@ -21,6 +21,8 @@ mod locks;
 mod machine;
 #[path = "faulty/mixed.rs"]
 mod mixed;
+#[path = "scenarios/onces.rs"]
+mod onces;
 #[path = "scenarios/program.rs"]
 mod program;
 #[path = "faulty/refusal.rs"]
@@ -37,7 +39,7 @@ const SEEDS: u64 = 30;
 
 #[test]
 fn programs_bear_what_a_machine_disturbs() {
-    let scenarios = [waits::ALL, ends::ALL, executors::ALL, locks::ALL].concat();
+    let scenarios = [waits::ALL, ends::ALL, executors::ALL, locks::ALL, onces::ALL].concat();
     for seed in seeds(2) {
         for &(name, run, faults) in &scenarios {
             let policy = drift::ExecutorPolicy::new().min_threads(1 + (seed % 3) as u32);

@@ -6,6 +6,7 @@
 //! | `ends.rs`      | joins, cancels, dropped handles: everything once                        |
 //! | `executors.rs` | limits, shutdown, queues, carriers that sleep and are woken             |
 //! | `locks.rs`     | locks, channels, select                                                 |
+//! | `onces.rs`     | what is done once, and tried again if it failed                         |
 //! | `turns.rs`     | loops of calls that need not wait, and those beside them                |
 //! | `program.rs`   | what they are made of                                                   |
 //! | `harness.rs`   | runs them: `sim::NAME` over seeds, `host::NAME` some rounds             |
@@ -19,6 +20,8 @@ mod executors;
 mod harness;
 #[path = "scenarios/locks.rs"]
 mod locks;
+#[path = "scenarios/onces.rs"]
+mod onces;
 #[path = "scenarios/program.rs"]
 mod program;
 #[path = "scenarios/turns.rs"]
@@ -29,5 +32,5 @@ mod waits;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    harness::main(&[waits::ALL, ends::ALL, executors::ALL, locks::ALL, turns::ALL])
+    harness::main(&[waits::ALL, ends::ALL, executors::ALL, locks::ALL, onces::ALL, turns::ALL])
 }

@@ -22,6 +22,8 @@ mod locks;
 mod machine;
 #[path = "faulty/mixed.rs"]
 mod mixed;
+#[path = "scenarios/onces.rs"]
+mod onces;
 #[path = "scenarios/program.rs"]
 mod program;
 #[path = "faulty/refusal.rs"]

@@ -145,3 +145,6 @@ impl Default for Once {
         Self::new()
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests;

@@ -4,8 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use drift::sync::{
-    Barrier, Condvar, Event, Mutex, Once, OnceLock, ReentrantMutex, RwLock, RwLockWriteGuard,
-    Semaphore, channel,
+    Barrier, Condvar, Event, Mutex, ReentrantMutex, RwLock, RwLockWriteGuard, Semaphore, channel,
 };
 use drift::{ConcurrencyError, Duration, select, spawn, yield_now};
 
@@ -20,8 +19,6 @@ pub const ALL: &[Scenario] = scenarios![
     permits_are_not_lost,
     a_condition_is_waited_for,
     a_barrier_lets_all_go,
-    once_is_once,
-    a_value_is_made_once,
     readers_read_again_and_writers_downgrade,
     an_owner_may_lock_again,
     channels_lose_nothing,
@@ -47,7 +44,7 @@ impl Room {
     }
 }
 
-fn all<T: Send + 'static>(bodies: impl IntoIterator<Item = drift::VirtualThread<T>>) -> Vec<T> {
+pub fn all<T: Send + 'static>(bodies: impl IntoIterator<Item = drift::VirtualThread<T>>) -> Vec<T> {
     let all: Vec<_> = bodies.into_iter().collect();
     all.into_iter().map(|one| one.join().unwrap()).collect()
 }
@@ -194,61 +191,6 @@ fn a_barrier_lets_all_go() {
         })
     }));
     assert_eq!(leaders.into_iter().sum::<u32>(), 3);
-}
-
-fn once_is_once() {
-    let state = Arc::new((Once::new(), AtomicU32::new(0)));
-    all((0..4).map(|_| {
-        let state = state.clone();
-        spawn(move || {
-            let run = || {
-                yield_now();
-                state.1.fetch_add(1, Ordering::SeqCst);
-            };
-            state.0.call_once(run).unwrap();
-            assert_eq!(state.1.load(Ordering::SeqCst), 1);
-        })
-    }));
-}
-
-/// Its makers park, and may fail; those who only wait are cancelled or have it.
-fn a_value_is_made_once() {
-    let (lock, made) = (Arc::new(OnceLock::new()), Arc::new(AtomicU32::new(0)));
-    let makers = (0..4).map(|number| {
-        let (lock, made) = (lock.clone(), made.clone());
-        spawn(move || {
-            let value = lock.get_or_try_init(|| {
-                yield_now();
-                sleep_whole(1);
-                made.fetch_add(u32::from(number > 1), Ordering::Relaxed);
-                if number > 1 { Ok(number) } else { Err(()) }
-            });
-            value.copied()
-        })
-    });
-    let makers: Vec<_> = makers.collect();
-    let waits = spawn({
-        let lock = lock.clone();
-        move || lock.wait().copied()
-    });
-    let cancelled = spawn({
-        let lock = lock.clone();
-        move || lock.wait().copied()
-    });
-    yield_now();
-    cancelled.cancel();
-    let values = all(makers);
-    let value = *lock.get().expect("two of the makers make one");
-    assert_eq!(made.load(Ordering::Relaxed), 1);
-    assert!(values.iter().all(|own| own.is_err() || *own == Ok(value)), "{values:?}");
-    assert_eq!(waits.join(), Ok(Ok(value)));
-    match cancelled.join() {
-        Ok(Ok(own)) => assert_eq!(own, value),
-        other => assert!(matches!(
-            other,
-            Ok(Err(ConcurrencyError::Cancelled)) | Err(ConcurrencyError::Cancelled)
-        )),
-    }
 }
 
 /// A reader that reads again does not wait behind a writer that waits for it; and no other writer

@@ -281,7 +281,8 @@ fn os_threads(_: &Watch, _: &mut Choices) {
 
 /// One of the simulator's programs, of those that bear a stack that comes later.
 fn scenarios(_: &Watch, choices: &mut Choices) {
-    let all = [crate::waits::ALL, crate::ends::ALL, crate::locks::ALL, crate::executors::ALL];
+    let locks = [crate::locks::ALL, crate::onces::ALL].concat();
+    let all = [crate::waits::ALL, crate::ends::ALL, &locks, crate::executors::ALL];
     let bear = |(_, _, faults): &&Scenario| faults.stack_alloc > 0;
     let all: Vec<_> = all.into_iter().flatten().filter(bear).collect();
     let (_, run, _) = all[choices.below(all.len() as u32) as usize];
