@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex};
 use drift::{Duration, VirtualThread, sleep, spawn};
 use drift_core::error::ConcurrencyError;
 use drift_core::platform::{Interest, Source};
-use drift_core::reactor::{ShortCount, Turn};
+use drift_core::reactor::ShortCount;
 use drift_core::runtime::Runtime;
 use drift_core::sync::Wait;
 use drift_core::time::{Instant, MILLISECOND};
@@ -51,24 +51,22 @@ impl Owned {
     ) -> Result<R, ConcurrencyError> {
         let (runtime, read) = (self.runtime, Interest::READ);
         let wait = Wait::new(runtime).until(until);
+        let owned = runtime.owned(self.source);
         let mut turn = None;
+        let mut seen = owned.readiness(read);
         loop {
-            let seen = match &turn {
-                None => runtime.readiness(self.source, read),
-                Some(turn) => Turn::readiness(turn),
-            };
             if seen.is_ready() {
                 match call() {
-                    None => runtime.clear_ready(self.source, read, seen),
+                    None => owned.clear(read, seen),
                     Some((moved, is_short)) => {
                         if is_short {
-                            runtime.clear_short(self.source, read, seen);
+                            owned.clear_short(read, seen);
                         }
                         return Ok(moved);
                     }
                 }
             }
-            turn = Some(runtime.wait_ready(self.source, read, &wait, turn.take())?);
+            seen = owned.wait_ready(read, &wait, &mut turn)?;
             self.wakes.fetch_add(1, Ordering::Relaxed);
         }
     }

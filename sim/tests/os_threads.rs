@@ -9,7 +9,7 @@ use drift::io::{Interest, PollFd, block_on_raw, poll_many};
 use drift::{ConcurrencyError, Duration, Instant, spawn};
 use drift_core::error::ConcurrencyError as CoreError;
 use drift_core::platform::{self, Source};
-use drift_core::reactor::{ShortCount, Turn};
+use drift_core::reactor::ShortCount;
 use drift_core::runtime::Runtime;
 use drift_core::sync::Wait;
 use drift_pal::process;
@@ -50,21 +50,22 @@ fn a_thread_reads_while_a_carrier_joins_it() {
 /// Reads to the end as a socket does that the runtime owns.
 fn read_owned(reader: &PipeReader, source: Source) -> usize {
     let read = platform::Interest::READ;
+    let owned = runtime().owned(source);
     let (mut total, mut turn) = (0, None);
+    let mut seen = owned.readiness(read);
     loop {
-        let seen = match &turn {
-            None => runtime().readiness(source, read),
-            Some(turn) => Turn::readiness(turn),
-        };
         if !seen.is_ready() {
             let wait = Wait::new(runtime());
-            turn = Some(runtime().wait_ready(source, read, &wait, turn.take()).unwrap());
+            seen = owned.wait_ready(read, &wait, &mut turn).unwrap();
             continue;
         }
         match reader.try_read(&mut [0; 16]) {
             Some(0) => return total,
             Some(length) => total += length,
-            None => runtime().clear_ready(source, read, seen),
+            None => {
+                owned.clear(read, seen);
+                seen = owned.readiness(read);
+            }
         }
     }
 }
@@ -109,9 +110,9 @@ fn a_close_ends_the_waits_of_threads() {
         let waits = thread::spawn(move || {
             let wait = Wait::new(runtime());
             // It counts as ready at first.
-            let seen = runtime().readiness(source, platform::Interest::READ);
-            runtime().clear_ready(source, platform::Interest::READ, seen);
-            runtime().wait_ready(source, platform::Interest::READ, &wait, None).map(drop)
+            let (owned, read) = (runtime().owned(source), platform::Interest::READ);
+            owned.clear(read, owned.readiness(read));
+            owned.wait_ready(read, &wait, &mut None).map(drop)
         });
         let polls = thread::spawn(move || {
             let mut both =

@@ -79,23 +79,23 @@ fn read_owned(reader: &PipeReader) -> usize {
     let source = Source(reader.as_raw_fd().cast_unsigned());
     // What the platform refuses is tried again: that is not what this is about.
     while runtime.register(source, ShortCount::Exhausts).is_err() {}
+    let (owned, read) = (runtime.owned(source), platform::Interest::READ);
     let mut total = 0;
     loop {
-        let seen = runtime.readiness(source, platform::Interest::READ);
+        let seen = owned.readiness(read);
         if seen.is_ready() {
             match reader.try_read(&mut [0; 16]) {
                 Some(0) => break,
                 Some(length) => {
                     total += length;
                     if length < 16 {
-                        runtime.clear_short(source, platform::Interest::READ, seen);
+                        owned.clear_short(read, seen);
                     }
                 }
-                None => runtime.clear_ready(source, platform::Interest::READ, seen),
+                None => owned.clear(read, seen),
             }
         } else {
-            let read = platform::Interest::READ;
-            drop(runtime.wait_ready(source, read, &Wait::new(runtime), None).unwrap());
+            owned.wait_ready(read, &Wait::new(runtime), &mut None).unwrap();
         }
     }
     runtime.deregister(source);
@@ -189,7 +189,8 @@ fn a_raw_wait_on_an_owned_descriptor_is_woken() {
         early.join().unwrap();
         late.join().unwrap();
         runtime.deregister(source);
-        let gone = runtime.wait_ready(source, platform::Interest::READ, &Wait::new(runtime), None);
+        let (owned, read) = (runtime.owned(source), platform::Interest::READ);
+        let gone = owned.wait_ready(read, &Wait::new(runtime), &mut None);
         assert_eq!(gone.err(), Some(drift_core::error::ConcurrencyError::Closed));
     });
 }

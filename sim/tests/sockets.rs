@@ -195,32 +195,34 @@ fn own(mut stream: TcpStream, goes_on: &Sender<()>) {
     let source = Source(stream.as_raw_fd().cast_unsigned());
     // What the platform refuses is tried again: that is not what this is about.
     while runtime.register(source, ShortCount::Exhausts).is_err() {}
-    let wait =
-        |direction| drop(runtime.wait_ready(source, direction, &Wait::new(runtime), None).unwrap());
+    let owned = runtime.owned(source);
+    let wait = |direction| {
+        owned.wait_ready(direction, &Wait::new(runtime), &mut None).unwrap();
+    };
     let [read, write] = [platform::Interest::READ, platform::Interest::WRITE];
     let fill = |mut stream: &TcpStream| {
-        let seen = runtime.readiness(source, write);
+        let seen = owned.readiness(write);
         stream.write_all(&[0; 64]).unwrap();
-        runtime.clear_ready(source, write, seen);
+        owned.clear(write, seen);
     };
 
-    runtime.clear_ready(source, read, runtime.readiness(source, read));
+    owned.clear(read, owned.readiness(read));
     wait(write);
     fill(&stream);
     wait(write);
     goes_on.send(()).unwrap();
     wait(read);
     goes_on.send(()).unwrap();
-    let seen = runtime.readiness(source, read);
+    let seen = owned.readiness(read);
     assert_eq!(stream.read(&mut [0; 8]).unwrap(), 1);
     if !seen.has_doubts() {
-        runtime.clear_ready(source, read, seen);
+        owned.clear(read, seen);
         wait(read);
     }
     assert_eq!(stream.read(&mut [0; 8]).unwrap(), 0);
     let is_told = (0..1_000).any(|_| {
         sleep(MILLISECOND).unwrap();
-        runtime.readiness(source, read).has_doubts()
+        owned.readiness(read).has_doubts()
     });
     assert!(is_told);
     fill(&stream);

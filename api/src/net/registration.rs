@@ -13,19 +13,19 @@ use std::io;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use drift_core::platform::Source;
-use drift_core::reactor::ShortCount;
+use drift_core::reactor::{Owned, ShortCount};
 use drift_core::runtime::Runtime;
+use drift_core::time::Instant;
 
 use crate::error::ConcurrencyError;
 use crate::runtime::try_runtime;
 
 pub(super) struct Registration {
-    pub source: Source,
     /// What a short count means for it.
     pub short: ShortCount,
-    /// For its clock, which is the same in all processes; else as `runtime` says.
-    pub first: &'static Runtime,
-    /// Of the child of a fork. Nothing of the program's runs under the lock.
+    /// In the process that made it.
+    first: Owned,
+    /// In the child of a fork. Nothing of the program's runs under the lock.
     child: Mutex<Option<&'static Runtime>>,
 }
 
@@ -35,35 +35,37 @@ impl Registration {
     /// # Errors
     /// The reactor's, which has no room or cannot wait for this descriptor.
     pub fn new(source: Source, short: ShortCount) -> io::Result<Self> {
-        let first = try_runtime().map_err(ConcurrencyError::from)?;
-        first.register(source, short).map_err(ConcurrencyError::from)?;
-        Ok(Self { source, short, first, child: Mutex::new(None) })
+        Ok(Self { short, first: register(source, short)?, child: Mutex::new(None) })
     }
 
-    /// The runtime that it is registered with in this process.
+    /// The descriptor, as it is registered in this process.
     ///
     /// # Errors
     /// In the child of a fork, as `new`.
     #[inline]
-    pub fn runtime(&self) -> io::Result<&'static Runtime> {
+    pub fn owned(&self) -> io::Result<Owned> {
         if self.is_inherited() { self.register_anew() } else { Ok(self.first) }
+    }
+
+    /// Now, by the platform's clock, which is the same in all processes.
+    pub fn now(&self) -> Instant {
+        self.first.runtime().platform().now()
     }
 
     /// Whether this process has it from its parent.
     pub fn is_inherited(&self) -> bool {
-        self.first.is_left_behind()
+        self.first.runtime().is_left_behind()
     }
 
     #[cold]
-    fn register_anew(&self) -> io::Result<&'static Runtime> {
-        let mut child = self.child();
+    fn register_anew(&self) -> io::Result<Owned> {
+        let (source, mut child) = (self.first.source(), self.child());
         if let Some(runtime) = child.filter(|runtime| !runtime.is_left_behind()) {
-            return Ok(runtime);
+            return Ok(runtime.owned(source));
         }
-        let runtime = try_runtime().map_err(ConcurrencyError::from)?;
-        runtime.register(self.source, self.short).map_err(ConcurrencyError::from)?;
-        *child = Some(runtime);
-        Ok(runtime)
+        let owned = register(source, self.short)?;
+        *child = Some(owned.runtime());
+        Ok(owned)
     }
 
     fn child(&self) -> MutexGuard<'_, Option<&'static Runtime>> {
@@ -71,12 +73,18 @@ impl Registration {
     }
 }
 
+fn register(source: Source, short: ShortCount) -> io::Result<Owned> {
+    let runtime = try_runtime().map_err(ConcurrencyError::from)?;
+    runtime.register(source, short).map_err(ConcurrencyError::from)?;
+    Ok(runtime.owned(source))
+}
+
 impl Drop for Registration {
     fn drop(&mut self) {
         // Each does nothing if it is left behind.
-        self.first.deregister(self.source);
-        if let Some(runtime) = *self.child() {
-            runtime.deregister(self.source);
+        self.first.runtime().deregister(self.first.source());
+        if let Some(child) = *self.child() {
+            child.deregister(self.first.source());
         }
     }
 }

@@ -30,7 +30,6 @@ use std::time::Duration;
 
 use drift_core::platform::{Interest, Source};
 use drift_core::reactor::{Readiness, ShortCount, Turn};
-use drift_core::runtime::Runtime;
 use drift_core::sched::budget;
 use drift_core::sync::Wait;
 use drift_core::time::Instant;
@@ -96,16 +95,17 @@ impl Side {
     }
 
     /// When a wait that begins now ends.
-    fn until(&self, runtime: &Runtime) -> Instant {
+    fn until(&self, now: impl FnOnce() -> Instant) -> Instant {
         match self.word().load(Ordering::Relaxed) {
             0 => Instant::FAR,
-            nanoseconds => runtime.platform().now() + nanoseconds,
+            nanoseconds => now() + nanoseconds,
         }
     }
 
     /// The same, for a call that waits by itself.
     pub fn deadline(&self) -> io::Result<Instant> {
-        Ok(self.until(try_runtime().map_err(ConcurrencyError::from)?))
+        let runtime = try_runtime().map_err(ConcurrencyError::from)?;
+        Ok(self.until(|| runtime.platform().now()))
     }
 }
 
@@ -267,11 +267,10 @@ impl<T: AsFd> Socket<T> {
         call: impl FnMut(&T) -> io::Result<usize>,
     ) -> io::Result<usize> {
         let mut turn = None;
-        let until = || side.until(self.registration.first);
+        let until = || side.until(|| self.registration.now());
         let (moved, seen) = self.attempt(side, &mut turn, until, call)?;
         if 0 < moved && moved < asked.bytes() {
-            let (runtime, source) = (self.registration.runtime()?, self.registration.source);
-            runtime.clear_short(source, side.interest, seen);
+            self.registration.owned()?.clear_short(side.interest, seen);
         }
         budget::owe(moved);
         Ok(moved)
@@ -303,7 +302,7 @@ impl<T: AsFd> Socket<T> {
         call: impl FnMut(&T) -> io::Result<R>,
         size: impl FnOnce(&R) -> usize,
     ) -> io::Result<R> {
-        let until = || side.until(self.registration.first);
+        let until = || side.until(|| self.registration.now());
         let (moved, _) = self.attempt(side, &mut None, until, call)?;
         budget::owe(size(&moved));
         Ok(moved)
@@ -323,14 +322,14 @@ impl<T: AsFd> Socket<T> {
         mut call: impl FnMut(&T) -> io::Result<R>,
     ) -> io::Result<(R, Readiness)> {
         pay(SYSTEM_CALL);
-        let (runtime, source) = (self.registration.runtime()?, self.registration.source);
+        let owned = self.registration.owned()?;
         let mut waits: Option<Wait> = None;
-        let mut seen = runtime.readiness(source, side.interest);
+        let mut seen = owned.readiness(side.interest);
         loop {
             if seen.is_ready() {
                 match call(&self.inner) {
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                        runtime.clear_ready(source, side.interest, seen);
+                        owned.clear(side.interest, seen);
                     }
                     ended => return ended.map(|value| (value, seen)),
                 }
@@ -347,8 +346,8 @@ impl<T: AsFd> Socket<T> {
                     Err(ended) => return self.last_try(ended, call).map(|value| (value, seen)),
                 },
             };
-            seen = match runtime.wait_ready(source, side.interest, waits, turn.take()) {
-                Ok(given) => turn.insert(given).readiness(),
+            seen = match owned.wait_ready(side.interest, waits, turn) {
+                Ok(seen) => seen,
                 Err(ended) => {
                     return self.last_try(ended.into(), call).map(|value| (value, seen));
                 }

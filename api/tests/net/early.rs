@@ -37,7 +37,7 @@ fn let_it_come() {
 /// Whether the reactor takes the stream for one to be read.
 fn is_thought_ready(stream: &impl AsRawFd) -> bool {
     let runtime = process::runtime().unwrap();
-    runtime.readiness(Source(stream.as_raw_fd().cast_unsigned()), Interest::READ).is_ready()
+    runtime.owned(Source(stream.as_raw_fd().cast_unsigned())).readiness(Interest::READ).is_ready()
 }
 
 /// std passes 1 024 buffers on, and those are taken whole.

@@ -65,22 +65,20 @@ struct Counted {
 impl Counted {
     fn accept(&self) {
         let (runtime, read) = (process::runtime().unwrap(), Interest::READ);
+        let owned = runtime.owned(self.source);
         let mut turn: Option<Turn<'static>> = None;
+        let mut seen = owned.readiness(read);
         self.come.fetch_add(1, Ordering::SeqCst);
         loop {
-            let seen = match &turn {
-                None => runtime.readiness(self.source, read),
-                Some(turn) => turn.readiness(),
-            };
             if seen.is_ready() {
                 if self.listener.accept().is_ok() {
                     self.served.fetch_add(1, Ordering::SeqCst);
                     return;
                 }
-                runtime.clear_ready(self.source, read, seen);
+                owned.clear(read, seen);
             }
             let wait = Wait::new(runtime);
-            turn = Some(runtime.wait_ready(self.source, read, &wait, turn.take()).unwrap());
+            seen = owned.wait_ready(read, &wait, &mut turn).unwrap();
             self.wakes.fetch_add(1, Ordering::SeqCst);
         }
     }

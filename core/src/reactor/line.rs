@@ -38,14 +38,15 @@
 //! Invariant of `#![allow(unsafe_code)]`: a mark of `wake` is unlinked before its frame ends.
 #![allow(unsafe_code)]
 
-use core::cell::Cell;
+use core::mem::ManuallyDrop;
 use core::ptr::{self, NonNull};
 
 use crate::error::ConcurrencyError;
 use crate::platform::{Interest, Platform, Poll, Source};
-use crate::reactor::readiness::{Direction, Readiness};
+use crate::prim::SpinGuard;
+use crate::reactor::readiness::Direction;
 use crate::reactor::slot::{Slot, SlotState, threads};
-use crate::sync::wait_queue::{self, Popped, Queue, Wait, Waited, Waiter, Waiters};
+use crate::sync::wait_queue::{self, Popped, Sleeper, Wait, Waiter, Waiters};
 use crate::task::WaitsFor;
 
 /// Who is in line, and how many have a turn. Behind the slot's lock.
@@ -72,8 +73,17 @@ impl Line {
         self.turns = 0;
     }
 
+    /// Who comes, or who had a turn and found nothing.
+    fn list(&mut self, is_back: bool) -> &mut Waiters {
+        if is_back { &mut self.returned } else { &mut self.waiting }
+    }
+
     /// Gives a turn to the first in line.
+    #[inline]
     fn pop(&mut self) -> Option<Popped> {
+        if self.length == 0 {
+            return None;
+        }
         let popped = self.returned.pop().or_else(|| self.waiting.pop())?;
         self.length -= 1;
         self.turns += 1;
@@ -81,6 +91,7 @@ impl Line {
     }
 
     /// Whether a caller that comes may have to wait for others.
+    #[inline]
     pub(crate) fn has_any(&self) -> bool {
         self.length > 0 || self.turns > 0
     }
@@ -90,9 +101,9 @@ impl Line {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Side<'a> {
     pub slot: &'a Slot,
+    pub platform: &'a dyn Platform,
     pub source: Source,
     pub direction: Interest,
-    pub platform: &'a dyn Platform,
 }
 
 /// The right to try, until it is dropped; then what is left is the next caller's.
@@ -102,14 +113,6 @@ pub struct Turn<'a> {
     side: Side<'a>,
     /// The registration's.
     generation: u32,
-}
-
-impl Turn<'_> {
-    /// What is known of the direction. To be looked at before a try.
-    #[must_use]
-    pub fn readiness(&self) -> Readiness {
-        self.side.word().look()
-    }
 }
 
 impl Drop for Turn<'_> {
@@ -122,11 +125,13 @@ impl Drop for Turn<'_> {
 }
 
 impl<'a> Side<'a> {
+    #[inline]
     fn word(self) -> &'a Direction {
         self.slot.direction(self.direction)
     }
 
     /// Changes the line, and tells those that do not take the lock.
+    #[inline]
     fn change<R>(self, state: &mut SlotState, change: impl FnOnce(&mut Line) -> R) -> R {
         let line = state.line(self.direction);
         let changed = change(line);
@@ -134,54 +139,64 @@ impl<'a> Side<'a> {
         changed
     }
 
-    /// Waits for a turn. The caller may have one already, which found nothing; and whether others
-    /// should run once before the caller tries.
+    /// Waits for a turn, and puts it into `turn`. The caller may have one there already, which
+    /// found nothing. Whether others should run once before the caller tries.
     ///
     /// # Errors
     /// `Closed` if the descriptor is, or was given up meanwhile; `Cancelled`, `Timeout`.
     pub(crate) fn wait(
         self,
         wait: &Wait,
-        mut turn: Option<Turn<'a>>,
-    ) -> Result<(Turn<'a>, bool), ConcurrencyError> {
-        let had_turn = turn.as_ref().map(|turn| turn.generation);
-        let queue = Queue {
-            waits_for: WaitsFor::Readiness,
-            lock: &self.slot.state,
-            list: list_of(self.direction, had_turn.is_some()),
-        };
-        // The generation, and how often it closed: when the caller gets in line, and at the end.
-        let at_first = Cell::new(None);
-        let now = |state: &SlotState| state.owned_generation().map(|own| (own, state.closes()));
-        let (mut is_behind, mut is_closed) = (false, false);
-        let waits = |state: &mut SlotState| {
-            at_first.set(now(state));
-            let (generation, _) = at_first.get()?;
-            let is_ready = self.word().look().is_ready();
+        turn: &mut Option<Turn<'a>>,
+    ) -> Result<bool, ConcurrencyError> {
+        // Ended below, or gone on with, under the lock that its drop would take.
+        let had_turn = turn.take().map(|turn| ManuallyDrop::new(turn).generation);
+        let sleeper = Sleeper::new(wait, false);
+        let mut waiter = Waiter::new(&raw const sleeper, 0, ptr::null_mut());
+        let node = NonNull::from(&mut waiter);
+        let (generation, closes) = {
+            let mut state = self.slot.state.lock();
+            let generation = state.owned_generation().ok_or(ConcurrencyError::Closed)?;
             let has_turn = had_turn == Some(generation);
-            // It ends here, or goes on, under the lock that its drop would take.
-            core::mem::forget(turn.take());
-            self.change(state, |line| {
-                let tries = is_ready && (has_turn || line.length == 0);
-                is_behind = tries && !has_turn && line.turns > 0;
-                line.turns = line.turns + u32::from(tries) - u32::from(has_turn);
-                line.length += u32::from(!tries);
-                (!tries).then_some(0)
-            })
-        };
-        let ends = |state: &mut SlotState, popped: bool, _: u32| {
-            is_closed = now(state) != at_first.get();
-            if !popped {
-                self.change(state, |line| line.length -= 1);
+            let line = state.line(self.direction);
+            self.word().set_line(true);
+            if self.word().look().is_ready() && (has_turn || line.length == 0) {
+                let is_behind = !has_turn && line.turns > 0;
+                line.turns += u32::from(!has_turn);
+                *turn = Some(Turn { side: self, generation });
+                return Ok(is_behind);
             }
+            line.turns -= u32::from(has_turn);
+            line.length += 1;
+            // SAFETY: both stay in this frame until they are unlinked below.
+            unsafe { line.list(had_turn.is_some()).push(node) };
+            (generation, state.closes())
         };
-        let waited = queue.wait_to_end(wait, ptr::null_mut(), waits, || {}, ends)?;
-        let Some((generation, _)) = at_first.get() else { return Err(ConcurrencyError::Closed) };
-        let turn = Turn { side: self, generation };
-        if waited == Waited::Yes && is_closed {
+        sleeper.sleep(wait, WaitsFor::Readiness);
+        let (is_popped, is_closed) = {
+            let mut state = self.slot.state.lock();
+            let is_popped = sleeper.is_popped();
+            if !is_popped {
+                self.change(&mut state, |line| {
+                    line.length -= 1;
+                    // SAFETY: pushed above, in the same list.
+                    unsafe { line.list(had_turn.is_some()).remove(node) };
+                });
+            }
+            let is_same = state.owned_generation() == Some(generation);
+            (is_popped, !is_same || state.closes() != closes)
+        };
+        sleeper.forget();
+        if !is_popped {
+            return Err(wait.why());
+        }
+        if is_closed {
+            // The turn that it was given.
+            drop(Turn { side: self, generation });
             return Err(ConcurrencyError::Closed);
         }
-        Ok((turn, is_behind))
+        *turn = Some(Turn { side: self, generation });
+        Ok(false)
     }
 
     /// A turn for one that stands in no line.
@@ -245,15 +260,6 @@ impl<'a> Side<'a> {
     }
 }
 
-fn list_of(direction: Interest, is_back: bool) -> fn(&mut SlotState) -> &mut Waiters {
-    match (direction == Interest::READ, is_back) {
-        (true, false) => |state| &mut state.read_line.waiting,
-        (true, true) => |state| &mut state.read_line.returned,
-        (false, false) => |state| &mut state.write_line.waiting,
-        (false, true) => |state| &mut state.write_line.returned,
-    }
-}
-
 /// How many are still to be woken in one direction, of those that look and of callers.
 struct Left {
     direction: Interest,
@@ -281,6 +287,20 @@ impl Left {
 }
 
 impl Slot {
+    /// Gives a turn to the first in each line of the directions that are `ready`, and ends the hold
+    /// of the lock. After the words say why.
+    #[inline]
+    pub(super) fn give_turns(&self, mut state: SpinGuard<'_, SlotState>, ready: Interest) {
+        let mut pop = |direction| {
+            let line = state.line(direction);
+            // A pop turns a place in line into a turn, so that there is a line as before.
+            if ready.intersects(direction) { line.pop() } else { None }
+        };
+        let popped = [pop(Interest::READ), pop(Interest::WRITE)];
+        drop(state);
+        popped.into_iter().flatten().for_each(Popped::resume);
+    }
+
     /// Wakes those that look at levels in the directions that are `ready`, and gives turns to
     /// callers: to the first in line, or in the directions of `all` to all that are in line now.
     /// After the words or the state say why.

@@ -34,6 +34,7 @@ pub(crate) mod watch;
 
 pub use crate::platform::Poll;
 pub use crate::reactor::line::Turn;
+pub use crate::reactor::owned::Owned;
 pub use crate::reactor::poll_many::Place;
 pub use crate::reactor::readiness::{Readiness, ShortCount};
 
@@ -250,11 +251,10 @@ pub(crate) fn deliver(runtime: &'static Runtime, event: Event) {
     if !state.ready(generation, event.ready) {
         return;
     }
-    let is_owned = state.is_owned();
-    wake_due(slot, state);
-    if is_owned {
-        return slot.edge(event.ready);
+    if state.is_owned() {
+        return slot.edge(state, event.ready);
     }
+    wake_due(slot, state);
     slot.wake(event.ready, Interest::BOTH);
     let ask = slot.state.lock().rest();
     converse(runtime, slot, Source(source), ask);

@@ -20,16 +20,18 @@
 
 use crate::error::ConcurrencyError;
 use crate::platform::{Interest, PlatformError, Source};
+use crate::prim::SpinGuard;
 use crate::reactor::line::{Side, Turn};
 use crate::reactor::readiness::{Readiness, ShortCount};
-use crate::reactor::slot::Slot;
+use crate::reactor::slot::{Slot, SlotState};
 use crate::reactor::token;
 use crate::runtime::Runtime;
 use crate::sync::wait_queue::Wait;
 
 impl Slot {
-    /// An event of an owned descriptor.
-    pub(super) fn edge(&self, ready: Interest) {
+    /// An event of an owned descriptor, and the end of the hold of the lock.
+    #[inline]
+    pub(super) fn edge(&self, state: SpinGuard<'_, SlotState>, ready: Interest) {
         let (directions, broken) = (ready.directions(), Interest::HANG_UP.union(Interest::ERROR));
         let is_broken = ready.intersects(broken);
         let is_ended = is_broken || ready.intersects(Interest::READ_END);
@@ -42,6 +44,10 @@ impl Slot {
         if directions.intersects(Interest::WRITE) {
             self.write.ready(is_broken);
         }
+        if !is_ended && !state.has_due() && !state.has_lookers() {
+            return self.give_turns(state, directions);
+        }
+        super::wake_due(self, state);
         // Everybody finds an end.
         let all = match (is_broken, is_ended) {
             (true, _) => Interest::BOTH,
@@ -131,54 +137,85 @@ impl Runtime {
         if self.is_left_behind() { None } else { self.reactor.slot(source.0) }
     }
 
-    /// What is known of one direction ([`Interest::READ`] or [`Interest::WRITE`]) of an owned
-    /// descriptor; not ready if others are before the caller. To be looked at before a try.
+    /// A descriptor that was registered here.
+    ///
+    /// # Panics
+    /// If it never was.
     #[inline]
-    pub fn readiness(&'static self, source: Source, direction: Interest) -> Readiness {
+    pub fn owned(&'static self, source: Source) -> Owned {
         let slot = self.reactor.slot(source.0).expect("a registered source has a slot");
-        slot.direction(direction).look_behind_others()
+        Owned { runtime: self, slot, source }
+    }
+}
+
+/// A descriptor that the runtime owns, until it is deregistered: from then on its callers are told
+/// `Closed`.
+#[derive(Clone, Copy, Debug)]
+pub struct Owned {
+    runtime: &'static Runtime,
+    slot: &'static Slot,
+    source: Source,
+}
+
+impl Owned {
+    /// Where it is registered.
+    #[inline]
+    pub fn runtime(&self) -> &'static Runtime {
+        self.runtime
+    }
+
+    /// Its number.
+    #[inline]
+    pub fn source(&self) -> Source {
+        self.source
+    }
+
+    /// What is known of one direction ([`Interest::READ`] or [`Interest::WRITE`]); not ready if
+    /// others are before the caller. To be looked at before a try.
+    #[inline]
+    pub fn readiness(&self, direction: Interest) -> Readiness {
+        self.slot.direction(direction).look_behind_others()
     }
 
     /// After a call that found nothing; `seen` is what `readiness` gave before it.
     #[inline]
-    pub fn clear_ready(&'static self, source: Source, direction: Interest, seen: Readiness) {
-        let slot = self.reactor.slot(source.0).expect("a registered source has a slot");
-        slot.direction(direction).clear(seen);
+    pub fn clear(&self, direction: Interest, seen: Readiness) {
+        self.slot.direction(direction).clear(seen);
     }
 
     /// After a call that moved something, and less than the platform was asked for: clears too, if
     /// that can only mean that there is no more ([`ShortCount`]).
     #[inline]
-    pub fn clear_short(&'static self, source: Source, direction: Interest, seen: Readiness) {
-        let slot = self.reactor.slot(source.0).expect("a registered source has a slot");
-        slot.direction(direction).clear_short(seen);
+    pub fn clear_short(&self, direction: Interest, seen: Readiness) {
+        self.slot.direction(direction).clear_short(seen);
     }
 
-    /// Waits until that direction of an owned descriptor may be ready, and it is the caller's turn;
-    /// at once if both are so. A caller whose turn found nothing brings it, and keeps its place.
+    /// Waits until that direction may be ready, and it is the caller's turn, which is then in
+    /// `turn`; at once if both are so. A caller whose turn found nothing leaves it there, and keeps
+    /// its place. What is known of the direction, to be looked at before the next try.
     ///
     /// # Errors
     /// `Closed` if it is, or was closed meanwhile; `Cancelled`, `Timeout`. `Failed(LeftBehind)` in
     /// the child of a fork(2).
     pub fn wait_ready(
-        &'static self,
-        source: Source,
+        &self,
         direction: Interest,
         wait: &Wait,
-        turn: Option<Turn<'static>>,
-    ) -> Result<Turn<'static>, ConcurrencyError> {
-        let slot = self.present_slot(source).ok_or(PlatformError::LeftBehind)?;
-        let side = Side { slot, source, direction, platform: self.platform() };
+        turn: &mut Option<Turn<'static>>,
+    ) -> Result<Readiness, ConcurrencyError> {
+        let Self { runtime, slot, source } = *self;
+        if runtime.is_left_behind() {
+            return Err(PlatformError::LeftBehind.into());
+        }
+        let side = Side { slot, source, direction, platform: runtime.platform() };
         if wait.is_of_thread() {
             // It stands in no line: it looks at the level.
-            drop(turn);
-            return side.wait_itself(wait);
-        }
-        let (turn, is_behind) = side.wait(wait, turn)?;
-        if is_behind {
+            *turn = None;
+            *turn = Some(side.wait_itself(wait)?);
+        } else if side.wait(wait, turn)? {
             // One that was woken before may be ready to run, and has not tried yet.
-            self.yield_now();
+            runtime.yield_now();
         }
-        Ok(turn)
+        Ok(slot.direction(direction).look())
     }
 }

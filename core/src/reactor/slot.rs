@@ -265,17 +265,19 @@ impl SlotState {
 
     /// What to ask for those whom an event has left.
     pub(crate) fn rest(&mut self) -> Ask {
-        let nobody = self.waiting.is_empty() && !self.has_waiters();
+        let nobody = self.waiting.is_empty() && !self.has_lookers();
         if nobody || self.is_owned { Ask::Nothing } else { self.ask() }
     }
 
-    fn has_waiters(&self) -> bool {
+    /// Whether anybody looks at a level.
+    #[inline]
+    pub(crate) fn has_lookers(&self) -> bool {
         !self.readers.is_empty() || !self.writers.is_empty()
     }
 
     fn question(&mut self) -> Ask {
-        let has_waiters = self.has_waiters();
-        let asked_before = core::mem::replace(&mut self.asked_for_lists, has_waiters);
+        let has_lookers = self.has_lookers();
+        let asked_before = core::mem::replace(&mut self.asked_for_lists, has_lookers);
         self.has_old_waiters = asked_before && self.asked_for_lists;
         if self.waiting.is_empty() && !self.asked_for_lists {
             self.arming = false;

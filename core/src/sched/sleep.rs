@@ -212,11 +212,11 @@ impl Carrier {
     fn serve_others(&'static self) {
         let runtime = self.executor.runtime;
         let now = runtime.platform().now();
-        for carrier in runtime.carriers().filter(|carrier| !carrier.is_asleep()) {
-            if carrier.timers.next() <= now {
+        runtime.carriers().for_each(|carrier| {
+            if !carrier.is_asleep() && carrier.timers.next() <= now {
                 timer::fire(carrier, now);
             }
-        }
+        });
     }
 
     /// Claims this carrier's sleep; true for one claimer only.
@@ -246,11 +246,11 @@ impl Runtime {
     /// Sees to it that somebody looks out, after the caller has left its role or starts to run.
     pub(crate) fn hand_on(&'static self) {
         let Lookout { poller, deputy, .. } = &self.lookout;
-        let lookout = poller.dozer().or_else(|| deputy.dozer()).map(CarrierId).or_else(|| {
-            let nobody = poller.is_free() && deputy.is_free();
-            let mut sleepers = self.carriers().filter(|carrier| carrier.is_asleep());
-            if nobody { sleepers.next().map(|carrier| carrier.id()) } else { None }
-        });
+        let dozer = poller.dozer().or_else(|| deputy.dozer()).map(CarrierId);
+        let lookout = match poller.is_free() && deputy.is_free() {
+            true => dozer.or_else(|| self.carriers().find(|one| one.is_asleep()).map(Carrier::id)),
+            false => dozer,
+        };
         if let Some(lookout) = lookout {
             self.platform().carrier_wake(lookout);
         }

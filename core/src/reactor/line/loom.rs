@@ -28,7 +28,7 @@ impl Wire {
 
     fn comes(&self, count: u32) {
         self.there.fetch_add(count, Ordering::AcqRel);
-        self.slot.edge(Interest::READ);
+        self.slot.edge(self.slot.state.lock(), Interest::READ);
     }
 
     fn take(&self) -> bool {
@@ -41,21 +41,18 @@ impl Wire {
         let direction = Interest::READ;
         let side = Side { slot: &self.slot, source: Source(0), direction, platform: &STAGE };
         let mut turn: Option<Turn<'_>> = None;
+        let mut seen = self.slot.read.look_behind_others();
         loop {
-            let seen = match &turn {
-                None => self.slot.read.look_behind_others(),
-                Some(turn) => turn.readiness(),
-            };
             if seen.is_ready() {
                 if self.take() {
                     return true;
                 }
                 self.slot.read.clear(seen);
             }
-            match side.wait(wait, turn.take()) {
-                Ok((given, _)) => turn = Some(given),
-                Err(_) => return false,
+            if side.wait(wait, &mut turn).is_err() {
+                return false;
             }
+            seen = self.slot.read.look();
         }
     }
 }

@@ -36,7 +36,9 @@ impl Wire {
     }
 
     fn wait<'a>(&'a self, turn: Option<Turn<'a>>) -> Result<Turn<'a>, ConcurrencyError> {
-        self.side().wait(&NAPS.forever(), turn).map(|(turn, _)| turn)
+        let mut turn = turn;
+        self.side().wait(&NAPS.forever(), &mut turn)?;
+        Ok(turn.expect("a wait that went well gives a turn"))
     }
 
     fn in_line(&self) -> u32 {
@@ -67,20 +69,20 @@ fn an_event_wakes_the_first_in_line_and_an_end_wakes_all() {
             wire.caller(move |wire, turn| {
                 let turn = turn.unwrap();
                 // It finds what it came for, and nothing is left.
-                wire.0.read.clear(turn.readiness());
+                wire.0.read.clear(wire.0.read.look());
                 drop(turn);
                 woken.lock().unwrap().push(number);
             })
         })
         .collect();
     for count in 1..=2 {
-        wire.0.edge(Interest::READ);
+        wire.0.edge(wire.0.state.lock(), Interest::READ);
         while woken.lock().unwrap().len() < count {
             thread::yield_now();
         }
         assert_eq!(wire.in_line(), 4 - count as u32);
     }
-    wire.0.edge(Interest::READ.union(Interest::READ_END));
+    wire.0.edge(wire.0.state.lock(), Interest::READ.union(Interest::READ_END));
     callers.into_iter().for_each(|caller| caller.join().unwrap());
     assert_eq!(woken.lock().unwrap()[..2], [0, 1]);
 }
@@ -98,7 +100,7 @@ fn a_turn_that_ends_passes_on_what_it_leaves() {
             })
         })
         .collect();
-    wire.0.edge(Interest::READ);
+    wire.0.edge(wire.0.state.lock(), Interest::READ);
     callers.into_iter().for_each(|caller| caller.join().unwrap());
     assert_eq!(served.load(Ordering::SeqCst), 3);
 }
@@ -110,7 +112,7 @@ fn one_that_found_nothing_keeps_its_place() {
     let second = first.clone();
     let one = wire.caller(move |wire, turn| {
         let turn = turn.unwrap();
-        wire.0.read.clear(turn.readiness());
+        wire.0.read.clear(wire.0.read.look());
         let turn = wire.wait(Some(turn)).unwrap();
         first.send("first").unwrap();
         drop(turn);
@@ -119,12 +121,12 @@ fn one_that_found_nothing_keeps_its_place() {
         second.send("second").unwrap();
         drop(turn.unwrap());
     });
-    wire.0.edge(Interest::READ);
+    wire.0.edge(wire.0.state.lock(), Interest::READ);
     while wire.0.state.lock().read_line.turns > 0 {
         thread::yield_now();
     }
     assert_eq!(wire.in_line(), 2);
-    wire.0.edge(Interest::READ);
+    wire.0.edge(wire.0.state.lock(), Interest::READ);
     assert_eq!([(); 2].map(|()| has_gone.recv().unwrap()), ["first", "second"]);
     [one, other].into_iter().for_each(|caller| caller.join().unwrap());
 }
@@ -137,10 +139,11 @@ fn who_comes_when_others_are_in_line_is_behind_them() {
         gone.recv().unwrap();
         drop(turn.unwrap());
     });
-    wire.0.edge(Interest::READ);
+    wire.0.edge(wire.0.state.lock(), Interest::READ);
     assert!(!wire.0.read.look_behind_others().is_ready(), "somebody has a turn");
     assert!(wire.0.read.look().is_ready());
-    let (turn, is_behind) = wire.side().wait(&NAPS.forever(), None).unwrap();
+    let mut turn = None;
+    let is_behind = wire.side().wait(&NAPS.forever(), &mut turn).unwrap();
     assert!(is_behind, "others run first, and then it tries");
     drop(turn);
     goes.send(()).unwrap();
@@ -167,5 +170,5 @@ fn a_descriptor_that_is_given_up_ends_all_waits_and_voids_turns() {
     wire.0.state.lock().take_over();
     drop(turn);
     assert_eq!(wire.0.state.lock().read_line.turns, 0);
-    assert!(!wire.side().wait(&NAPS.briefly(), None).unwrap().1);
+    assert!(!wire.side().wait(&NAPS.briefly(), &mut None).unwrap());
 }
