@@ -16,7 +16,7 @@ use drift_core::runtime::Runtime;
 use drift_core::sync::Wait;
 use drift_core::time::{Instant, MILLISECOND};
 use drift_sim::net::{TcpListener, TcpStream};
-use drift_sim::{Faults, PipeReader, Sim, pipe, seeds};
+use drift_sim::{Faults, PipeReader, Sim, pipe, seeds, thread};
 
 fn in_worlds(faults: Faults, program: fn()) {
     for seed in seeds(500) {
@@ -109,7 +109,16 @@ impl Acceptors {
         let all = self.clone();
         spawn(move || all.accept(number, Instant::FAR))
     }
+
+    /// Starts a thread that runs no virtual threads.
+    fn start_thread(self: &Arc<Self>, number: usize, until: Instant) -> thread::JoinHandle<bool> {
+        let all = self.clone();
+        thread::spawn(move || all.accept(number, until))
+    }
 }
+
+/// How an acceptor comes, and is waited for.
+type Start = fn(&Arc<Acceptors>, usize) -> Box<dyn FnOnce() -> bool>;
 
 fn connect() -> TcpStream {
     TcpStream::connect("127.0.0.1:80").unwrap()
@@ -124,29 +133,76 @@ fn settle() {
     sleep(Duration::from_millis(500)).unwrap();
 }
 
+fn first_come_first_served(start: Start) {
+    const ACCEPTORS: usize = 12;
+    let all = Acceptors::new();
+    let acceptors: Vec<_> = (0..ACCEPTORS)
+        .map(|number| {
+            let acceptor = start(&all, number);
+            settle();
+            acceptor
+        })
+        .collect();
+    for served in 1..=ACCEPTORS {
+        drop(connect());
+        while all.count() < served {
+            nap();
+        }
+        settle();
+    }
+    assert!(acceptors.into_iter().all(|accepts| accepts()));
+    assert_eq!(*all.served.lock().unwrap(), (0..ACCEPTORS).collect::<Vec<_>>());
+    let wakes = all.owned.wakes.load(Ordering::Relaxed);
+    assert_eq!(wakes, ACCEPTORS, "one event wakes one");
+}
+
 #[test]
 fn connections_go_to_those_who_came_first() {
-    const ACCEPTORS: usize = 12;
     in_worlds(Faults::NONE, || {
+        first_come_first_served(|all, number| {
+            let acceptor = all.start(number);
+            Box::new(move || acceptor.join().unwrap())
+        });
+    });
+}
+
+#[test]
+fn connections_go_to_the_threads_that_came_first() {
+    in_worlds(Faults::NONE, || {
+        first_come_first_served(|all, number| {
+            let acceptor = all.start_thread(number, Instant::FAR);
+            Box::new(move || acceptor.join())
+        });
+    });
+}
+
+/// Some leave by time, be it that they lead or follow, just as connections come; those that stay
+/// get what they leave, and each connection is somebody's.
+#[test]
+fn a_thread_that_gives_up_loses_no_event() {
+    in_worlds(Faults::QUIET, || {
         let all = Acceptors::new();
-        let acceptors: Vec<_> = (0..ACCEPTORS)
-            .map(|number| {
-                let acceptor = all.start(number);
-                settle();
-                acceptor
-            })
+        let now = all.owned.runtime.platform().now();
+        let hasty: Vec<_> = (0..4)
+            .map(|number| all.start_thread(number, now + (1 + number as u64 % 3) * MILLISECOND))
             .collect();
-        for served in 1..=ACCEPTORS {
-            drop(connect());
-            while all.count() < served {
-                nap();
-            }
-            settle();
+        let patient = [8, 9].map(|number| all.start_thread(number, Instant::FAR));
+        let virtual_one = all.start(10);
+        let clients: Vec<_> = (0..3).map(|_| spawn(connect)).collect();
+        while all.count() < clients.len() {
+            nap();
         }
-        assert!(acceptors.into_iter().all(|acceptor| acceptor.join().unwrap()));
-        assert_eq!(*all.served.lock().unwrap(), (0..ACCEPTORS).collect::<Vec<_>>());
-        let wakes = all.owned.wakes.load(Ordering::Relaxed);
-        assert_eq!(wakes, ACCEPTORS, "one event wakes one");
+        let taken = hasty.into_iter().map(thread::JoinHandle::join);
+        let taken = taken.filter(|has_accepted| *has_accepted).count();
+        let more: Vec<_> = (0..taken).map(|_| connect()).collect();
+        // A join blocks the carrier.
+        while all.count() < clients.len() + taken {
+            nap();
+        }
+        assert_eq!(patient.map(thread::JoinHandle::join), [true; 2]);
+        assert!(virtual_one.join().unwrap());
+        drop(clients.iter().map(|client| client.join().unwrap()).collect::<Vec<_>>());
+        drop(more);
     });
 }
 

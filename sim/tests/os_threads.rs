@@ -107,12 +107,14 @@ fn a_close_ends_the_waits_of_threads() {
         let (fd, raw) = (reader.as_raw_fd(), other.as_raw_fd());
         let source = Source(fd.cast_unsigned());
         while runtime().register(source, ShortCount::Exhausts).is_err() {}
-        let waits = thread::spawn(move || {
-            let wait = Wait::new(runtime());
-            // It counts as ready at first.
-            let (owned, read) = (runtime().owned(source), platform::Interest::READ);
-            owned.clear(read, owned.readiness(read));
-            owned.wait_ready(read, &wait, &mut None).map(drop)
+        let waits = [(); 3].map(|()| {
+            thread::spawn(move || {
+                let wait = Wait::new(runtime());
+                // It counts as ready at first.
+                let (owned, read) = (runtime().owned(source), platform::Interest::READ);
+                owned.clear(read, owned.readiness(read));
+                owned.wait_ready(read, &wait, &mut None).map(drop)
+            })
         });
         let polls = thread::spawn(move || {
             let mut both =
@@ -126,7 +128,7 @@ fn a_close_ends_the_waits_of_threads() {
         // Time for all of them to have begun: who comes too late for the close is not told.
         drift::sleep(Duration::from_millis(300)).unwrap();
         runtime().deregister(source);
-        assert_eq!(waits.join(), Err(CoreError::Closed));
+        assert_eq!(waits.map(thread::JoinHandle::join), [Err(CoreError::Closed); 3]);
         assert_eq!(polls.join(), Err(ConcurrencyError::Closed));
         assert_eq!(ends.join(), Err(ConcurrencyError::Timeout));
     });

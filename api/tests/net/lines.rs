@@ -1,10 +1,14 @@
 //! Many callers of one socket: an event serves as many as it brings, first come, first served.
 
-use std::io::{Read, Write};
+use std::fs;
+use std::io::{ErrorKind, Read, Write};
 use std::os::fd::AsRawFd;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, mpsc};
+use std::thread::{self, JoinHandle};
 
+use drift::Instant;
 use drift::net::{TcpListener, TcpStream};
 use drift_core::platform::{Interest, Source};
 use drift_core::reactor::{ShortCount, Turn};
@@ -186,4 +190,101 @@ fn many_writers_and_readers_of_one_stream_end() {
         readers.into_iter().for_each(Running::join);
         assert_eq!(total.load(Ordering::SeqCst), 16 * EACH);
     });
+}
+
+/// An OS thread, and where the kernel tells of it.
+struct OsThread<T> {
+    thread: JoinHandle<T>,
+    task: PathBuf,
+}
+
+impl<T: Send + 'static> OsThread<T> {
+    /// Starts one and waits until it sleeps in `body`.
+    fn asleep(body: impl FnOnce() -> T + Send + 'static) -> Self {
+        let (tells, told) = mpsc::channel();
+        let thread = thread::spawn(move || {
+            tells.send(fs::read_link("/proc/thread-self").unwrap()).unwrap();
+            drop(tells);
+            body()
+        });
+        let one = Self { thread, task: Path::new("/proc").join(told.recv().unwrap()) };
+        while !one.is_asleep() {
+            thread::yield_now();
+        }
+        one
+    }
+
+    /// Whether it sleeps for longer than it may for a lock, or has ended. See proc_pid_stat(5).
+    fn is_asleep(&self) -> bool {
+        let before = self.sleeps();
+        thread::sleep(ms(4));
+        let stat = fs::read_to_string(self.task.join("stat")).unwrap_or_default();
+        let state = stat.rsplit_once(") ").map(|(_, state)| state);
+        state.is_none_or(|state| state.starts_with('S')) && self.sleeps() == before
+    }
+
+    /// How often it fell asleep; zero if it has ended. See proc_pid_status(5).
+    fn sleeps(&self) -> usize {
+        let status = fs::read_to_string(self.task.join("status")).unwrap_or_default();
+        let count = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
+        count.map_or(0, |count| count.trim().parse().unwrap())
+    }
+}
+
+#[test]
+fn connections_go_to_the_os_threads_that_came_first() {
+    const THREADS: usize = 60;
+    const CONNECTIONS: usize = 20;
+    let listener = Arc::new(TcpListener::bind(V4).unwrap());
+    let address = listener.local_addr().unwrap();
+    let served = Arc::new(Mutex::new(Vec::new()));
+    let mut acceptors: Vec<_> = (0..THREADS)
+        .map(|number| {
+            let (listener, served) = (listener.clone(), served.clone());
+            OsThread::asleep(move || {
+                let accepted = listener.accept().unwrap();
+                served.lock().unwrap().push(number);
+                drop(accepted);
+            })
+        })
+        .collect();
+    let rest = acceptors.split_off(CONNECTIONS);
+    let sleeps = || rest.iter().map(OsThread::sleeps).sum::<usize>();
+    let before = sleeps();
+    for count in 1..=CONNECTIONS {
+        let _client = TcpStream::connect(address).unwrap();
+        while served.lock().unwrap().len() < count {
+            thread::sleep(ms(1));
+        }
+    }
+    assert_eq!(*served.lock().unwrap(), (0..CONNECTIONS).collect::<Vec<_>>());
+    // The first of them leads now, and the others slept on.
+    let sleeps = sleeps() - before;
+    assert!(sleeps < CONNECTIONS, "{sleeps} sleeps of those that {CONNECTIONS} passed by");
+    // The rest at once: each leads in turn.
+    let clients = rest.iter().map(|_| TcpStream::connect(address).unwrap());
+    let clients = clients.collect::<Vec<_>>();
+    acceptors.into_iter().chain(rest).for_each(|acceptor| acceptor.thread.join().unwrap());
+    drop(clients);
+}
+
+/// One that led and one that followed leave by time; the next gets what comes.
+#[test]
+fn an_os_thread_that_gives_up_leaves_the_lead_to_the_next() {
+    let listener = Arc::new(TcpListener::bind(V4).unwrap());
+    let address = listener.local_addr().unwrap();
+    let accept = |time| {
+        let listener = listener.clone();
+        OsThread::asleep(move || listener.accept_timeout(ms(time)).map(drop))
+    };
+    let hasty = [accept(400), accept(400)];
+    let patient = accept(30_000);
+    for one in hasty {
+        let ended = one.thread.join().unwrap();
+        assert_eq!(ended.map_err(|error| error.kind()), Err(ErrorKind::TimedOut));
+    }
+    let (_client, before) = (TcpStream::connect(address).unwrap(), Instant::now());
+    patient.thread.join().unwrap().unwrap();
+    // It would find the connection also when its time is up.
+    assert!(before.elapsed() < ms(20_000), "it was told of the connection");
 }

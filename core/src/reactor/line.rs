@@ -31,8 +31,9 @@
 //! succeeds, fails, is cancelled, times out or unwinds passes on what it leaves.
 //!
 //! Those that look at levels (`poll_many.rs`) and watches take nothing away, so an event wakes all
-//! of them, and they have no turns. An OS thread looks at the level by itself (`os_thread.rs`), so
-//! it is in no line, and gets a turn when that is ready.
+//! of them, and they have no turns. OS threads look at the level by themselves, one of them at a
+//! time (`os_thread.rs`): they are in no line, and that one has a turn, which counts as others' do,
+//! but gives those in line nothing before it has changed the word.
 //!
 //! # Unsafe
 //! Invariant of `#![allow(unsafe_code)]`: a mark of `wake` is unlinked before its frame ends.
@@ -45,7 +46,7 @@ use crate::error::ConcurrencyError;
 use crate::platform::{Interest, Platform, Poll, Source};
 use crate::prim::SpinGuard;
 use crate::reactor::readiness::Direction;
-use crate::reactor::slot::{Slot, SlotState, threads};
+use crate::reactor::slot::{Slot, SlotState};
 use crate::sync::wait_queue::{self, Popped, Sleeper, Wait, Waiter, Waiters};
 use crate::task::WaitsFor;
 
@@ -56,9 +57,10 @@ pub(crate) struct Line {
     returned: Waiters,
     waiting: Waiters,
     /// How many are in either list.
-    length: u32,
-    /// How many were let through, or popped, and have not ended their call.
-    turns: u32,
+    pub(super) length: u32,
+    /// How many were let through, or popped, and have not ended their call; and an OS thread that
+    /// leads others (`os_thread.rs`).
+    pub(super) turns: u32,
 }
 
 impl Line {
@@ -110,9 +112,9 @@ pub(crate) struct Side<'a> {
 #[must_use = "a turn that is dropped is the next caller's"]
 #[derive(Debug)]
 pub struct Turn<'a> {
-    side: Side<'a>,
-    /// The registration's.
-    generation: u32,
+    pub(super) side: Side<'a>,
+    /// The registration's; with `LEADS`, of an OS thread (`os_thread.rs`).
+    pub(super) generation: u32,
 }
 
 impl Drop for Turn<'_> {
@@ -132,7 +134,7 @@ impl<'a> Side<'a> {
 
     /// Changes the line, and tells those that do not take the lock.
     #[inline]
-    fn change<R>(self, state: &mut SlotState, change: impl FnOnce(&mut Line) -> R) -> R {
+    pub(super) fn change<R>(self, state: &mut SlotState, change: impl FnOnce(&mut Line) -> R) -> R {
         let line = state.line(self.direction);
         let changed = change(line);
         self.word().set_line(line.has_any());
@@ -199,21 +201,13 @@ impl<'a> Side<'a> {
         Ok(false)
     }
 
-    /// A turn for one that stands in no line.
-    ///
-    /// # Errors
-    /// `Closed` if the descriptor is.
-    pub(super) fn take_turn(self, state: &mut SlotState) -> Result<Turn<'a>, ConcurrencyError> {
-        let generation = state.owned_generation().ok_or(ConcurrencyError::Closed)?;
-        self.change(state, |line| line.turns += 1);
-        Ok(Turn { side: self, generation })
-    }
-
     /// Ends a turn that leaves nothing, or nothing to anybody; false if it leaves something.
     #[inline]
     fn ends_turn(self, generation: u32) -> bool {
         let mut state = self.slot.state.lock();
         if state.owned_generation() != Some(generation) {
+            drop(state);
+            self.end_of_leader(generation);
             return true;
         }
         let line = state.line(self.direction);
@@ -325,11 +319,6 @@ impl Slot {
         wait_queue::wake_each(&self.state, state, |state| {
             left.iter_mut().find_map(|left| left.pop(self, state))
         });
-    }
-
-    /// Wakes OS threads: it is another descriptor now, or none.
-    pub(super) fn wake_threads(&self) {
-        wait_queue::wake_all(&self.state, threads);
     }
 
     /// Wakes all who wait, OS threads too.

@@ -13,70 +13,261 @@
 //! | a deadline of any of these, `sleep`         | the platform (`thread_wait`)                   |
 //! | `park`                                      | it does not wait                               |
 //!
-//! | step of the thread                          | step of who closes                             |
-//! |---------------------------------------------|------------------------------------------------|
-//! | lock; link, unless the word says ready, and | lock; count the close; pop the threads; unlock |
-//! | keep the number of closes; unlock           |                                                |
-//! | sleep beside the descriptor, a level: what  | wake them                                      |
-//! | came before is seen                         |                                                |
-//! | lock; unlink; compare the number; unlock    |                                                |
-//! | ready: say so in the word; try              |                                                |
+//! The OS threads that wait for one direction of an owned descriptor are a **leader** and its
+//! **followers** (Leader/Followers: Schmidt and others, Pattern-Oriented Software Architecture 2).
+//! The leader alone sleeps beside the descriptor. It has a turn (`line.rs`), which lasts while it
+//! sleeps and tries; when it ends, however it ends, the first follower leads. So an event wakes as
+//! many threads as it can serve, one after the other, first come, first served.
 //!
-//! The thread takes nothing from the poller: an edge of the descriptor is still told to whoever
-//! polls, and wakes the virtual threads that wait for it. It stands in no line (`line.rs`), because
-//! it looks at a level: all threads that wait for one descriptor are woken, beside the first in
-//! line. But what it leaves is the next one's, so it has a turn when it goes on.
+//! | what happens                                | leader                       | followers    |
+//! |---------------------------------------------|------------------------------|--------------|
+//! | a thread comes, and nobody leads            | it; tries if the word says   |              |
+//! |                                             | ready, sleeps if not         |              |
+//! | a thread comes, and another leads           |                              | it is last   |
+//! | the leader finds the descriptor ready       | says so in the word; tries   |              |
+//! | its try found nothing                       | goes on: as one that comes   |              |
+//! | its turn ends: success, error, deadline,    | the first follower, if there | first leaves |
+//! | unwinding                                   | is one; it sleeps            |              |
+//! | deadline of a follower                      |                              | it leaves    |
+//! | the descriptor is given up                  | none: the turn is void       | all leave    |
+//! | the same registration is made again         | tries                        | all leave,   |
+//! |                                             |                              | and come     |
+//! | another registration, without a close       | none: the turn is void, and  | the same     |
+//! |                                             | its owner comes              |              |
+//!
+//! | step of the leader                          | step of who closes                          |
+//! |---------------------------------------------|---------------------------------------------|
+//! | lock; link, if its turn is not void; unlock | lock; count the close; unlock               |
+//! | sleep beside the descriptor, a level: what  | lock; pop the leader and the followers;     |
+//! | came before is seen                         | unlock; wake them                           |
+//! | lock; unlink; compare the number of closes; |                                             |
+//! | if ready, say so in the word; unlock; try   |                                             |
+//!
+//! **No event is lost.** A leader looks at the level after it became the leader, and whoever takes
+//! something leads until its try has ended: what it leaves, or leaves untouched, is there when the
+//! next leader looks. Who ends a turn promotes under the lock under which others come and leave, so
+//! there is a leader while there are followers.
+//!
+//! The threads take nothing from the poller: an edge of the descriptor is still told to whoever
+//! polls, and wakes the virtual threads that wait for it. They are in no line with those: the first
+//! in line may be on a carrier that does not get to run. A leader that slept has promised the line
+//! nothing; from the word that it changes on, it owes it what it leaves.
 //!
 //! # Unsafe
 //! Invariant of `#![allow(unsafe_code)]`: a waiter is unlinked before its frame ends.
 #![allow(unsafe_code)]
 
+use core::cell::Cell;
 use core::ptr::{self, NonNull};
 
 use crate::error::ConcurrencyError;
-use crate::platform::Poll;
+use crate::platform::{Interest, Poll};
 use crate::reactor::line::{Side, Turn};
-use crate::sync::wait_queue::{Sleeper, Wait, Waiter};
+use crate::reactor::slot::{Slot, SlotState, threads};
+use crate::sync::wait_queue::{self, Popped, Queue, Sleeper, Wait, Waited, Waiter, Waiters};
+use crate::task::WaitsFor;
+
+/// In the generation of a turn: its owner leads. No generation of a slot has it.
+pub(super) const LEADS: u32 = 1 << 31;
+
+/// OS threads that wait in one direction. Behind the slot's lock.
+#[derive(Debug)]
+pub(crate) struct Crew {
+    /// Each with a place for the generation of its turn, when it leads.
+    followers: Waiters,
+    has_leader: bool,
+}
+
+impl Crew {
+    #[cfg(test)]
+    pub(crate) fn new() -> Self {
+        Self { followers: Waiters::new(), has_leader: false }
+    }
+
+    /// Who leads in a registration that is over, has a void turn.
+    pub(crate) fn begin(&mut self) {
+        self.has_leader = false;
+    }
+
+    /// The first follower leads, by a turn of this generation.
+    fn promote(&mut self, generation: u32) -> Option<Popped> {
+        let next = self.followers.pop();
+        if let Some(next) = &next {
+            // SAFETY: `lead` gave the address of a cell in its frame, which stays there until the
+            // lock around this is released.
+            unsafe { next.value.cast::<u32>().write(generation) };
+        }
+        self.has_leader = next.is_some();
+        next
+    }
+}
+
+/// How often the descriptor had been closed when a wait first looked.
+type Closes = Cell<Option<u32>>;
+
+/// Whether the descriptor is closed, or was since the first look.
+fn is_closed(first: &Closes, state: &SlotState) -> bool {
+    let before = first.get().unwrap_or(state.closes());
+    first.set(Some(before));
+    !state.is_owned() || before != state.closes()
+}
+
+/// The generation of a leader's turn.
+fn generation_of(state: &SlotState) -> Option<u32> {
+    state.owned_generation().map(|own| own | LEADS)
+}
 
 impl<'a> Side<'a> {
     /// `wait_ready` of an OS thread.
-    pub(super) fn wait_itself(self, wait: &Wait) -> Result<Turn<'a>, ConcurrencyError> {
+    pub(super) fn wait_itself(
+        self,
+        wait: &Wait,
+        turn: &mut Option<Turn<'a>>,
+    ) -> Result<(), ConcurrencyError> {
+        let closes = Closes::new(None);
+        loop {
+            let (own, has_followed) = match turn.take() {
+                Some(own) => (own, false),
+                None => self.lead(wait, &closes)?,
+            };
+            // What the word says after the turn of another is of before that one's try.
+            let tries = !has_followed && self.slot.direction(self.direction).look().is_ready();
+            *turn = if tries { Some(own) } else { self.sleep_beside(wait, own, &closes)? };
+            if turn.is_some() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Becomes the leader; whether it followed another.
+    fn lead(self, wait: &Wait, closes: &Closes) -> Result<(Turn<'a>, bool), ConcurrencyError> {
+        let queue = Queue {
+            waits_for: WaitsFor::Readiness,
+            lock: &self.slot.state,
+            list: followers_of(self.direction),
+        };
+        loop {
+            // Of the turn; none.
+            let generation = Cell::new(0);
+            let was_closed = Cell::new(false);
+            let follows = |state: &mut SlotState| {
+                was_closed.set(is_closed(closes, state));
+                if was_closed.get() {
+                    return None;
+                }
+                let crew = state.crew(self.direction);
+                if core::mem::replace(&mut crew.has_leader, true) {
+                    return Some(0);
+                }
+                generation.set(generation_of(state).unwrap_or(0));
+                self.change(state, |line| line.turns += 1);
+                None
+            };
+            let ends =
+                |state: &mut SlotState, _: bool, _: u32| was_closed.set(is_closed(closes, state));
+            let place = generation.as_ptr().cast();
+            let waited = queue.wait_to_end(wait, place, follows, || {}, ends);
+            if generation.get() != 0 {
+                let turn = Turn { side: self, generation: generation.get() };
+                return Ok((turn, waited == Ok(Waited::Yes)));
+            }
+            let _ = waited?;
+            if was_closed.get() {
+                return Err(ConcurrencyError::Closed);
+            }
+            // It is another registration, or that was made anew.
+        }
+    }
+
+    /// Sleeps beside the descriptor, by a turn that is given back when a try is worth it; none if
+    /// it was void.
+    fn sleep_beside(
+        self,
+        wait: &Wait,
+        turn: Turn<'a>,
+        closes: &Closes,
+    ) -> Result<Option<Turn<'a>>, ConcurrencyError> {
         let slot = self.slot;
         let sleeper = Sleeper::new(wait, true);
         let mut waiter = Waiter::new(&raw const sleeper, 0, ptr::null_mut());
         let node = NonNull::from(&mut waiter);
-        let closes = {
+        {
             let mut state = slot.state.lock();
-            if !state.is_owned() {
+            if is_closed(closes, &state) {
                 return Err(ConcurrencyError::Closed);
             }
-            if slot.direction(self.direction).look().is_ready() {
-                return self.take_turn(&mut state);
+            if generation_of(&state) != Some(turn.generation) {
+                return Ok(None);
             }
             // SAFETY: both stay in this frame until they are unlinked below.
             unsafe { state.threads.push(node) };
-            state.closes()
-        };
+        }
         let is_ready = sleeper.sleep_beside(wait, &[Poll::new(self.source, self.direction)]);
-        let is_closed = {
+        let (is_closed, is_void) = {
             let mut state = slot.state.lock();
             // SAFETY: pushed above, in the same list.
             unsafe { state.threads.remove(node) };
-            state.closes() != closes
+            let is_void = generation_of(&state) != Some(turn.generation);
+            if is_ready && !is_void {
+                slot.direction(self.direction).ready(false);
+            }
+            (is_closed(closes, &state), is_void)
         };
         let is_told = sleeper.end().is_some();
         sleeper.forget();
-        if is_closed {
-            return Err(ConcurrencyError::Closed);
+        match is_closed {
+            true => Err(ConcurrencyError::Closed),
+            false if is_void => Ok(None),
+            false if is_ready || is_told => Ok(Some(turn)),
+            false => Err(wait.why()),
         }
-        if !is_ready && !is_told {
-            return Err(wait.why());
+    }
+
+    /// Ends the turn of one that leads, or one that is void.
+    #[cold]
+    pub(super) fn end_of_leader(self, generation: u32) {
+        let (owes, next) = {
+            let mut state = self.slot.state.lock();
+            if generation_of(&state) != Some(generation) {
+                return;
+            }
+            let next = state.crew(self.direction).promote(generation);
+            let owes = state.line(self.direction).length > 0;
+            self.change(&mut state, |line| {
+                line.turns += u32::from(owes);
+                line.turns -= u32::from(next.is_none());
+            });
+            (owes, next)
+        };
+        if let Some(next) = next {
+            next.resume();
         }
-        // First: a word that says ready needs one with a turn, if others are in line.
-        let turn = self.take_turn(&mut slot.state.lock());
-        if is_ready && turn.is_ok() {
-            slot.direction(self.direction).ready(false);
+        if owes {
+            // One as those in line have, which ends at once.
+            drop(Turn { side: self, generation: generation & !LEADS });
         }
-        turn
+    }
+}
+
+fn followers_of(direction: Interest) -> fn(&mut SlotState) -> &mut Waiters {
+    match direction == Interest::READ {
+        true => |state| &mut state.crew(Interest::READ).followers,
+        false => |state| &mut state.crew(Interest::WRITE).followers,
+    }
+}
+
+impl Slot {
+    /// Wakes OS threads: it is another descriptor now, or none.
+    pub(super) fn wake_threads(&self) {
+        let lists = [threads, followers_of(Interest::READ), followers_of(Interest::WRITE)];
+        let has_any = {
+            let mut state = self.state.lock();
+            lists.iter().any(|list| !list(&mut state).is_empty())
+        };
+        if has_any {
+            for list in lists {
+                wait_queue::wake_all(&self.state, list);
+            }
+        }
     }
 }

@@ -209,9 +209,7 @@ impl Owned {
         }
         let side = Side { slot, source, direction, platform: runtime.platform() };
         if wait.is_of_thread() {
-            // It stands in no line: it looks at the level.
-            *turn = None;
-            *turn = Some(side.wait_itself(wait)?);
+            side.wait_itself(wait, turn)?;
         } else if side.wait(wait, turn)? {
             // One that was woken before may be ready to run, and has not tried yet.
             runtime.yield_now();

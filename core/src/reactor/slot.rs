@@ -33,6 +33,7 @@ use crate::platform::Interest;
 use crate::prim::Ordering::Relaxed;
 use crate::prim::SpinLock;
 use crate::reactor::line::Line;
+use crate::reactor::os_thread::{Crew, LEADS};
 use crate::reactor::readiness::Direction;
 use crate::reactor::waiting::{Claimed, Waiting};
 use crate::reactor::watch::Watch;
@@ -84,9 +85,11 @@ pub(crate) struct SlotState {
     pub write_line: Line,
     readers: Waiters,
     writers: Waiters,
-    /// OS threads, which wait for the descriptor themselves: woken when it closes.
+    /// OS threads that sleep beside the descriptor: woken when it closes.
     pub threads: Waiters,
     waiting: Waiting,
+    read_crew: Crew,
+    write_crew: Crew,
 }
 
 /// Who looks at whether it can be read.
@@ -94,7 +97,7 @@ pub(crate) fn readers(state: &mut SlotState) -> &mut Waiters {
     &mut state.readers
 }
 
-/// OS threads that wait for either.
+/// OS threads that sleep beside it.
 pub(crate) fn threads(state: &mut SlotState) -> &mut Waiters {
     &mut state.threads
 }
@@ -108,6 +111,8 @@ impl Slot {
     pub(crate) fn new() -> Self {
         let state = SlotState {
             waiting: Waiting::NONE,
+            read_crew: Crew::new(),
+            write_crew: Crew::new(),
             readers: Waiters::new(),
             writers: Waiters::new(),
             threads: Waiters::new(),
@@ -142,6 +147,11 @@ impl SlotState {
     /// Who calls in one direction (`line.rs`).
     pub(crate) fn line(&mut self, direction: Interest) -> &mut Line {
         if direction == Interest::READ { &mut self.read_line } else { &mut self.write_line }
+    }
+
+    /// OS threads that call in one direction (`os_thread.rs`).
+    pub(crate) fn crew(&mut self, direction: Interest) -> &mut Crew {
+        if direction == Interest::READ { &mut self.read_crew } else { &mut self.write_crew }
     }
 
     /// Links a watch, which is in no slot.
@@ -185,6 +195,8 @@ impl SlotState {
         self.is_owned = true;
         self.read_line.begin();
         self.write_line.begin();
+        self.read_crew.begin();
+        self.write_crew.begin();
         self.again = false;
         self.waiting.end();
         self.next_generation()
@@ -208,7 +220,7 @@ impl SlotState {
     }
 
     fn next_generation(&mut self) -> u32 {
-        self.generation = self.generation.wrapping_add(1).max(1);
+        self.generation = (self.generation.wrapping_add(1) & !LEADS).max(1);
         self.generation
     }
 

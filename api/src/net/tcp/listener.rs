@@ -14,9 +14,9 @@ use crate::time::Duration;
 
 /// A TCP port that takes connections; `accept` parks.
 ///
-/// Shared by reference, several virtual threads may accept at once: a connection wakes one of them,
-/// first come, first served. OS threads look for themselves, and are all woken. To end them all
-/// from outside:
+/// Shared by reference, several threads may accept at once: a connection wakes one virtual thread
+/// and one OS thread of those that wait, each first come, first served. To end them all from
+/// outside:
 /// `socket2::SockRef::from(&listener).shutdown(Shutdown::Both)`, after which they answer
 /// `InvalidInput`.
 ///

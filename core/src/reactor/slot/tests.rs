@@ -2,7 +2,7 @@ use core::ptr::NonNull;
 use std::boxed::Box;
 use std::vec::Vec;
 
-use super::{Ask, Claimed, Slot, SlotState, Watch};
+use super::{Ask, Claimed, LEADS, Slot, SlotState, Watch};
 use crate::platform::Interest;
 use crate::reactor::watch::Watches;
 use crate::reactor::watch::tests::store;
@@ -224,4 +224,12 @@ fn watches_leave_from_every_list() {
         fixture.slot.close();
         assert_eq!(fixture.claimed().len(), 6);
     }
+}
+
+#[test]
+fn no_generation_is_that_of_a_leader() {
+    let mut fixture = Fixture::new();
+    fixture.slot.generation = LEADS - 2;
+    let generations = [(); 3].map(|()| fixture.slot.take_over());
+    assert_eq!(generations, [LEADS - 1, 1, 2]);
 }
