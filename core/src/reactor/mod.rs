@@ -254,9 +254,14 @@ pub(crate) fn deliver(runtime: &'static Runtime, event: Event) {
     if state.is_owned() {
         return slot.edge(state, event.ready);
     }
-    wake_due(slot, state);
-    slot.wake(event.ready, Interest::BOTH);
-    let ask = slot.state.lock().rest();
+    let ask = match state.has_callers() {
+        false => wake_all_due(slot, state, SlotState::rest),
+        true => {
+            wake_due(slot, state);
+            slot.wake(event.ready, Interest::BOTH);
+            slot.state.lock().rest()
+        }
+    };
     converse(runtime, slot, Source(source), ask);
 }
 
@@ -319,25 +324,37 @@ pub(crate) fn wake(task: NonNull<Task>, ticket: Ticket) {
 #[inline]
 fn wake_due<'a>(slot: &'a Slot, state: SpinGuard<'a, SlotState>) {
     if state.has_due() {
-        wake_all_due(slot, state);
+        wake_all_due(slot, state, |_| ());
     }
 }
 
-/// Gives the lock away between two batches of them.
-#[inline(never)]
-fn wake_all_due<'a>(slot: &'a Slot, mut state: SpinGuard<'a, SlotState>) {
+/// The same, with what `last` says under the last hold of the lock. Gives the lock away between two
+/// batches of them.
+fn wake_all_due<'a, R>(
+    slot: &'a Slot,
+    mut state: SpinGuard<'a, SlotState>,
+    last: impl FnOnce(&mut SlotState) -> R,
+) -> R {
     loop {
         let mut claimed = Claimed::new();
         let are_more = state.claim(&mut claimed);
-        drop(state);
-        while let Some(task) = claimed.pop_front() {
-            // SAFETY: claimed under the slot's lock.
-            unsafe { sched::schedule(task) };
-        }
         if !are_more {
-            return;
+            let said = last(&mut state);
+            drop(state);
+            schedule(claimed);
+            return said;
         }
+        drop(state);
+        schedule(claimed);
         state = slot.state.lock();
+    }
+}
+
+/// Schedules tasks that were claimed under a slot's lock.
+fn schedule(mut claimed: Claimed) {
+    while let Some(task) = claimed.pop_front() {
+        // SAFETY: a claimed task is its claimer's until it is scheduled.
+        unsafe { sched::schedule(task) };
     }
 }
 

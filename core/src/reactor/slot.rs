@@ -85,9 +85,9 @@ pub(crate) struct SlotState {
     pub write_line: Line,
     readers: Waiters,
     writers: Waiters,
+    waiting: Waiting,
     /// OS threads that sleep beside the descriptor: woken when it closes.
     pub threads: Waiters,
-    waiting: Waiting,
     read_crew: Crew,
     write_crew: Crew,
 }
@@ -279,6 +279,12 @@ impl SlotState {
     pub(crate) fn rest(&mut self) -> Ask {
         let nobody = self.waiting.is_empty() && !self.has_lookers();
         if nobody || self.is_owned { Ask::Nothing } else { self.ask() }
+    }
+
+    /// Whether an event may have somebody to wake beside watches.
+    #[inline]
+    pub(crate) fn has_callers(&self) -> bool {
+        self.has_lookers() || self.read_line.has_any() || self.write_line.has_any()
     }
 
     /// Whether anybody looks at a level.

@@ -38,87 +38,54 @@ type Watches = List<InSlot, Watch>;
 /// Watches that are claimed under one hold of the slot's lock.
 const AT_ONCE: u32 = 64;
 
-/// Watches by what they wait for.
-#[derive(Debug)]
-struct ByInterest {
-    read: Watches,
-    write: Watches,
-    both: Watches,
+/// In which list a watch is that is not due: what it wants, times [`AGES`], plus how long it waits.
+type Place = usize;
+
+const READ: Place = 0;
+const WRITE: Place = AGES;
+const BOTH: Place = 2 * AGES;
+/// Fresh, asked, old.
+const AGES: usize = 3;
+const PLACES: usize = 3 * AGES;
+
+/// The places of an age: a bit for each.
+const FRESH: u16 = 1 << READ | 1 << WRITE | 1 << BOTH;
+const ASKED: u16 = FRESH << 1;
+const OLD: u16 = FRESH << 2;
+
+/// The places of all ages from `first` on.
+const fn ages(first: Place) -> u16 {
+    ((1 << AGES) - 1) << first
 }
 
 /// See the module's head.
 #[derive(Debug)]
 #[repr(C)]
 pub(super) struct Waiting {
-    /// In all lists together: a descriptor that the runtime owns mostly has none.
-    linked: u32,
+    /// Which of `lists` have some: mostly one or none, so that a step looks at no other.
+    filled: u16,
     due: Watches,
-    fresh: ByInterest,
-    asked: ByInterest,
-    old: ByInterest,
-}
-
-impl ByInterest {
-    #[cfg(test)]
-    const NONE: Self = Self { read: List::new(), write: List::new(), both: List::new() };
-
-    fn all(&mut self) -> [&mut Watches; 3] {
-        [&mut self.read, &mut self.write, &mut self.both]
-    }
-
-    fn of(&mut self, interest: Interest) -> &mut Watches {
-        match interest {
-            Interest::READ => &mut self.read,
-            Interest::WRITE => &mut self.write,
-            _ => &mut self.both,
-        }
-    }
-
-    fn wanted(&self) -> Interest {
-        let of = |list: &Watches, interest| if list.is_empty() { Interest::NONE } else { interest };
-        of(&self.read, Interest::READ)
-            .union(of(&self.write, Interest::WRITE))
-            .union(of(&self.both, Interest::BOTH))
-    }
-
-    fn append(&mut self, other: &mut Self) {
-        for (own, theirs) in self.all().into_iter().zip(other.all()) {
-            own.append(theirs);
-        }
-    }
-
-    fn append_to(&mut self, list: &mut Watches, directions: Interest) {
-        if directions.intersects(Interest::READ) {
-            list.append(&mut self.read);
-        }
-        if directions.intersects(Interest::WRITE) {
-            list.append(&mut self.write);
-        }
-        if directions.intersects(Interest::BOTH) {
-            list.append(&mut self.both);
-        }
-    }
+    lists: [Watches; PLACES],
 }
 
 impl Waiting {
     /// What a slot of zeroes has.
     #[cfg(test)]
-    pub(super) const NONE: Self = Self {
-        fresh: ByInterest::NONE,
-        asked: ByInterest::NONE,
-        old: ByInterest::NONE,
-        due: List::new(),
-        linked: 0,
-    };
+    pub(super) const NONE: Self =
+        Self { filled: 0, due: List::new(), lists: [const { List::new() }; PLACES] };
 
     /// Links a watch, which is in no slot, for what it wants.
     pub(super) fn add(&mut self, watch: NonNull<Watch>) {
         let own = Watch::at(watch);
         own.linked.store(true, Relaxed);
-        self.linked += 1;
-        let list = self.fresh.of(Interest(own.interest.load(Relaxed)));
+        let place = match Interest(own.interest.load(Relaxed)) {
+            Interest::READ => READ,
+            Interest::WRITE => WRITE,
+            _ => BOTH,
+        };
+        self.filled |= 1 << place;
         // SAFETY: it was in no slot.
-        unsafe { list.push_back(watch) };
+        unsafe { self.lists[place].push_back(watch) };
     }
 
     /// Unlinks a watch, if an event has not done so.
@@ -128,59 +95,84 @@ impl Waiting {
             return;
         }
         linked.store(false, Relaxed);
-        self.linked -= 1;
-        let Self { fresh, asked, old, due, .. } = self;
-        let [a, b, c] = fresh.all();
-        let [d, e, f] = asked.all();
-        let [g, h, i] = old.all();
-        let lists = [a, b, c, d, e, f, g, h, i, due];
-        let list = lists.into_iter().find(|list| list.front() == Some(watch));
-        match list {
+        if self.due.front() == Some(watch) {
             // SAFETY: linked, and the front of this list.
-            Some(list) => unsafe { list.remove(watch) },
-            // SAFETY: linked in one of the lists, and no front.
-            None => unsafe { List::unlink(watch) },
+            return unsafe { self.due.remove(watch) };
         }
+        for (place, list) in self.lists.iter_mut().enumerate() {
+            if list.front() == Some(watch) {
+                // SAFETY: linked, and the front of this list.
+                unsafe { list.remove(watch) };
+                self.filled &= !(u16::from(list.is_empty()) << place);
+                return;
+            }
+        }
+        // SAFETY: linked in one of the lists, and no front.
+        unsafe { List::unlink(watch) };
     }
 
     /// Whether none waits for an event.
+    #[inline]
     pub(super) fn is_empty(&self) -> bool {
-        self.wanted() == Interest::NONE
+        self.filled == 0
     }
 
     /// What they want together.
+    #[inline]
     pub(super) fn wanted(&self) -> Interest {
-        if self.linked == 0 {
-            return Interest::NONE;
-        }
-        self.fresh.wanted().union(self.asked.wanted()).union(self.old.wanted())
+        let of = |first: Place, interest| match self.filled & ages(first) {
+            0 => Interest::NONE,
+            _ => interest,
+        };
+        of(READ, Interest::READ).union(of(WRITE, Interest::WRITE)).union(of(BOTH, Interest::BOTH))
     }
 
     /// A question asks for all of them.
     pub(super) fn ask(&mut self) {
-        self.old.append(&mut self.asked);
-        self.asked.append(&mut self.fresh);
+        // The older ones first: their list is then free for the next.
+        for age in [ASKED, FRESH] {
+            for place in places(self.filled & age) {
+                let (younger, older) = self.lists.split_at_mut(place + 1);
+                older[0].append(&mut younger[place]);
+            }
+        }
+        self.filled = self.filled & OLD | (self.filled & (ASKED | FRESH)) << 1;
     }
 
     /// Some directions are ready.
     #[inline]
     pub(super) fn event(&mut self, directions: Interest) {
-        if self.linked > 0 {
-            self.make_due(directions);
+        if self.filled != 0 {
+            self.make_due(directions, OLD | ASKED | FRESH);
         }
     }
 
+    /// Those that want any of `directions`, and have one of these ages.
     #[inline(never)]
-    fn make_due(&mut self, directions: Interest) {
-        for watches in [&mut self.old, &mut self.asked, &mut self.fresh] {
-            watches.append_to(&mut self.due, directions);
+    fn make_due(&mut self, directions: Interest, of_ages: u16) {
+        let of = |first: Place, interest| match directions.intersects(interest) {
+            true => ages(first),
+            false => 0,
+        };
+        let wanted =
+            of(READ, Interest::READ) | of(WRITE, Interest::WRITE) | of(BOTH, Interest::BOTH);
+        let due = self.filled & wanted & of_ages;
+        // The oldest first.
+        for age in [OLD, ASKED, FRESH] {
+            for place in places(due & age) {
+                self.due.append(&mut self.lists[place]);
+            }
         }
+        self.filled &= !due;
     }
 
     /// The last question found a source that the platform did not know: earlier ones were about
     /// another, which is closed.
+    #[inline]
     pub(super) fn new_source(&mut self) {
-        self.old.append_to(&mut self.due, Interest::BOTH);
+        if self.filled & OLD != 0 {
+            self.make_due(Interest::BOTH, OLD);
+        }
     }
 
     /// The source closes, or cannot be waited for.
@@ -191,7 +183,7 @@ impl Waiting {
     /// Whether any are due.
     #[inline]
     pub(super) fn has_due(&self) -> bool {
-        self.linked > 0 && !self.due.is_empty()
+        !self.due.is_empty()
     }
 
     /// Claims the tasks of some that are due. True if there are more.
@@ -200,7 +192,6 @@ impl Waiting {
             let Some(watch) = self.due.pop_front() else { return false };
             let own = Watch::at(watch);
             own.linked.store(false, Relaxed);
-            self.linked -= 1;
             // SAFETY: records are never unmapped; the ticket says whether it still waits.
             let task = unsafe { own.task().as_ref() };
             if task.state.wake(own.ticket()) == Then::Enqueue {
@@ -210,4 +201,14 @@ impl Waiting {
         }
         !self.due.is_empty()
     }
+}
+
+/// The places that have a bit in `set`.
+#[inline]
+fn places(mut set: u16) -> impl Iterator<Item = Place> {
+    core::iter::from_fn(move || {
+        let place = (set != 0).then(|| set.trailing_zeros() as usize)?;
+        set &= set - 1;
+        Some(place)
+    })
 }

@@ -250,6 +250,28 @@ impl Watches {
         keep: Ticket,
         mut visit: impl FnMut(NonNull<Watch>, u32),
     ) -> bool {
+        let root = self.root.load(Relaxed);
+        if let Some(watch) = store.get(root)
+            && Watch::at(watch).below.iter().all(|below| below.load(Relaxed) == 0)
+        {
+            // One only, as nearly always.
+            if Watch::at(watch).ticket() != keep {
+                visit(watch, Watch::at(watch).source.load(Relaxed));
+                self.root.store(0, Relaxed);
+                self.spare.push(store, root);
+            }
+            return false;
+        }
+        self.retire_some(store, keep, visit)
+    }
+
+    #[inline(never)]
+    fn retire_some(
+        &mut self,
+        store: &Store,
+        keep: Ticket,
+        mut visit: impl FnMut(NonNull<Watch>, u32),
+    ) -> bool {
         let mut kept = Chain(0);
         let mut left = AT_ONCE;
         while left > 0 && self.root.load(Relaxed) != 0 {
