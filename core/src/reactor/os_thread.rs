@@ -271,3 +271,9 @@ impl Slot {
         }
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests;
+
+#[cfg(all(test, loom))]
+mod loom;

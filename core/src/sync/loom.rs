@@ -21,9 +21,9 @@ use crate::sync::mutex::Mutex;
 use crate::sync::once::{Begun, Once};
 use crate::sync::rwlock::RwLock;
 use crate::sync::semaphore::Semaphore;
-use crate::sync::stage::{Stage, no_table};
+use crate::sync::stage::{NOBODY, Stage};
 
-pub(crate) static STAGE: Stage = Stage { wait, wake, table: no_table };
+pub(crate) static STAGE: Stage = Stage { wait, wake, ..NOBODY };
 
 loom::lazy_static! {
     static ref WAITING: (LoomMutex<()>, loom::sync::Condvar) = Default::default();

@@ -11,7 +11,7 @@ use std::collections::VecDeque;
 use std::vec;
 
 use crate::platform::{
-    Armed, CarrierId, Events, Interest, Platform, PlatformError, Source, Stack, StackClass,
+    Armed, CarrierId, Events, Interest, Platform, PlatformError, Poll, Source, Stack, StackClass,
 };
 use crate::prim::AtomicU32;
 use crate::sched::Carrier;
@@ -25,6 +25,8 @@ pub(crate) struct Stage {
     /// Waits while the word has this value; for `wake`, whatever its word, or without a cause.
     pub wait: fn(&AtomicU32, u32),
     pub wake: fn(),
+    /// As `wait`, beside sources; whether one is ready. `no_source` where nobody waits for one.
+    pub beside: fn(&AtomicU32, u32, &[Poll]) -> bool,
     /// Gives memory; `no_table` where nobody asks.
     pub table: fn(usize) -> Result<NonNull<u8>, PlatformError>,
 }
@@ -36,15 +38,23 @@ pub(crate) fn give(bytes: usize) -> Result<NonNull<u8>, PlatformError> {
 }
 
 /// One that gives tables, on which nobody waits.
-pub(crate) static PLENTY: Stage = Stage { wait: |_, _| {}, wake: || {}, table: give };
+pub(crate) static PLENTY: Stage = Stage { table: give, ..NOBODY };
 
 pub(crate) fn no_table(_: usize) -> Result<NonNull<u8>, PlatformError> {
     unreachable!("no table here")
 }
 
+pub(crate) fn no_source(_: &AtomicU32, _: u32, _: &[Poll]) -> bool {
+    unreachable!("no source here")
+}
+
+/// What one is on which nobody waits.
+pub(crate) const NOBODY: Stage =
+    Stage { wait: |_, _| {}, wake: || {}, beside: no_source, table: no_table };
+
 /// One on which nobody waits.
 #[cfg(not(loom))]
-pub(crate) static EMPTY: Stage = Stage { wait: |_, _| {}, wake: || {}, table: no_table };
+pub(crate) static EMPTY: Stage = NOBODY;
 
 impl Stage {
     /// A wait that only its cause ends.
@@ -71,6 +81,17 @@ unsafe impl Platform for Stage {
     fn thread_wait(&self, word: &AtomicU32, value: u32, until: Option<Instant>) {
         assert!(until.is_none(), "a wait here has no time or all of it");
         (self.wait)(word, value);
+    }
+
+    fn thread_poll(
+        &self,
+        word: &AtomicU32,
+        value: u32,
+        until: Option<Instant>,
+        sources: &[Poll],
+    ) -> bool {
+        assert!(until.is_none(), "a wait here has no time or all of it");
+        (self.beside)(word, value, sources)
     }
 
     fn thread_wake(&self, _: *const AtomicU32) {

@@ -13,7 +13,7 @@ use std::vec::Vec;
 
 use super::channel::{Buffer, Channel, Receive, Send};
 use super::select::{Arm, Dice, Numbered, attempt, select, try_select};
-use super::stage::{Bounded, Stage, Unbounded, no_table};
+use super::stage::{Bounded, NOBODY, Stage, Unbounded};
 use super::wait_queue::{self, Sleeper, Wait, WaitQueue, Waiter, Waiters};
 use super::{
     barrier::Barrier, condvar::Condvar, event::Event, mutex::Mutex, once::Begun, once::Once,
@@ -22,7 +22,7 @@ use super::{
 use crate::error::ConcurrencyError;
 use crate::prim::{AtomicU32, Ordering};
 
-static STAGE: Stage = Stage { wait, wake, table: no_table };
+static STAGE: Stage = Stage { wait, wake, ..NOBODY };
 static WAITING: (StdMutex<()>, StdCondvar) = (StdMutex::new(()), StdCondvar::new());
 
 fn wait(word: &AtomicU32, value: u32) {

@@ -351,6 +351,12 @@ impl Waiters {
     pub(crate) const fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
+
+    /// How many are linked. Walks.
+    #[cfg(all(test, not(loom)))]
+    pub(crate) fn count(&self) -> usize {
+        self.0.count()
+    }
 }
 
 /// How to set a claimed sleeper going.

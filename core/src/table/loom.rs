@@ -10,12 +10,12 @@ use loom::thread;
 
 use crate::platform::PlatformError;
 use crate::prim::UnsafeCell;
-use crate::sync::stage::Stage;
+use crate::sync::stage::{NOBODY, Stage};
 use crate::table::Table;
 
 type Entry = UnsafeCell<u32>;
 
-static STAGE: Stage = Stage { wait: |_, _| {}, wake: || {}, table: give };
+static STAGE: Stage = Stage { table: give, ..NOBODY };
 static ASKED: AtomicU32 = AtomicU32::new(0);
 
 /// What the platform has written there before it gives them.

@@ -3,10 +3,10 @@
 use std::vec::Vec;
 
 use super::*;
-use crate::sync::stage::{PLENTY, Stage, give};
+use crate::sync::stage::{NOBODY, PLENTY, Stage, give};
 
 /// Of a machine that gives no more than 64 bytes at a time.
-static LITTLE: Stage = Stage { wait: |_, _| {}, wake: || {}, table: give_little };
+static LITTLE: Stage = Stage { table: give_little, ..NOBODY };
 
 fn give_little(bytes: usize) -> Result<NonNull<u8>, PlatformError> {
     let (what, code, words) = ("memory", 12, "full");

@@ -8,7 +8,7 @@ use super::{Side, Turn};
 use crate::error::ConcurrencyError;
 use crate::platform::{Interest, Source};
 use crate::reactor::slot::Slot;
-use crate::sync::stage::{Stage, no_table};
+use crate::sync::stage::{NOBODY, Stage};
 
 /// One on which an OS thread sleeps in short naps.
 static NAPS: Stage = Stage {
@@ -17,8 +17,7 @@ static NAPS: Stage = Stage {
             thread::sleep(Duration::from_micros(100));
         }
     },
-    wake: || {},
-    table: no_table,
+    ..NOBODY
 };
 
 /// An owned descriptor of which nothing is known.

@@ -5,12 +5,12 @@ use std::thread;
 
 use super::{Begun, Once};
 use crate::prim::{AtomicU32, Ordering};
-use crate::sync::stage::{Stage, no_table};
+use crate::sync::stage::{NOBODY, Stage};
 
 /// More than two batches of waiters.
 const CROWD: usize = 40;
 
-static STAGE: Stage = Stage { wait, wake, table: no_table };
+static STAGE: Stage = Stage { wait, wake, ..NOBODY };
 static COUNTS: (Mutex<Counts>, Condvar) =
     (Mutex::new(Counts { linked: 0, woken: 0, most: 0 }), Condvar::new());
 /// What a crowd waits for, and what another waits for.

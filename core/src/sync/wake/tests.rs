@@ -3,11 +3,11 @@
 
 use core::ptr::{self, NonNull};
 
-use crate::sync::stage::{Stage, no_table};
+use crate::sync::stage::{NOBODY, Stage};
 use crate::sync::wait_queue::{Sleeper, Waiter, Waiters};
 
 /// Nobody sleeps here.
-static STAGE: Stage = Stage { wait: |_, _| {}, wake: || {}, table: no_table };
+static STAGE: Stage = NOBODY;
 
 #[test]
 fn a_mark_ends_the_wakes_before_those_who_came_later() {
