@@ -43,7 +43,8 @@ use crate::sync::channel::Sender;
 /// How a closure ended.
 pub(super) enum Outcome<T> {
     Value(T),
-    Panicked(Panic),
+    /// Rare, and larger than most values.
+    Panicked(Box<Panic>),
     Cancelled,
 }
 
@@ -73,13 +74,13 @@ pub(super) struct About {
     /// Where it panics, from the hook to the end of the unwinding.
     panic: Mutex<Option<Box<Panic>>>,
     watched: AtomicU8,
-    watcher: Mutex<Option<Watcher>>,
+    watcher: Mutex<Option<Box<Watcher>>>,
 }
 
 impl About {
     /// Tells `watcher` of the end, at once if that has come. Only one can watch.
     pub(super) fn watch(&self, watcher: Watcher) {
-        *lock(&self.watcher) = Some(watcher);
+        *lock(&self.watcher) = Some(Box::new(watcher));
         // Release publishes the watcher; pairs with the swap in `tell`. Acquire pairs with it, too.
         let watched = self.watched.compare_exchange(NO, YES, Ordering::AcqRel, Ordering::Acquire);
         if watched == Err(OVER)
@@ -177,7 +178,7 @@ impl<F: FnOnce() -> T + Send, T: Send> Body for Packet<F, T> {
         };
         self.end(match panic::catch_unwind(AssertUnwindSafe(closure)) {
             Ok(value) => Outcome::Value(value),
-            Err(thrown) => Outcome::Panicked(panic_of(thrown)),
+            Err(thrown) => Outcome::Panicked(Box::new(panic_of(thrown))),
         });
     }
 

@@ -187,7 +187,7 @@ impl<T> VirtualThread<T> {
         }
         Ok(match outcome {
             Outcome::Value(value) => Ok(value),
-            Outcome::Panicked(panic) => Err(Error::Panic(panic).into()),
+            Outcome::Panicked(panic) => Err(Error::Panic(*panic).into()),
             Outcome::Cancelled => Err(ConcurrencyError::Cancelled),
         })
     }
