@@ -10,11 +10,11 @@
 //!
 //! Later joins are `Closed`. If nobody joins, the last owner drops the outcome.
 //!
-//! | `watched` | means                            | becomes                                       |
-//! |-----------|----------------------------------|-----------------------------------------------|
-//! | NO        | nobody is to be told of the end  | YES, by `watch`; OVER, at the end             |
-//! | YES       | the watcher is there             | OVER, at the end, which takes it              |
-//! | OVER      | it has ended                     |                                               |
+//! | `watcher` | means                           | becomes                                        |
+//! |-----------|---------------------------------|------------------------------------------------|
+//! | null      | nobody is to be told of the end | a box, by `watch`; OVER, at the end            |
+//! | a box     | its watcher is told             | OVER, at the end, which takes the box          |
+//! | OVER      | it has ended                    |                                                |
 //!
 //! The virtual thread owns one reference, in its payload: until its end, or until it is discarded.
 //! The payload is how the panic hook and `current` find the packet of whoever runs here.
@@ -28,8 +28,8 @@ use std::any::Any;
 use std::cell::UnsafeCell;
 use std::mem::ManuallyDrop;
 use std::panic::{self, AssertUnwindSafe, PanicHookInfo};
-use std::ptr::NonNull;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::ptr::{self, NonNull};
+use std::sync::atomic::{AtomicPtr, AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError};
 use std::thread;
 
@@ -58,9 +58,7 @@ const PENDING: u8 = 0;
 const DONE: u8 = 1;
 const TAKEN: u8 = 2;
 
-const NO: u8 = 0;
-const YES: u8 = 1;
-const OVER: u8 = 2;
+const OVER: *mut Watcher = ptr::without_provenance_mut(1);
 
 /// Who is told of the end: a group, and its number there.
 pub(super) struct Watcher {
@@ -73,29 +71,39 @@ pub(super) struct About {
     pub name: Option<Arc<str>>,
     /// Where it panics, from the hook to the end of the unwinding.
     panic: Mutex<Option<Box<Panic>>>,
-    watched: AtomicU8,
-    watcher: Mutex<Option<Box<Watcher>>>,
+    watcher: AtomicPtr<Watcher>,
 }
 
 impl About {
     /// Tells `watcher` of the end, at once if that has come. Only one can watch.
     pub(super) fn watch(&self, watcher: Watcher) {
-        *lock(&self.watcher) = Some(Box::new(watcher));
-        // Release publishes the watcher; pairs with the swap in `tell`. Acquire pairs with it, too.
-        let watched = self.watched.compare_exchange(NO, YES, Ordering::AcqRel, Ordering::Acquire);
-        if watched == Err(OVER)
-            && let Some(watcher) = lock(&self.watcher).take()
-        {
-            watcher.tell();
+        let boxed = Box::into_raw(Box::new(watcher));
+        // Release publishes the watcher; pairs with the swap in `take_watcher`. Acquire pairs with
+        // it, too: who is told late sees the outcome.
+        let (order, late) = (Ordering::AcqRel, Ordering::Acquire);
+        let before = self.watcher.compare_exchange(ptr::null_mut(), boxed, order, late);
+        if let Err(before) = before {
+            debug_assert_eq!(before, OVER, "a future is added to one group");
+            // SAFETY: made above, and known to nobody else.
+            unsafe { Box::from_raw(boxed) }.tell();
         }
     }
 
-    fn tell(&self) {
+    /// The end: from now on who watches is told at once.
+    fn take_watcher(&self) -> Option<Box<Watcher>> {
         // AcqRel: as in `watch`; one of the two sees the other.
-        if self.watched.swap(OVER, Ordering::AcqRel) == YES
-            && let Some(watcher) = lock(&self.watcher).take()
-        {
-            watcher.tell();
+        let watcher = self.watcher.swap(OVER, Ordering::AcqRel);
+        // SAFETY: a box of `watch`'s, and the swap took it out.
+        (watcher.addr() > OVER.addr()).then(|| unsafe { Box::from_raw(watcher) })
+    }
+}
+
+impl Drop for About {
+    fn drop(&mut self) {
+        let watcher = *self.watcher.get_mut();
+        if watcher.addr() > OVER.addr() {
+            // SAFETY: a box of `watch`'s, which nobody took out.
+            drop(unsafe { Box::from_raw(watcher) });
         }
     }
 }
@@ -151,7 +159,9 @@ impl<F, T> Packet<F, T> {
         // Release publishes the outcome; pairs with the exchange in `take`.
         self.phase.store(DONE, Ordering::Release);
         debug_assert!(matches!(before, Slot::Empty), "the closure was taken out before");
-        self.about.tell();
+        if let Some(watcher) = self.about.take_watcher() {
+            watcher.tell();
+        }
     }
 }
 
@@ -226,12 +236,7 @@ where
             }));
         });
     }
-    let about = About {
-        name,
-        panic: Mutex::new(None),
-        watched: AtomicU8::new(NO),
-        watcher: Mutex::new(None),
-    };
+    let about = About { name, panic: Mutex::new(None), watcher: AtomicPtr::new(ptr::null_mut()) };
     let slot = UnsafeCell::new(ManuallyDrop::new(Slot::Closure(closure)));
     Arc::new(Packet { about, phase: AtomicU8::new(PENDING), slot })
 }
