@@ -2,6 +2,7 @@
 //! environment is read once.
 
 use std::collections::HashSet;
+use std::path::Path;
 use std::process::{Command, Output};
 use std::sync::{Arc, Barrier, Mutex};
 use std::{env, fs, thread};
@@ -15,6 +16,11 @@ const EXPECTED: &str = "EXPECTED_CARRIERS";
 fn child(name: &str) -> Command {
     let mut child = Command::new(env::current_exe().unwrap());
     child.args(["--exact", name, "--ignored", "--nocapture", "--test-threads=1"]);
+    without_environment(child)
+}
+
+/// `child` without what this process's environment says of carriers.
+fn without_environment(mut child: Command) -> Command {
     child.env_remove("DRIFT_CARRIERS").env_remove("DRIFT_WATCH").env("RUST_BACKTRACE", "0");
     child
 }
@@ -88,22 +94,89 @@ fn is_refused() {
     assert_eq!((*name, value), ("DRIFT_CARRIERS", &env::var("DRIFT_CARRIERS").unwrap()));
 }
 
+/// The CPUs that this process may run on, as the kernel writes them.
+fn allowed() -> String {
+    let status = fs::read_to_string("/proc/self/status").unwrap();
+    let allowed = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:"));
+    allowed.unwrap().trim().to_owned()
+}
+
+/// How many of them there are.
+fn allowed_count() -> usize {
+    let range = |range: &str| {
+        let (first, last) = range.split_once('-').unwrap_or((range, range));
+        last.parse::<usize>().unwrap() - first.parse::<usize>().unwrap() + 1
+    };
+    allowed().split(',').map(range).sum()
+}
+
+/// `child` on these CPUs only.
+fn on_cpus(child: &Command, cpus: &str) -> Command {
+    let mut bound = Command::new("taskset");
+    bound.args(["-c", cpus]).arg(child.get_program()).args(child.get_args());
+    without_environment(bound)
+}
+
+/// `child` in a cgroup of either version whose CPU time in each 100 ms is so much. A folder in
+/// place of the kernel's says so, in a mount namespace; none where that is not allowed.
+fn within_quota(child: &Command, quota: &str) -> Option<Command> {
+    const BIND: &str = r#"mount --bind "$0" /sys/fs/cgroup && exec "$@""#;
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("cgroup-{quota}"));
+    let unlimited = if quota == "max" { "-1" } else { quota };
+    for (version, file, text) in [
+        ("", "cgroup.controllers", "cpu"),
+        ("", "cpu.max", &format!("{quota} 100000")),
+        ("cpu", "cpu.cfs_quota_us", unlimited),
+        ("cpu", "cpu.cfs_period_us", "100000"),
+    ] {
+        fs::create_dir_all(folder.join(version)).unwrap();
+        fs::write(folder.join(version).join(file), format!("{text}\n")).unwrap();
+    }
+    let in_folder = || {
+        // The cgroup namespace makes the process's own group the root of all.
+        let mut unshare = Command::new("unshare");
+        unshare.args(["--map-root-user", "--mount", "--cgroup", "sh", "-c", BIND]).arg(&folder);
+        unshare
+    };
+    if !in_folder().arg("true").output().is_ok_and(|output| output.status.success()) {
+        eprintln!("left out: this process may not have a mount namespace of its own");
+        return None;
+    }
+    let mut within = in_folder();
+    within.arg(child.get_program()).args(child.get_args());
+    Some(without_environment(within))
+}
+
 #[test]
 fn there_is_one_carrier_for_each_cpu() {
-    let cpus = thread::available_parallelism().unwrap().to_string();
-    succeeds(child("counts").env(EXPECTED, cpus));
+    let mut child = child("counts");
+    match within_quota(&child, "max") {
+        Some(mut child) => succeeds(child.env(EXPECTED, allowed_count().to_string())),
+        None => succeeds(child.env(EXPECTED, by_std().to_string())),
+    }
+}
+
+/// What std finds, quota included.
+fn by_std() -> usize {
+    thread::available_parallelism().unwrap().get()
 }
 
 /// The affinity of the process counts, not the machine.
 #[test]
 fn there_is_one_carrier_on_one_cpu() {
-    let status = fs::read_to_string("/proc/self/status").unwrap();
-    let allowed = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:")).unwrap();
-    let first = allowed.trim().split([',', '-']).next().unwrap();
-    let child = child("counts");
-    let mut bound = Command::new("taskset");
-    bound.args(["-c", first]).arg(child.get_program()).args(child.get_args());
-    succeeds(bound.env_remove("DRIFT_CARRIERS").env(EXPECTED, "1"));
+    let allowed = allowed();
+    let first = allowed.split([',', '-']).next().unwrap();
+    succeeds(on_cpus(&child("counts"), first).env(EXPECTED, "1"));
+}
+
+/// The quota of the cgroup counts, in whole CPUs, but never less than one nor more than there are.
+#[test]
+fn there_are_as_many_carriers_as_the_quota_has_cpus() {
+    for (quota, cpus) in [("30000", 1), ("100000", 1), ("190000", 1), ("200000", 2), ("900000", 9)]
+    {
+        let Some(mut child) = within_quota(&child("counts"), quota) else { return };
+        succeeds(child.env(EXPECTED, cpus.min(allowed_count()).to_string()));
+    }
 }
 
 #[test]
