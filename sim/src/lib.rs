@@ -20,6 +20,7 @@
 //! | [`pipe`]                                 | pipes of a world, to be waited for             |
 //! | [`net`]                                  | sockets of a world, in place of `drift::net`'s |
 //! | [`note`]                                 | a line of the program's own in the log         |
+//! | [`who`]                                  | the carrier or thread of the world that calls  |
 //!
 //! One OS thread plays all carriers, so a program under the simulator must not wait for anything
 //! but virtual threads and what is in its world: no `std::thread`, no locks of std across a wait,
@@ -82,6 +83,19 @@ pub fn note(text: impl Into<String>) {
 #[must_use]
 pub fn is_inside() -> bool {
     world::current().is_some()
+}
+
+/// Which thread of its world the caller runs on; none outside of one.
+///
+/// # Examples
+/// ```
+/// use drift_sim::{Sim, Who, who};
+///
+/// assert!(matches!(Sim::new(1).run(who), Some(Who::Carrier(_))));
+/// ```
+#[must_use]
+pub fn who() -> Option<Who> {
+    world::current().map(world::World::who)
 }
 
 #[cfg(all(doctest, feature = "points"))]

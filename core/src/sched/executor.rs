@@ -446,7 +446,12 @@ impl Executor {
         Some(started)
     }
 
-    /// Work waits and nobody is idle: one carrier more, if the policy has one.
+    /// Whether not all of the carriers that stay take part yet.
+    pub(crate) fn lacks_carriers(&self) -> bool {
+        self.crew.active() < self.terms.min_threads()
+    }
+
+    /// Nobody is idle: one carrier more, if the policy has one.
     pub(crate) fn grow(&'static self) {
         let (active, least) = (self.crew.active(), self.terms.min_threads());
         if active >= self.max_threads || self.lives.is_ending() {

@@ -17,6 +17,8 @@
 //! | a searcher  | found something: gives up `searching`; if it was the last, and there is     |
 //! |             | more, does what a pusher does after its push                                |
 //! | a searcher  | found nothing: becomes a sleeper                                            |
+//! | a carrier   | finds work after it had none: if nobody sleeps or searches, and the policy  |
+//! |             | has carriers that were not started yet, starts one                          |
 //!
 //! Pusher and sleeper both write, then look, and all four are SeqCst: one sees the other. A
 //! pusher that finds no flag (its sleeper woke by itself) undoes its change and looks once more,
@@ -51,7 +53,9 @@
 //! deputy. While any carrier runs, both look around every [`TICK`]: they serve the wheels of
 //! carriers that are busy in one virtual thread, take over the poller if its owner is, and steal.
 //! When nothing has run for [`QUIET_TICKS`] they doze: no tick at all. A runtime with one carrier
-//! dozes at once.
+//! dozes at once. So that there is somebody who looks around, the last carrier to get work starts
+//! one more as long as there is one to start: a task that is the first in its carrier's queue was
+//! told to nobody, and that carrier may compute.
 //!
 //! A carrier that gets work, or ends, hands on: it wakes a lookout that dozes; if there is no
 //! lookout at all, it wakes any sleeper, who will take the poller. A sleeper without a role looks
