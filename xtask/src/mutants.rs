@@ -67,20 +67,38 @@ struct Edit {
 struct Layer {
     name: &'static str,
     command: fn(&Path, u64) -> Command,
-    /// Longest time, the build included. What takes longer hangs, which is found as well.
-    seconds: u64,
+    /// Whether a hundredth of its seeds finds most of what it finds.
+    is_quick: bool,
 }
 
-/// Cheapest first; the first that fails has found the mutant.
+impl Layer {
+    const fn new(name: &'static str, command: fn(&Path, u64) -> Command) -> Self {
+        Self { name, command, is_quick: false }
+    }
+
+    const fn quick(self) -> Self {
+        Self { is_quick: true, ..self }
+    }
+}
+
+/// Cheapest first; the first that fails has found the mutant. Before them all, those that are quick
+/// try a hundredth of their seeds.
 const LAYERS: [Layer; 7] = [
-    Layer { name: "simulator", command: simulator, seconds: 240 },
-    Layer { name: "random", command: random, seconds: 240 },
-    Layer { name: "unit", command: unit, seconds: 240 },
-    Layer { name: "records", command: records, seconds: 240 },
-    Layer { name: "loom", command: loom, seconds: 400 },
-    Layer { name: "C", command: c, seconds: 400 },
-    Layer { name: "symbols", command: symbols, seconds: 240 },
+    Layer::new("simulator", simulator).quick(),
+    Layer::new("random", random),
+    Layer::new("unit", unit),
+    Layer::new("records", records).quick(),
+    Layer::new("loom", loom),
+    Layer::new("C", c),
+    Layer::new("symbols", symbols),
 ];
+
+/// Longest time of a layer, the build included, in seconds, unless it takes long without a mutant.
+/// What takes longer hangs, which is found as well.
+const LONGEST: u64 = 240;
+
+/// How many times as long as without a mutant a layer may take.
+const TIMES_LONGER: u64 = 3;
 
 /// Quick to build, and again after a small edit: what a mutant does to speed is not asked.
 const QUICK: [&str; 8] = [
@@ -203,11 +221,17 @@ fn put_in(steps: &mut Steps, arguments: &MutantsArguments) -> Result<()> {
         edited(mutant, &tree).with_context(|| format!("mutant `{}`", mutant.name))?;
     }
     // A layer that fails by itself would find everything.
+    let mut longest = BTreeMap::new();
     for layer in wanted(arguments) {
+        let begun = Instant::now();
         let mut command = (layer.command)(&copy, arguments.seeds);
-        let verdict = judge(command.current_dir(&tree), 3 * layer.seconds)?;
+        let verdict = judge(command.current_dir(&tree), 10 * LONGEST)?;
         ensure!(matches!(verdict, Verdict::Passed), "layer `{}` fails without any", layer.name);
+        let seconds = begun.elapsed().as_secs();
+        println!("{seconds:4} s  no mutant: {}", layer.name);
+        longest.insert(layer.name, LONGEST.max(TIMES_LONGER * seconds));
     }
+    let trial = Trial { tree: &tree, copy: &copy, arguments, longest };
     let mut table = Table::new();
     table.load_preset(comfy_table::presets::ASCII_MARKDOWN);
     table.set_header(["defect", "mutant", "found by"]);
@@ -215,8 +239,8 @@ fn put_in(steps: &mut Steps, arguments: &MutantsArguments) -> Result<()> {
     let only = arguments.only.as_deref();
     for mutant in list.mutant.iter().filter(|mutant| only.is_none_or(|o| mutant.name.contains(o))) {
         let begun = Instant::now();
-        let ending = try_out(mutant, &tree, &copy, arguments)
-            .with_context(|| format!("mutant `{}`", mutant.name))?;
+        let ending =
+            try_out(mutant, &trial).with_context(|| format!("mutant `{}`", mutant.name))?;
         println!("{:4.0} s  {}: {ending}", begun.elapsed().as_secs_f64(), mutant.name);
         let number = mutant.defect.map_or_else(|| "own".to_owned(), |defect| defect.to_string());
         table.add_row([number, mutant.name.clone(), ending.to_string()]);
@@ -254,24 +278,28 @@ fn copy_of_the_workspace(tree: &Path) -> Result<()> {
     Ok(())
 }
 
-fn try_out(
-    mutant: &Mutant,
-    tree: &Path,
-    copy: &Path,
-    arguments: &MutantsArguments,
-) -> Result<Ending> {
-    let files = edited(mutant, tree)?;
+/// Where and how mutants are tried out.
+struct Trial<'a> {
+    tree: &'a Path,
+    copy: &'a Path,
+    arguments: &'a MutantsArguments,
+    /// In seconds, by the layer's name.
+    longest: BTreeMap<&'static str, u64>,
+}
+
+fn try_out(mutant: &Mutant, trial: &Trial<'_>) -> Result<Ending> {
+    let files = edited(mutant, trial.tree)?;
     let originals = files.keys().map(fs::read).collect::<Result<Vec<_>, _>>()?;
     for (path, text) in &files {
         fs::write(path, text)?;
     }
-    let mut ending = hunt(tree, copy, arguments);
+    let mut ending = hunt(trial);
     for ((path, _), text) in files.iter().zip(originals) {
         fs::write(path, text)?;
     }
     if let (Ok(Ending { layer: None, .. }), Some(Mistake { model, number })) =
         (&ending, &mutant.mistake)
-        && arguments.layer.is_none()
+        && trial.arguments.layer.is_none()
         && models::finds(model, *number)?
     {
         ending = Ok(Ending { layer: Some("models"), how: format!("{model}.pml, BREAK_{number}") });
@@ -312,12 +340,16 @@ fn wanted(arguments: &MutantsArguments) -> impl Iterator<Item = &'static Layer> 
     LAYERS.iter().filter(move |layer| only.is_none_or(|only| only == layer.name))
 }
 
-fn hunt(tree: &Path, copy: &Path, arguments: &MutantsArguments) -> Result<Ending> {
-    for layer in wanted(arguments) {
-        let mut command = (layer.command)(copy, arguments.seeds);
-        command.current_dir(tree);
+fn hunt(trial: &Trial<'_>) -> Result<Ending> {
+    let seeds = trial.arguments.seeds;
+    let quick = wanted(trial.arguments).filter(|layer| layer.is_quick);
+    let first = quick.map(|layer| (layer, seeds.div_ceil(100)));
+    let then = wanted(trial.arguments).map(|layer| (layer, seeds));
+    for (layer, seeds) in first.chain(then) {
+        let mut command = (layer.command)(trial.copy, seeds);
+        command.current_dir(trial.tree);
         let found = |how: String| Ok(Ending { layer: Some(layer.name), how });
-        match judge(&mut command, layer.seconds)? {
+        match judge(&mut command, trial.longest[layer.name])? {
             Verdict::Passed => {}
             Verdict::Found(Some(seeds)) => return found(format!("{seeds} seeds")),
             Verdict::Found(None) => return found("fails".to_owned()),
