@@ -138,7 +138,7 @@ fn unit(copy: &Path, _: u64) -> Command {
 /// The simulator's own tests, most of which are about the core. Small worlds, and rare races: more
 /// of them.
 fn records(copy: &Path, seeds: u64) -> Command {
-    worlds(copy, &["-p", "drift-sim", "--tests"], "", 10 * seeds)
+    worlds(copy, &["-p", "drift-sim", "--tests"], "", 4 * seeds)
 }
 
 fn loom(copy: &Path, _: u64) -> Command {
