@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, mpsc};
 
 use drift_core::sched::policy::ExecutorPolicy;
 use drift_core::sched::shutdown::{Shutdown, ShutdownReport};
-use drift_core::time::Instant;
+use drift_core::time::{Instant, MILLISECOND};
 
 use crate::world::{CARRIERS, World, spawn, submit, wait_until};
 
@@ -71,6 +71,32 @@ fn who_waits_for_a_thread_to_end_does_not_keep_its_carrier() {
     submit(runtime.default_executor(), shuts).unwrap();
     world.join_all([shuts]);
     world.assert_at_baseline();
+}
+
+/// The destructor asks for the end of its own carrier, which cannot come before it returns.
+#[test]
+fn a_thread_at_its_end_that_shuts_its_own_executor_down_waits_for_its_deadline() {
+    for threads in CARRIERS {
+        let world = World::new();
+        let (runtime, executor) = (world.runtime, world.executor(threads));
+        let handle = runtime.executor_handle(executor);
+        let (tell, told) = mpsc::channel();
+        let task = world.start(executor, move || {
+            let ends = AtTheEnd(Box::new(move || {
+                let until = runtime.platform().now() + 20 * MILLISECOND;
+                let report = runtime.shutdown(handle, Shutdown::Drain, until);
+                tell.send((report, runtime.platform().now() >= until)).unwrap();
+            }));
+            LAST.with(|last| *last.borrow_mut() = Some(ends));
+        });
+        world.join_all([task]);
+        world.shut(executor, Shutdown::Drain, Instant::FAR);
+        let own = ShutdownReport { carriers: 1, ..ShutdownReport::default() };
+        assert_eq!(told.recv(), Ok((Ok(own), true)), "on {threads}");
+        let report = world.shut(executor, Shutdown::Drain, Instant::FAR);
+        assert_eq!(report, ShutdownReport::default());
+        world.assert_at_baseline();
+    }
 }
 
 /// A carrier whose last thread has not ended runs virtual threads on a new one.
