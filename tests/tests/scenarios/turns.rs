@@ -5,6 +5,9 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use drift::sync::{Event, Mutex, bounded, unbounded};
 use drift::{Duration, Instant, select, sleep, spawn, yield_now};
+use drift_core::prim::AtomicU32 as Word;
+use drift_core::time::MILLISECOND;
+use drift_pal::process;
 
 use crate::program::Scenario;
 use crate::scenarios;
@@ -16,17 +19,34 @@ pub const ALL: &[Scenario] = scenarios![
     many_that_never_wait_take_turns,
 ];
 
-/// Calls before a loop gives up, far above what it needs. In a world another carrier may have to go
-/// on first, and some seeds interrupt seldom.
-const MANY: u32 = 20_000_000;
+/// Calls before a loop gives up in a world, far above what it needs: others of its carrier run when
+/// its budget is used up, and those of other carriers at each [`PAUSE`].
+const MANY: u32 = 200_000;
 
-/// Calls until it is over, as often as is needed, or [`MANY`] times.
+/// Calls after which a world's other carriers go on, whatever the seed: the loop's own carrier is
+/// interrupted, and keeps what it runs.
+const PAUSE: u32 = 1_000;
+
+/// How long a loop goes on on the machine.
+const PATIENCE: std::time::Duration = std::time::Duration::from_secs(60);
+
+/// Calls until it is over, as often as is needed, or until it gives up.
 fn until(is_over: impl Fn() -> bool, mut call: impl FnMut()) {
-    let mut left = MANY;
+    let begun = Instant::now();
+    let mut calls = 0_u32;
     while !is_over() {
-        assert!(left > 0, "nobody else has run during {MANY} calls");
-        left -= 1;
         call();
+        calls = calls.wrapping_add(1);
+        if !calls.is_multiple_of(PAUSE) {
+            continue;
+        }
+        if drift_sim::is_inside() {
+            assert!(calls < MANY, "nobody else has run during {MANY} calls");
+            let platform = process::runtime().unwrap().platform();
+            platform.thread_wait(&Word::new(0), 0, Some(platform.now() + MILLISECOND / 50));
+        } else {
+            assert!(begun.elapsed() < PATIENCE, "nobody else has run for {PATIENCE:?}");
+        }
     }
 }
 
