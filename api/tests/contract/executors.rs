@@ -10,11 +10,12 @@ use drift::{ConcurrencyError, Duration, Error, Executor, ExecutorPolicy, Instant
 use drift::{Saturation, Shutdown};
 use drift::{scope, sleep, spawn, spawn_on, uncancellable, yield_now};
 
-use crate::harness::{Case, Occupied, carriers, policy, prefer, unwinding};
+use crate::harness::{Bomb, Case, Occupied, Tally, carriers, policy, prefer, unwinding};
 
 pub const CASES: &[Case] = cases![
     a_shutdown_drains,
     a_shutdown_cancels,
+    a_shutdown_outlives_captures_that_panic_when_dropped,
     a_shutdown_has_a_deadline,
     nothing_comes_after_a_shutdown,
     a_root_that_a_shutdown_cancels_says_so,
@@ -68,6 +69,33 @@ fn a_shutdown_cancels() {
     begun(&executor, 5, |gate| gate.wait() == Err(ConcurrencyError::Cancelled));
     let report = executor.shutdown(Shutdown::Cancel, late()).unwrap();
     assert_eq!((report.completed, report.cancelled, report.timed_out), (0, 5, 0));
+}
+
+/// Of those that never start, each capture is dropped, whatever the others throw.
+fn a_shutdown_outlives_captures_that_panic_when_dropped() {
+    let executor = Executor::new(policy()).unwrap();
+    let tally = Tally::default();
+    let occupied = Occupied::of(&executor, carriers());
+    let threads: Vec<_> = (0..20)
+        .map(|_| {
+            let captured = (tally.one(), Bomb, tally.one());
+            let starts = move || {
+                let _captured = captured;
+                unreachable!("it was cancelled before its start");
+            };
+            spawn_on(&executor, starts).unwrap()
+        })
+        .collect();
+    let soon = Instant::now() + Duration::from_millis(20);
+    let report = executor.shutdown(Shutdown::Cancel, soon).unwrap();
+    assert_eq!(report.timed_out, carriers() as usize, "those that keep the carriers");
+    assert_eq!(report.cancelled, 20);
+    tally.settle();
+    for thread in threads {
+        assert_eq!(thread.join(), Err(ConcurrencyError::Cancelled));
+    }
+    drop(occupied);
+    executor.shutdown(Shutdown::Drain, late()).unwrap();
 }
 
 fn a_shutdown_has_a_deadline() {
