@@ -23,6 +23,8 @@
 
 pub(crate) mod alarm;
 pub(crate) mod level;
+#[cfg(all(test, not(loom)))]
+mod tests;
 pub(crate) mod wheel;
 
 use core::ptr::NonNull;
@@ -223,17 +225,7 @@ pub(crate) fn fire(carrier: &Carrier, now: Instant) -> bool {
     while carrier.timers.next() <= now {
         let mut due: List<InQueue, Task> = List::new();
         let mut wheel = carrier.timers.lock();
-        let mut left = BATCH;
-        while left > 0 {
-            let node = match wheel.advance(now) {
-                Step::Due(node) => node,
-                Step::Cascaded => {
-                    left -= 1;
-                    continue;
-                }
-                Step::Over => break,
-            };
-            left -= 1;
+        let is_over = advance(&mut wheel, now, |node| {
             // SAFETY: a node in a wheel is alive, and its kind never changes.
             let claimed = match unsafe { node.as_ref() }.kind() {
                 // SAFETY: it was in this wheel, whose lock is held.
@@ -245,8 +237,8 @@ pub(crate) fn fire(carrier: &Carrier, now: Instant) -> bool {
                 // SAFETY: the expiry claimed the task, so it is in no queue.
                 unsafe { due.push_back(task) };
             }
-        }
-        if left > 0 {
+        });
+        if is_over {
             let next = wheel.next_expiry().map_or(u64::MAX, |next| next.0);
             carrier.timers.next.store(next, Ordering::SeqCst);
         }
@@ -256,11 +248,24 @@ pub(crate) fn fire(carrier: &Carrier, now: Instant) -> bool {
             // SAFETY: claimed above.
             unsafe { sched::schedule(task) };
         }
-        if left > 0 {
+        if is_over {
             break;
         }
     }
     fired
+}
+
+/// The steps of one hold of the wheel's lock: at most `BATCH` towards `now`, each node that is due
+/// to `due`; whether nothing is left to do.
+fn advance(wheel: &mut Wheel, now: Instant, mut due: impl FnMut(NonNull<TimerNode>)) -> bool {
+    for _ in 0..BATCH {
+        match wheel.advance(now) {
+            Step::Due(node) => due(node),
+            Step::Cascaded => {}
+            Step::Over => return true,
+        }
+    }
+    false
 }
 
 /// The task of a deadline that has come, if this claimed it.

@@ -7,11 +7,11 @@ use proptest::prelude::*;
 
 use super::*;
 
-pub(super) fn nodes(count: usize) -> Box<[TimerNode]> {
+pub(in crate::timer) fn nodes(count: usize) -> Box<[TimerNode]> {
     (0..count).map(|_| TimerNode::new(Kind::Task)).collect()
 }
 
-pub(super) fn insert(wheel: &mut Wheel, node: &TimerNode, deadline: u64) {
+pub(in crate::timer) fn insert(wheel: &mut Wheel, node: &TimerNode, deadline: u64) {
     // SAFETY: nodes of these tests outlive the wheel, and are inserted only while in none.
     unsafe { wheel.insert(NonNull::from(node), Instant(deadline)) }
 }
