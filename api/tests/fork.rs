@@ -1,8 +1,12 @@
 //! What the child of a fork does with what it inherits touches nothing of its parent's.
 //!
-//! Each case forks. The child answers by its status; its panics are told on standard error.
+//! Each case forks, in a process of its own with 1, 2 and 4 carriers. The child answers by its
+//! status; its panics are told on standard error.
 
 #![allow(unsafe_code)]
+
+#[path = "harness/again.rs"]
+mod again;
 
 use std::io::{Read, Write};
 use std::panic::{self, AssertUnwindSafe};
@@ -14,15 +18,14 @@ use drift::sync::{Event, Mutex, bounded, unbounded};
 use drift::{ConcurrencyError, Error, Executor, FutureGroup};
 use drift::{park, run, sleep, spawn, spawn_future, spawn_on};
 
+use again::on_carriers;
+
 unsafe extern "C" {
     fn fork() -> i32;
     fn waitpid(child: i32, status: *mut i32, options: i32) -> i32;
     fn alarm(seconds: u32) -> u32;
     fn _exit(status: i32) -> !;
 }
-
-/// A test forks while no other one has what only the parent's threads give back.
-static ONE_AT_A_TIME: std::sync::Mutex<()> = std::sync::Mutex::new(());
 
 /// Forks. `f` runs in the child, and then nothing; true if it returned.
 fn in_child(f: impl FnOnce()) -> bool {
@@ -40,11 +43,6 @@ fn in_child(f: impl FnOnce()) -> bool {
     // SAFETY: a place for the status.
     assert_eq!(unsafe { waitpid(child, &raw mut status, 0) }, child);
     status == 0
-}
-
-fn alone<T>(f: impl FnOnce() -> T) -> T {
-    let _guard = ONE_AT_A_TIME.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-    f()
 }
 
 const SHORT: Duration = Duration::from_millis(20);
@@ -71,7 +69,7 @@ fn serves_one(listener: &TcpListener) {
 /// It is dropped there, with all that was accepted, and the parent goes on as before.
 #[test]
 fn sockets_that_the_child_drops_are_still_the_parents() {
-    alone(|| {
+    on_carriers("sockets_that_the_child_drops_are_still_the_parents", ":", || {
         let listener = Arc::new(TcpListener::bind("127.0.0.1:0").unwrap());
         let unix = UnixStream::pair().unwrap();
         let udp = UdpSocket::bind("127.0.0.1:0").unwrap();
@@ -112,7 +110,7 @@ fn sockets_that_the_child_drops_are_still_the_parents() {
 /// As a server that forks several processes, which all accept at one listener.
 #[test]
 fn sockets_serve_the_child_and_then_the_parent() {
-    alone(|| {
+    on_carriers("sockets_serve_the_child_and_then_the_parent", ":", || {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let path = std::env::temp_dir().join(format!("drift-fork-{}", std::process::id()));
         let _ = std::fs::remove_file(&path);
@@ -145,7 +143,7 @@ fn sockets_serve_the_child_and_then_the_parent() {
 /// Streams too: what was connected before the fork.
 #[test]
 fn a_stream_is_read_in_the_child() {
-    alone(|| {
+    on_carriers("a_stream_is_read_in_the_child", ":", || {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let mut own = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         let (mut peer, _) = listener.accept().unwrap();
@@ -175,7 +173,7 @@ fn is_not_to_be_had<T: PartialEq + std::fmt::Debug>(joined: Result<T, Concurrenc
 /// Those of virtual threads and executors, and what they share with the child.
 #[test]
 fn handles_of_the_parent_are_stale_in_the_child() {
-    alone(|| {
+    on_carriers("handles_of_the_parent_are_stale_in_the_child", ":", || {
         let gate = Arc::new(Event::new());
         let (waits, opens) = (gate.clone(), gate.clone());
         let parked = spawn(park);
@@ -243,7 +241,7 @@ fn rings() -> u64 {
 /// The bell of the parent's poller is one file for both.
 #[test]
 fn the_child_does_not_wake_the_parent() {
-    alone(|| {
+    on_carriers("the_child_does_not_wake_the_parent", ":", || {
         let gate = Arc::new(Event::new());
         let waits = gate.clone();
         let waiter = spawn(move || waits.wait());

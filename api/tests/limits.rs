@@ -1,27 +1,12 @@
-//! Programs with little of something: each is this program again, in a process of its own.
+//! Programs with little of something, each in a process of its own with 1, 2 and 4 carriers.
 
-use std::env;
+#[path = "harness/again.rs"]
+mod again;
+
 use std::io::{Read as _, Write as _};
-use std::process::{Command, Output};
+use std::process::Output;
 
-/// Names the test that a process is for.
-const ALONE: &str = "DRIFT_LIMITS_ALONE";
-
-/// Runs `body` in a process of its own, started by a shell that does `first`; what that said.
-fn alone(test: &str, first: &str, body: fn()) -> Option<Output> {
-    if env::var_os(ALONE).is_some() {
-        body();
-        return None;
-    }
-    let mut again = Command::new("sh");
-    again.args(["-c", &format!("{first}; exec \"$0\" \"$@\"")]);
-    again.arg(env::current_exe().unwrap()).args(["--exact", test, "--nocapture"]);
-    let output = again.env(ALONE, "1").output().unwrap();
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{}: {said}", output.status);
-    assert!(String::from_utf8_lossy(&output.stdout).contains("1 passed"), "no such test: {test}");
-    Some(output)
-}
+use again::on_carriers;
 
 /// Lines of the runtime's on standard error.
 fn lines(output: &Output) -> Vec<String> {
@@ -31,23 +16,23 @@ fn lines(output: &Output) -> Vec<String> {
 
 #[test]
 fn a_detached_spawn_that_is_refused_is_told_once() {
-    let output = alone("a_detached_spawn_that_is_refused_is_told_once", ":", || {
+    let outputs = on_carriers("a_detached_spawn_that_is_refused_is_told_once", ":", || {
         let too_large = || drift::Builder::new().stack_size(1 << 30).spawn(|| ());
         assert!(too_large().join().is_err(), "a join tells it");
         for _ in 0..3 {
             drop(too_large());
         }
     });
-    let Some(output) = output else { return };
-    let lines = lines(&output);
-    assert_eq!(lines.len(), 1, "{lines:?}");
-    assert!(lines[0].contains("was not started") && lines[0].contains("stack"), "{lines:?}");
+    for lines in outputs.iter().map(lines) {
+        assert_eq!(lines.len(), 1, "{lines:?}");
+        assert!(lines[0].contains("was not started") && lines[0].contains("stack"), "{lines:?}");
+    }
 }
 
 #[test]
 fn a_program_with_few_starts_within_128_mib() {
     let test = "a_program_with_few_starts_within_128_mib";
-    let output = alone(test, "ulimit -v 131072", || {
+    let outputs = on_carriers(test, "ulimit -v 131072", || {
         let listener = drift::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let at = listener.local_addr().unwrap();
         let server = drift::spawn(move || {
@@ -65,6 +50,7 @@ fn a_program_with_few_starts_within_128_mib() {
         server.join().unwrap();
         assert_eq!(client.join().unwrap(), "well");
     });
-    let Some(output) = output else { return };
-    assert!(lines(&output).is_empty(), "{:?}", lines(&output));
+    for lines in outputs.iter().map(lines) {
+        assert!(lines.is_empty(), "{lines:?}");
+    }
 }
