@@ -4,9 +4,13 @@
 
 #![allow(unsafe_code)]
 
+#[path = "harness/again.rs"]
+mod again;
+
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use again::on_carriers;
 use drift::{FutureGroup, scope, spawn_future};
 
 /// Bytes that are allocated now.
@@ -48,24 +52,26 @@ fn keeps_nothing(what: &str, mut round: impl FnMut()) {
 
 #[test]
 fn what_has_ended_leaves_nothing_behind() {
-    drift::run(|| {
-        let mut group = FutureGroup::new();
-        keeps_nothing("a group's add and select", || {
-            group.add(spawn_future(|| 1));
-            group.select().unwrap();
-        });
-        group.add(spawn_future(|| 2));
-        keeps_nothing("a group's add and select beside one that stays", || {
-            group.add(spawn_future(|| 3));
-            group.select().unwrap();
-        });
-        scope(|s| {
-            keeps_nothing("a scope's children", || drop(s.spawn(|| 1).join()));
-            keeps_nothing("a scope's failures that are handled", || {
-                let child = s.spawn_fallible(|| Err::<(), _>("handled"));
-                child.join().unwrap_err();
-            });
-        })
-        .unwrap();
+    on_carriers("what_has_ended_leaves_nothing_behind", ":", || drift::run(program));
+}
+
+fn program() {
+    let mut group = FutureGroup::new();
+    keeps_nothing("a group's add and select", || {
+        group.add(spawn_future(|| 1));
+        group.select().unwrap();
     });
+    group.add(spawn_future(|| 2));
+    keeps_nothing("a group's add and select beside one that stays", || {
+        group.add(spawn_future(|| 3));
+        group.select().unwrap();
+    });
+    scope(|s| {
+        keeps_nothing("a scope's children", || drop(s.spawn(|| 1).join()));
+        keeps_nothing("a scope's failures that are handled", || {
+            let child = s.spawn_fallible(|| Err::<(), _>("handled"));
+            child.join().unwrap_err();
+        });
+    })
+    .unwrap();
 }
