@@ -2,16 +2,21 @@
 
 use core::ptr::NonNull;
 use std::alloc::{Layout, alloc_zeroed};
+use std::boxed::Box;
+use std::mem::take;
+use std::sync::Mutex;
 use std::vec::Vec;
 
-use super::{MAX_SOURCES, Reactor};
+use super::{MAX_SOURCES, Place, Reactor};
+use crate::error::ConcurrencyError;
 use crate::platform::{
-    Armed, CarrierId, Events, Interest, Platform, PlatformError, Source, Stack, StackClass,
+    Armed, CarrierId, Events, Interest, Platform, PlatformError, Poll, Source, Stack, StackClass,
 };
 use crate::prim::AtomicU32;
 use crate::runtime::Runtime;
 use crate::sched::Carrier;
 use crate::sync::stage::EMPTY;
+use crate::sync::wait_queue::Wait;
 use crate::task::header::{Entry, Payload};
 use crate::time::Instant;
 
@@ -29,9 +34,14 @@ fn a_source_beyond_the_table_has_no_slot() {
     }
 }
 
-/// A platform of tables, on which nothing runs, and no source is ever ready.
-#[derive(Debug)]
-struct Still;
+/// A platform of tables, on which nothing runs, and no source ever becomes ready.
+#[derive(Debug, Default)]
+struct Still {
+    /// Sources that are ready: those below this.
+    ready: u32,
+    /// How many sources each call of `io_poll` named.
+    asked: Mutex<Vec<usize>>,
+}
 
 // SAFETY: each table is an allocation of its own, of zeros, for ever; no stack is given out.
 unsafe impl Platform for Still {
@@ -55,6 +65,11 @@ unsafe impl Platform for Still {
 
     fn io_arm(&self, _: Source, _: u64, _: Interest) -> Result<Armed, PlatformError> {
         Ok(Armed::New)
+    }
+
+    fn io_poll(&self, polls: &mut [Poll]) -> Result<usize, PlatformError> {
+        self.asked.lock().expect("no caller panics").push(polls.len());
+        Ok(polls.iter().filter(|poll| poll.source().0 < self.ready).count())
     }
 
     fn stack_reserve(&self, _: StackClass) -> Result<(), PlatformError> {
@@ -92,6 +107,32 @@ unsafe impl Platform for Still {
     }
 }
 
+/// One on which sources below `ready` are so.
+fn still(ready: u32) -> &'static Still {
+    Box::leak(Box::new(Still { ready, ..Still::default() }))
+}
+
+#[test]
+fn a_look_at_many_descriptors_is_one_call_of_the_platform() {
+    const SOURCES: u32 = 1_000;
+    for ready in [0, 1, SOURCES] {
+        let platform = still(ready);
+        // SAFETY: the platform is the test's own.
+        let runtime = unsafe { Runtime::new(platform, 0) }.expect("there is memory for tables");
+        let mut polls: Vec<_> =
+            (0..SOURCES).map(|source| Poll::new(Source(source), Interest::READ)).collect();
+        let mut places: Vec<_> = polls.iter().map(|_| Place::default()).collect();
+        let look = Wait::of_thread(platform).until(Instant::ZERO);
+        let found = runtime.poll_many(&mut polls, &mut places, &look);
+        match ready {
+            0 => assert_eq!(found, Err(ConcurrencyError::Timeout)),
+            _ => assert_eq!(found, Ok(ready as usize)),
+        }
+        let asked = take(&mut *platform.asked.lock().expect("no caller panics"));
+        assert_eq!(asked, [SOURCES as usize], "{ready} are ready");
+    }
+}
+
 /// Tasks that registered for a wait and ended leave nothing behind, whichever record they had.
 #[test]
 #[cfg_attr(miri, ignore = "the word of a carrier is read by assembly")]
@@ -99,7 +140,7 @@ fn the_watches_of_a_task_that_ended_are_the_next_ones() {
     unsafe fn nothing(_: *mut Payload) {}
     const SOURCES: u32 = 50;
     // SAFETY: the platform is the test's own.
-    let runtime = unsafe { Runtime::new(&Still, 0) }.expect("there is memory for tables");
+    let runtime = unsafe { Runtime::new(still(0), 0) }.expect("there is memory for tables");
     let begin = || {
         let entry = Entry { run: nothing, discard: nothing, payload: Payload::EMPTY };
         // SAFETY: neither function touches the payload.
