@@ -6,12 +6,15 @@
 #![allow(unsafe_code)]
 
 use std::cell::RefCell;
+use std::collections::HashSet;
 use std::ffi::c_void;
-use std::fs;
 use std::path::PathBuf;
+use std::process::Command;
 use std::rc::Rc;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Barrier, Mutex};
+use std::time::Duration;
+use std::{env, fs, thread};
 
 use drift::{Executor, ExecutorPolicy, sleep, spawn, yield_now};
 use drift_abi::exec::{
@@ -39,7 +42,7 @@ fn moved() -> usize {
         let strays = (0..20).filter(|round| {
             match (n + round) % 2 {
                 0 => yield_now(),
-                _ => sleep(std::time::Duration::from_micros(300)).unwrap(),
+                _ => sleep(Duration::from_micros(300)).unwrap(),
             }
             os_thread() != home
         });
@@ -81,6 +84,74 @@ fn a_closure_stays_whatever_c_makes_its_default() {
     }
 }
 
+/// A virtual thread of C on executor 0.
+fn start(functions: &'static drift_vtable) -> i64 {
+    let callback = DriftIface {
+        data: std::ptr::null_mut(),
+        vtable: functions,
+        inline_storage: [0; 4],
+        flags: 0,
+    };
+    // SAFETY: a callback, whose object is null.
+    let vt = unsafe { drift_thread_spawn(&raw const callback, 0) };
+    assert_eq!(drift_exec_submit(0, vt), 0);
+    vt
+}
+
+/// The OS threads on which 50 virtual threads of C run, each for a millisecond.
+fn os_threads_of_c() -> HashSet<PathBuf> {
+    static FOUND: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
+    unsafe extern "C" fn call(_: *mut c_void) {
+        thread::sleep(Duration::from_millis(1));
+        FOUND.lock().unwrap().push(os_thread());
+    }
+    static FUNCTIONS: drift_vtable = drift_vtable { drop: None, call: Some(call) };
+
+    let all: Vec<_> = (0..50).map(|_| start(&FUNCTIONS)).collect();
+    all.into_iter().for_each(|vt| drift_thread_join(vt));
+    let found = std::mem::take(&mut *FOUND.lock().unwrap());
+    assert_eq!(found.len(), 50);
+    found.into_iter().collect()
+}
+
+/// Those of Rust's default executor, if they are so many: with fewer this does not end.
+fn os_threads_of_rust(carriers: usize) -> HashSet<PathBuf> {
+    let all = Arc::new(Barrier::new(carriers));
+    let meet = || {
+        let all = all.clone();
+        spawn(move || {
+            all.wait();
+            os_thread()
+        })
+    };
+    let threads: Vec<_> = (0..carriers).map(|_| meet()).collect();
+    threads.iter().map(|thread| thread.join().unwrap()).collect()
+}
+
+#[test]
+#[ignore = "run by the next, in a process of its own"]
+fn c_is_on_one_carrier() {
+    let carriers = env::var("DRIFT_CARRIERS").unwrap().parse().unwrap();
+    let of_c = os_threads_of_c();
+    assert_eq!(of_c.len(), 1, "before Rust has any, DRIFT_CARRIERS={carriers}");
+    let of_rust = os_threads_of_rust(carriers);
+    assert_eq!(of_rust.len(), carriers);
+    assert!(of_c.is_disjoint(&of_rust), "each has carriers of its own");
+    assert_eq!(os_threads_of_c(), of_c, "beside Rust's");
+}
+
+/// A process of its own: the environment is read once, and the default is as it comes.
+#[test]
+fn c_keeps_its_one_carrier_whatever_the_environment_says() {
+    for carriers in ["1", "2", "4"] {
+        let mut child = Command::new(env::current_exe().unwrap());
+        child.args(["--exact", "c_is_on_one_carrier", "--ignored", "--test-threads=1"]);
+        let output = child.env("DRIFT_CARRIERS", carriers).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success() && said.contains("1 passed"), "{said}");
+    }
+}
+
 #[test]
 fn a_closure_that_is_spawned_from_a_virtual_thread_of_c_stays() {
     static MOVED: AtomicUsize = AtomicUsize::new(usize::MAX);
@@ -92,16 +163,7 @@ fn a_closure_that_is_spawned_from_a_virtual_thread_of_c_stays() {
     let _one = ONE.lock().unwrap_or_else(|poison| poison.into_inner());
     for carriers in [1, 2, 4] {
         let _set = CDefault::new(carriers);
-        let callback = DriftIface {
-            data: std::ptr::null_mut(),
-            vtable: &raw const FUNCTIONS,
-            inline_storage: [0; 4],
-            flags: 0,
-        };
-        // SAFETY: a callback, whose object is null.
-        let vt = unsafe { drift_thread_spawn(&raw const callback, 0) };
-        assert_eq!(drift_exec_submit(0, vt), 0);
-        drift_thread_join(vt);
+        drift_thread_join(start(&FUNCTIONS));
         assert_eq!(MOVED.swap(usize::MAX, Ordering::SeqCst), 0, "with {carriers} carriers in C");
     }
 }

@@ -113,6 +113,7 @@ fn still(ready: u32) -> &'static Still {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "it counts calls, and takes minutes")]
 fn a_look_at_many_descriptors_is_one_call_of_the_platform() {
     const SOURCES: u32 = 1_000;
     for ready in [0, 1, SOURCES] {
