@@ -297,6 +297,42 @@ fn read(owned: &Owned, reader: &PipeReader) -> usize {
     owned.call(Instant::FAR, call).unwrap()
 }
 
+/// As after a close(2) of which the runtime was told nothing, and an open that got the number.
+#[test]
+fn one_that_is_registered_again_ends_the_waits_for_the_last_one() {
+    in_worlds(Faults::QUIET, || {
+        let (reader, mut writer) = pipe();
+        let reader = Arc::new(reader);
+        let owned = Arc::new(Owned::new(&*reader, ShortCount::Exhausts));
+        let tries = Arc::new(AtomicUsize::new(0));
+        let begins = || {
+            let (owned, reader, tries) = (owned.clone(), reader.clone(), tries.clone());
+            spawn(move || {
+                let call = || {
+                    tries.fetch_add(1, Ordering::Relaxed);
+                    reader.try_read(&mut [0; 1]).map(|length| (length, false))
+                };
+                owned.call(Instant::FAR, call)
+            })
+        };
+        let waits = [begins(), begins()];
+        while tries.load(Ordering::Relaxed) == 0 {
+            sleep(Duration::from_millis(1)).unwrap();
+        }
+        sleep(Duration::from_millis(100)).unwrap();
+        while owned.runtime.register(owned.source, ShortCount::Exhausts).is_err() {}
+        for waits in waits {
+            assert_eq!(waits.join().unwrap(), Err(ConcurrencyError::Closed));
+        }
+        let new = owned.runtime.owned(owned.source);
+        assert!(new.readiness(Interest::READ).is_ready(), "somebody has a turn for ever");
+        let waits = begins();
+        sleep(Duration::from_millis(100)).unwrap();
+        writer.write_all(b"x").unwrap();
+        assert_eq!(waits.join().unwrap(), Ok(1));
+    });
+}
+
 /// A call that the platform ended early leaves bytes that no event tells of.
 #[test]
 fn calls_that_are_ended_early_leave_nothing_behind() {

@@ -157,8 +157,10 @@ fn a_panic_of_a_thread_after_the_program_ends_the_world_too() {
             .carriers(1 + (seed % 4) as u32)
             .try_run(|| {
                 let (ended, panics) = (ended.clone(), Arc::new(AtomicU32::new(0)));
-                let told = panics.clone();
+                let (told, begun) = (panics.clone(), Arc::new(AtomicU32::new(0)));
+                let begins = begun.clone();
                 drop(spawn(move || {
+                    begins.store(1, Ordering::SeqCst);
                     while sleep(Duration::from_millis(1_000)).is_ok() {}
                     while panics.load(Ordering::SeqCst) == 0 {
                         yield_now();
@@ -171,8 +173,9 @@ fn a_panic_of_a_thread_after_the_program_ends_the_world_too() {
                     told.store(1, Ordering::SeqCst);
                     panic!("on purpose");
                 }));
-                // The other has begun.
-                sleep(Duration::from_millis(2)).unwrap();
+                while begun.load(Ordering::SeqCst) == 0 {
+                    sleep(Duration::from_millis(2)).unwrap();
+                }
             })
             .map(|run| run.value)
             .unwrap_err();

@@ -92,6 +92,12 @@ impl Line {
         Some(popped)
     }
 
+    /// Whether nobody is in line.
+    #[inline]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.length == 0
+    }
+
     /// Whether a caller that comes may have to wait for others.
     #[inline]
     pub(crate) fn has_any(&self) -> bool {
@@ -160,10 +166,12 @@ impl<'a> Side<'a> {
             let mut state = self.slot.state.lock();
             let generation = state.owned_generation().ok_or(ConcurrencyError::Closed)?;
             let has_turn = had_turn == Some(generation);
+            let leads = state.crew(self.direction).has_leader();
             let line = state.line(self.direction);
             self.word().set_line(true);
             if self.word().look().is_ready() && (has_turn || line.length == 0) {
-                let is_behind = !has_turn && line.turns > 0;
+                // An OS thread that leads is on its own: no yield lets it run.
+                let is_behind = !has_turn && line.turns > u32::from(leads);
                 line.turns += u32::from(!has_turn);
                 *turn = Some(Turn { side: self, generation });
                 return Ok(is_behind);

@@ -84,6 +84,11 @@ impl Crew {
         Self { followers: Waiters::new(), has_leader: false }
     }
 
+    /// Whether one of them has a turn.
+    pub(super) fn has_leader(&self) -> bool {
+        self.has_leader
+    }
+
     /// Who leads in a registration that is over, has a void turn.
     pub(crate) fn begin(&mut self) {
         self.has_leader = false;

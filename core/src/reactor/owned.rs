@@ -72,6 +72,14 @@ impl Runtime {
         let slot = self.reactor.slot_for(self.platform(), source)?;
         self.reactor.use_it();
         let mut state = slot.state.lock();
+        if state.is_owned() {
+            // Its owner closed it without a word: whoever waits there waits for that one.
+            state.give_up();
+            state.close();
+            super::wake_due(slot, state);
+            slot.wake_all();
+            state = slot.state.lock();
+        }
         let generation = state.take_over();
         slot.read.set_line(state.read_line.has_any());
         slot.write.set_line(state.write_line.has_any());
@@ -82,12 +90,13 @@ impl Runtime {
         slot.write.register(short);
         let registered = self.register_as(slot, source, generation);
         if registered.is_err() {
-            // Who came meanwhile has asked for nothing.
+            // Watches that came meanwhile were asked for by nobody; callers are told `Closed`.
             let ask = {
                 let mut state = slot.state.lock();
                 state.give_up();
                 state.rest()
             };
+            slot.wake_all();
             super::converse(self, slot, source, ask);
         }
         registered

@@ -284,7 +284,7 @@ impl SlotState {
     /// Whether an event may have somebody to wake beside watches.
     #[inline]
     pub(crate) fn has_callers(&self) -> bool {
-        self.has_lookers() || self.read_line.has_any() || self.write_line.has_any()
+        self.has_lookers() || !self.read_line.is_empty() || !self.write_line.is_empty()
     }
 
     /// Whether anybody looks at a level.

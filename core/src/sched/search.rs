@@ -146,7 +146,7 @@ impl Carrier {
         let waits = || executor.has_work() || !executor.starved.is_empty();
         if searched && executor.idle.stop_searching() && waits() {
             executor.notify();
-        } else if starts && !executor.idle.has_anyone() && executor.lacks_carriers() {
+        } else if (starts || searched) && !executor.idle.has_anyone() && executor.lacks_carriers() {
             executor.grow();
         }
         if executor.may_grow() && executor.crew.wants_standby(executor.max_threads) {
