@@ -1,8 +1,8 @@
 /* Faults on a virtual thread: a stack overflow says so in one line and dies of SIGSEGV; every other
  * fault keeps its usual end.
  *
- * A case runs itself again as a child, with the word `die` behind its name, and looks at how that
- * ends and what it wrote.
+ * A case runs itself again as a child, with the word `die` and a number of carriers behind its
+ * name, and looks at how that ends and what it wrote; once for each number.
  */
 #include "harness.h"
 
@@ -20,8 +20,8 @@ __attribute__((noinline)) static i64 recurse(i64 level) {
     return level == deepest ? 0 : recurse(level + 1) + frame[0];
 }
 
-/* A frame of so many bytes, of which the lowest are written first: compiled without
- * -fstack-clash-protection, it touches nothing in between. */
+/* A frame of so many bytes, of which the lowest are written first: it is compiled with
+ * -fno-stack-clash-protection (tests/tests/abi/compile.rs), so it touches nothing in between. */
 #define LARGE_FRAME(name, bytes)                                                                 \
     __attribute__((noinline)) static i64 name(i64 level) {                                       \
         volatile char frame[bytes];                                                              \
@@ -69,6 +69,11 @@ static void install_handler(void) {
 /* In the child: tells the handle through here, descriptor 3. */
 enum { TOLD = 3 };
 
+/* In the child: how many carriers run what dies. */
+static i64 carriers_of_child(void) {
+    return param(1, 0);
+}
+
 /* In the child: `body` is not expected to come back. */
 static void die_in(void (*body)(task *)) {
     struct rlimit none = {0, 0};
@@ -76,27 +81,29 @@ static void die_in(void (*body)(task *)) {
     setrlimit(RLIMIT_CORE, &none);
     task_spawn(&one, body, 0);
     EQUAL(write(TOLD, &one.vt, sizeof one.vt), (i64)sizeof one.vt);
-    EQUAL(drift_exec_submit(make_executor(2), one.vt), 0);
+    EQUAL(drift_exec_submit(make_executor(carriers_of_child()), one.vt), 0);
     task_join(&one);
 }
 
 static int is_child(void) {
-    return case_argc == 1 && strcmp(case_argv[0], "die") == 0;
+    return case_argc == 2 && strcmp(case_argv[0], "die") == 0;
 }
 
 typedef struct end {
+    const char *carriers;
     int status;
     i64 vt;
     char said[4096];
 } end;
 
-static end run_again(void) {
+static end run_again(const char *carriers) {
     end result;
     int ends[2];
     int told[2];
     size_t length = 0;
     ssize_t n;
     memset(&result, 0, sizeof result);
+    result.carriers = carriers;
     EQUAL(pipe(ends), 0);
     EQUAL(pipe(told), 0);
     pid_t child = fork();
@@ -104,7 +111,7 @@ static end run_again(void) {
     if (child == 0) {
         dup2(ends[1], STDERR_FILENO);
         dup2(told[1], TOLD);
-        execl("/proc/self/exe", "overflow", case_name, "die", (char *)NULL);
+        execl("/proc/self/exe", "overflow", case_name, "die", carriers, (char *)NULL);
         _exit(127);
     }
     close(ends[1]);
@@ -118,9 +125,35 @@ static end run_again(void) {
     return result;
 }
 
+/* Looks at the end of a child on each number of carriers. */
+static void on_each(void (*look)(const end *)) {
+    static const char *const numbers[] = {"1", "2", "4"};
+    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
+        end result = run_again(numbers[i]);
+        look(&result);
+    }
+}
+
 static void ends_by_sigsegv(const end *result) {
     CHECK(WIFSIGNALED(result->status) && WTERMSIG(result->status) == SIGSEGV,
-          "ended with status %#x, said '%s'", result->status, result->said);
+          "on %s carriers: ended with status %#x, said '%s'", result->carriers, result->status,
+          result->said);
+}
+
+static void says_nothing(const end *result) {
+    CHECK(result->said[0] == 0, "on %s carriers: said '%s'", result->carriers, result->said);
+}
+
+static void ends_by_sigsegv_and_says_nothing(const end *result) {
+    ends_by_sigsegv(result);
+    says_nothing(result);
+}
+
+static void ends_in_the_handler(const end *result) {
+    CHECK(WIFEXITED(result->status) && WEXITSTATUS(result->status) == 42,
+          "on %s carriers: ended with status %#x, said '%s'", result->carriers, result->status,
+          result->said);
+    says_nothing(result);
 }
 
 /* Locks what lies above its own stack, where the next ones are: as mlockall(2) would, but so little
@@ -132,16 +165,16 @@ static void body_locks_and_starts(task *self) {
 }
 
 /* One line, which says what happened and to which virtual thread. */
-static void says_which(void) {
+static void says_which(const end *result) {
     char name[64];
-    end result = run_again();
-    ends_by_sigsegv(&result);
-    const char *newline = strchr(result.said, '\n');
-    CHECK(newline != NULL && newline[1] == 0, "not one line: '%s'", result.said);
-    snprintf(name, sizeof name, "virtual thread %#llx ", (unsigned long long)result.vt);
-    CHECK(strstr(result.said, name) != NULL && strstr(result.said, "overflow") != NULL &&
-              strstr(result.said, "stack") != NULL,
-          "does not name %s: '%s'", name, result.said);
+    ends_by_sigsegv(result);
+    const char *newline = strchr(result->said, '\n');
+    CHECK(newline != NULL && newline[1] == 0, "on %s carriers: not one line: '%s'",
+          result->carriers, result->said);
+    snprintf(name, sizeof name, "virtual thread %#llx ", (unsigned long long)result->vt);
+    CHECK(strstr(result->said, name) != NULL && strstr(result->said, "overflow") != NULL &&
+              strstr(result->said, "stack") != NULL,
+          "on %s carriers: does not name %s: '%s'", result->carriers, name, result->said);
 }
 
 static void overflow(void) {
@@ -149,7 +182,7 @@ static void overflow(void) {
         die_in(body_overflows);
         return;
     }
-    says_which();
+    on_each(says_which);
 }
 
 static void overflow_in_locked_memory(void) {
@@ -157,7 +190,7 @@ static void overflow_in_locked_memory(void) {
         run_on_executor(body_locks_and_starts, 0, 1);
         return;
     }
-    says_which();
+    on_each(says_which);
 }
 
 /* The frame does not step over the guard, into the stack below. */
@@ -166,7 +199,7 @@ static void overflow_by_16_kib(void) {
         die_in(body_overflows_by_16_kib);
         return;
     }
-    says_which();
+    on_each(says_which);
 }
 
 static void overflow_by_60_kib(void) {
@@ -174,7 +207,7 @@ static void overflow_by_60_kib(void) {
         die_in(body_overflows_by_60_kib);
         return;
     }
-    says_which();
+    on_each(says_which);
 }
 
 /* A null store is no overflow: nothing is said. */
@@ -183,9 +216,7 @@ static void wild(void) {
         die_in(body_stores_wildly);
         return;
     }
-    end result = run_again();
-    ends_by_sigsegv(&result);
-    CHECK(result.said[0] == 0, "said '%s'", result.said);
+    on_each(ends_by_sigsegv_and_says_nothing);
 }
 
 /* The same on a plain OS thread of a process that has a runtime. */
@@ -199,9 +230,7 @@ static void wild_off_virtual_threads(void) {
         *nowhere = 1;
         return;
     }
-    end result = run_again();
-    ends_by_sigsegv(&result);
-    CHECK(result.said[0] == 0, "said '%s'", result.said);
+    on_each(ends_by_sigsegv_and_says_nothing);
 }
 
 /* Whoever handled the signal before the runtime came still does. */
@@ -211,10 +240,7 @@ static void wild_with_a_handler(void) {
         die_in(body_stores_wildly);
         return;
     }
-    end result = run_again();
-    CHECK(WIFEXITED(result.status) && WEXITSTATUS(result.status) == 42,
-          "ended with status %#x, said '%s'", result.status, result.said);
-    CHECK(result.said[0] == 0, "said '%s'", result.said);
+    on_each(ends_in_the_handler);
 }
 
 static const test_case cases[] = {

@@ -60,12 +60,19 @@ impl Compiler {
         version.status().is_ok_and(|status| status.success())
     }
 
-    /// C without optimisation, as the Drift toolchain compiles; C++ with.
+    /// Whether it may be for another machine than this.
+    pub fn is_cross() -> bool {
+        CROSS.is_some()
+    }
+
+    /// C without optimisation, as the Drift toolchain compiles; C++ with. No frame of C touches
+    /// its pages one after the other, whatever the compiler was configured for: what steps over a
+    /// guard must be found all the same (`ffi/tests/overflow.c`).
     fn command(self, include: &Path) -> Command {
         let mut command = crate::run::command(self.command);
         match self.cxx {
             true => command.args(["-std=c++17", "-O2", "-x", "c++"]),
-            false => command.args(["-std=c11", "-O0", "-x", "c"]),
+            false => command.args(["-std=c11", "-O0", "-fno-stack-clash-protection", "-x", "c"]),
         };
         command.arg("-g").args(WARNINGS).arg("-I").arg(include);
         command
