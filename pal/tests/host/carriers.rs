@@ -131,24 +131,36 @@ fn a_spawn_without_address_space_is_refused_and_leaves_nothing() {
     });
 }
 
-/// Many of one class, all ended, then as many of another: nothing that is over keeps a guard from
-/// them.
+/// Many of one class, all ended, then as many of another, on one executor after the other: nothing
+/// that is over keeps a guard from them.
 #[test]
 fn stacks_of_a_class_that_is_over_are_had_by_another() {
     alone("carriers::stacks_of_a_class_that_is_over_are_had_by_another", || {
         const COUNT: usize = 20_000;
         refuse_all_but_mappings();
         let runtime = *OURS.get_or_init(new_runtime);
-        let executor = runtime.default_executor();
-        for class in [StackClass::K64, StackClass::K256, StackClass::K64, StackClass::M1] {
-            GO_ON.store(0, Ordering::SeqCst);
-            let entry = Entry { run: wait_for_all, discard, payload: Payload::EMPTY };
-            // SAFETY: both only count.
-            let spawn = |_| unsafe { runtime.spawn(entry, class) }.unwrap();
-            let all = (0..COUNT).map(spawn).collect::<Vec<_>>();
-            all.iter().for_each(|task| submit(executor, *task).unwrap());
-            all.iter().for_each(|task| assert!(runtime.join(*task, Instant::FAR)));
-            assert_eq!(GO_ON.load(Ordering::SeqCst), COUNT, "all were alive at once");
+        for carriers in [1, 2, 4] {
+            let policy = ExecutorPolicy {
+                min_threads: carriers,
+                max_threads: carriers,
+                ..ExecutorPolicy::DEFAULT
+            };
+            let executor = runtime.create_executor(policy).unwrap();
+            for class in [StackClass::K64, StackClass::K256, StackClass::K64, StackClass::M1] {
+                GO_ON.store(0, Ordering::SeqCst);
+                let entry = Entry { run: wait_for_all, discard, payload: Payload::EMPTY };
+                let spawn = |n| {
+                    // SAFETY: both only count.
+                    let spawned = unsafe { runtime.spawn(entry, class) };
+                    spawned.unwrap_or_else(|why| panic!("{class:?} {n} on {carriers}: {why}"))
+                };
+                let all = (0..COUNT).map(spawn).collect::<Vec<_>>();
+                all.iter().for_each(|task| submit(executor, *task).unwrap());
+                all.iter().for_each(|task| assert!(runtime.join(*task, Instant::FAR)));
+                assert_eq!(GO_ON.load(Ordering::SeqCst), COUNT, "all were alive at once");
+            }
+            let handle = runtime.executor_handle(executor);
+            runtime.shutdown(handle, Shutdown::Drain, Instant::FAR).unwrap();
         }
     });
 }
