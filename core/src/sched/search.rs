@@ -131,12 +131,29 @@ impl Carrier {
         })
     }
 
-    /// A task was found: a searcher is one no more, and the last one sees that the rest is seen.
+    /// A task was found. Mostly the carrier has run one just before, and nothing changes.
     #[inline]
     pub(super) fn found_work(&'static self) {
         let executor = self.executor;
-        let (searched, starts) = self.own(|own| {
+        // Read, and not written: a store that the next turn's look waits for costs a nanosecond.
+        let is_the_next = self.own(|own| {
             own.unused = 0;
+            own.running && !own.searching
+        });
+        if !is_the_next {
+            self.found_first_work();
+        }
+        if executor.may_grow() && executor.crew.wants_standby(executor.max_threads) {
+            executor.grow();
+        }
+    }
+
+    /// The first one after a sleep or a search: a searcher is one no more, and the last one sees
+    /// that the rest is seen.
+    #[inline(never)]
+    fn found_first_work(&'static self) {
+        let executor = self.executor;
+        let (searched, starts) = self.own(|own| {
             let starts = !core::mem::replace(&mut own.running, true);
             (core::mem::take(&mut own.searching), starts)
         });
@@ -146,10 +163,7 @@ impl Carrier {
         let waits = || executor.has_work() || !executor.starved.is_empty();
         if searched && executor.idle.stop_searching() && waits() {
             executor.notify();
-        } else if (starts || searched) && !executor.idle.has_anyone() && executor.lacks_carriers() {
-            executor.grow();
-        }
-        if executor.may_grow() && executor.crew.wants_standby(executor.max_threads) {
+        } else if !executor.idle.has_anyone() && executor.lacks_carriers() {
             executor.grow();
         }
     }
