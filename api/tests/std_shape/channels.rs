@@ -44,13 +44,15 @@ fn try_iter_takes_what_is_there() {
 
 #[test]
 fn iterators_go_on_from_each_other() {
-    let (to, from) = unbounded();
-    (0..4).for_each(|n| to.send(n).unwrap());
-    drop(to);
-    assert_eq!(from.iter().next(), Some(0));
-    assert_eq!(from.try_iter().next(), Some(1));
-    assert_eq!((&from).into_iter().next(), Some(2));
-    assert_eq!(from.into_iter().collect::<Vec<_>>(), [3]);
+    everywhere(|| {
+        let (to, from) = unbounded();
+        (0..4).for_each(|n| to.send(n).unwrap());
+        drop(to);
+        assert_eq!(from.iter().next(), Some(0));
+        assert_eq!(from.try_iter().next(), Some(1));
+        assert_eq!((&from).into_iter().next(), Some(2));
+        assert_eq!(from.into_iter().collect::<Vec<_>>(), [3]);
+    });
 }
 
 #[test]

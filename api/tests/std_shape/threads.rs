@@ -76,7 +76,8 @@ fn parks_sleeps_and_ids_are_as_std_has_them() {
         let other = spawn(yield_now);
         assert_ne!(other.thread().id(), parked.thread().id());
         other.join().unwrap();
-        while !spawn(|| ()).is_completed() {
+        let ends = spawn(|| ());
+        while !ends.is_completed() {
             yield_now();
         }
         let begun = Instant::now();
