@@ -77,18 +77,21 @@ fn an_abstract_name_serves_as_well() {
 
 #[test]
 fn a_peer_with_a_name_is_named() {
-    let (here, there) = (path("server"), path("client"));
-    let listener = UnixListener::bind(&here).unwrap();
-    let client = socket2::Socket::new(socket2::Domain::UNIX, socket2::Type::STREAM, None).unwrap();
-    client.bind(&socket2::SockAddr::unix(&there).unwrap()).unwrap();
-    client.connect(&socket2::SockAddr::unix(&here).unwrap()).unwrap();
-    let (stream, from) = listener.accept().unwrap();
-    assert_eq!(from.as_pathname(), Some(&*there));
-    let stream = UnixStream::from_std(stream.into_std().unwrap()).unwrap();
-    assert!(stream.take_error().unwrap().is_none());
-    for path in [here, there] {
-        std::fs::remove_file(path).unwrap();
-    }
+    everywhere(|_| {
+        let (here, there) = (path("server"), path("client"));
+        let listener = UnixListener::bind(&here).unwrap();
+        let client =
+            socket2::Socket::new(socket2::Domain::UNIX, socket2::Type::STREAM, None).unwrap();
+        client.bind(&socket2::SockAddr::unix(&there).unwrap()).unwrap();
+        client.connect(&socket2::SockAddr::unix(&here).unwrap()).unwrap();
+        let (stream, from) = listener.accept().unwrap();
+        assert_eq!(from.as_pathname(), Some(&*there));
+        let stream = UnixStream::from_std(stream.into_std().unwrap()).unwrap();
+        assert!(stream.take_error().unwrap().is_none());
+        for path in [here, there] {
+            std::fs::remove_file(path).unwrap();
+        }
+    });
 }
 
 /// In its error: what std says of it, and the system.
@@ -107,52 +110,61 @@ fn long(length: usize) -> PathBuf {
 
 #[test]
 fn paths_are_checked_as_std_checks_them() {
-    let prefix = path("a").into_os_string().into_string().unwrap();
-    let exists = std::os::unix::net::UnixListener::bind(&prefix).unwrap();
-    let refused: [PathBuf; 6] = [
-        format!("{prefix}\0.x").into(),
-        "\0abstract".into(),
-        format!("{prefix}\0").into(),
-        long(LONGEST + 1),
-        long(LONGEST + 2),
-        "/nowhere/at/all".into(),
-    ];
-    let datagrams = drift::net::UnixDatagram::unbound().unwrap();
-    let stds = std::os::unix::net::UnixDatagram::unbound().unwrap();
-    for path in &refused {
-        use std::os::unix::net;
-        let told = error(net::UnixStream::connect(path));
-        assert_eq!(error(UnixStream::connect(path)), told, "{path:?}");
-        assert_eq!(error(UnixListener::bind(path)), error(net::UnixListener::bind(path)));
-        let bound = error(net::UnixDatagram::bind(path));
-        assert_eq!(error(drift::net::UnixDatagram::bind(path)), bound, "{path:?}");
-        assert_eq!(error(datagrams.connect(path)), error(stds.connect(path)), "{path:?}");
-        assert_eq!(error(datagrams.send_to(b"x", path)), error(stds.send_to(b"x", path)));
-    }
-    assert_eq!(error(UnixStream::connect("")), error(std::os::unix::net::UnixStream::connect("")));
-    let unnamed = SocketAddr::from_pathname("").unwrap();
-    let told = error(std::os::unix::net::UnixStream::connect_addr(&unnamed));
-    assert_eq!(error(UnixStream::connect_addr(&unnamed)), told);
-    drop(exists);
-    std::fs::remove_file(prefix).unwrap();
+    everywhere(|_| {
+        let prefix = path("a").into_os_string().into_string().unwrap();
+        let exists = std::os::unix::net::UnixListener::bind(&prefix).unwrap();
+        let refused: [PathBuf; 6] = [
+            format!("{prefix}\0.x").into(),
+            "\0abstract".into(),
+            format!("{prefix}\0").into(),
+            long(LONGEST + 1),
+            long(LONGEST + 2),
+            "/nowhere/at/all".into(),
+        ];
+        let datagrams = drift::net::UnixDatagram::unbound().unwrap();
+        let stds = std::os::unix::net::UnixDatagram::unbound().unwrap();
+        for path in &refused {
+            use std::os::unix::net;
+            let told = error(net::UnixStream::connect(path));
+            assert_eq!(error(UnixStream::connect(path)), told, "{path:?}");
+            assert_eq!(error(UnixListener::bind(path)), error(net::UnixListener::bind(path)));
+            let bound = error(net::UnixDatagram::bind(path));
+            assert_eq!(error(drift::net::UnixDatagram::bind(path)), bound, "{path:?}");
+            assert_eq!(error(datagrams.connect(path)), error(stds.connect(path)), "{path:?}");
+            assert_eq!(error(datagrams.send_to(b"x", path)), error(stds.send_to(b"x", path)));
+        }
+        assert_eq!(
+            error(UnixStream::connect("")),
+            error(std::os::unix::net::UnixStream::connect(""))
+        );
+        let unnamed = SocketAddr::from_pathname("").unwrap();
+        let told = error(std::os::unix::net::UnixStream::connect_addr(&unnamed));
+        assert_eq!(error(UnixStream::connect_addr(&unnamed)), told);
+        drop(exists);
+        std::fs::remove_file(prefix).unwrap();
+    });
 }
 
 #[test]
 fn the_longest_paths_and_names_serve() {
-    let path = long(LONGEST);
-    let listener = UnixListener::bind(&path).unwrap();
-    let client = UnixStream::connect(&path).unwrap();
-    assert_eq!(client.peer_addr().unwrap().as_pathname(), Some(&*path));
-    listener.accept().unwrap();
-    std::fs::remove_file(&path).unwrap();
-    let own = std::process::id();
-    for name in [format!("drift-{own}-{:_<80}", ""), format!("{own:_<107}"), format!("{own}\0z")] {
-        let address = SocketAddr::from_abstract_name(&name).unwrap();
-        let listener = UnixListener::bind_addr(&address).unwrap();
-        let client = UnixStream::connect_addr(&address).unwrap();
-        assert_eq!(client.peer_addr().unwrap().as_abstract_name(), Some(name.as_bytes()));
+    everywhere(|_| {
+        let path = long(LONGEST);
+        let listener = UnixListener::bind(&path).unwrap();
+        let client = UnixStream::connect(&path).unwrap();
+        assert_eq!(client.peer_addr().unwrap().as_pathname(), Some(&*path));
         listener.accept().unwrap();
-    }
+        std::fs::remove_file(&path).unwrap();
+        let own = std::process::id();
+        for name in
+            [format!("drift-{own}-{:_<80}", ""), format!("{own:_<107}"), format!("{own}\0z")]
+        {
+            let address = SocketAddr::from_abstract_name(&name).unwrap();
+            let listener = UnixListener::bind_addr(&address).unwrap();
+            let client = UnixStream::connect_addr(&address).unwrap();
+            assert_eq!(client.peer_addr().unwrap().as_abstract_name(), Some(name.as_bytes()));
+            listener.accept().unwrap();
+        }
+    });
 }
 
 /// A socket at a path of so many bytes, which may end without a zero: unix(7), "Pathname sockets".
@@ -181,25 +193,27 @@ fn bound_to(path: &std::path::Path, kind: socket2::Type) -> socket2::Socket {
 
 #[test]
 fn a_peer_whose_path_takes_every_byte_is_accepted() {
-    let (here, there) = (path("server"), long(LONGEST + 1));
-    let listener = UnixListener::bind(&here).unwrap();
-    let client = bound_to(&there, socket2::Type::STREAM);
-    client.connect(&socket2::SockAddr::unix(&here).unwrap()).unwrap();
-    let (mut stream, from) = listener.accept().unwrap();
-    assert_eq!(from.as_pathname(), Some(&*there));
-    client.send(b"x").unwrap();
-    stream.read_exact(&mut [0]).unwrap();
-    drop(client);
-    std::fs::remove_file(&there).unwrap();
-    std::fs::remove_file(&here).unwrap();
-    // Datagrams too.
-    let receiver = drift::net::UnixDatagram::bind(&here).unwrap();
-    let sender = bound_to(&there, socket2::Type::DGRAM);
-    sender.send_to(b"xy", &socket2::SockAddr::unix(&here).unwrap()).unwrap();
-    assert_eq!(receiver.peek_from(&mut [0; 8]).unwrap().0, 2);
-    let (length, from) = receiver.recv_from(&mut [0; 8]).unwrap();
-    assert_eq!((length, from.as_pathname()), (2, Some(&*there)));
-    for path in [here, there] {
-        std::fs::remove_file(path).unwrap();
-    }
+    everywhere(|_| {
+        let (here, there) = (path("server"), long(LONGEST + 1));
+        let listener = UnixListener::bind(&here).unwrap();
+        let client = bound_to(&there, socket2::Type::STREAM);
+        client.connect(&socket2::SockAddr::unix(&here).unwrap()).unwrap();
+        let (mut stream, from) = listener.accept().unwrap();
+        assert_eq!(from.as_pathname(), Some(&*there));
+        client.send(b"x").unwrap();
+        stream.read_exact(&mut [0]).unwrap();
+        drop(client);
+        std::fs::remove_file(&there).unwrap();
+        std::fs::remove_file(&here).unwrap();
+        // Datagrams too.
+        let receiver = drift::net::UnixDatagram::bind(&here).unwrap();
+        let sender = bound_to(&there, socket2::Type::DGRAM);
+        sender.send_to(b"xy", &socket2::SockAddr::unix(&here).unwrap()).unwrap();
+        assert_eq!(receiver.peek_from(&mut [0; 8]).unwrap().0, 2);
+        let (length, from) = receiver.recv_from(&mut [0; 8]).unwrap();
+        assert_eq!((length, from.as_pathname()), (2, Some(&*there)));
+        for path in [here, there] {
+            std::fs::remove_file(path).unwrap();
+        }
+    });
 }
