@@ -13,7 +13,7 @@ use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use comfy_table::Table;
 use serde::Deserialize;
 
@@ -188,7 +188,8 @@ impl fmt::Display for Ending {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.layer {
             Some(layer) => write!(f, "{layer}: {}", self.how),
-            None => write!(f, "NOT FOUND"),
+            None if self.how.is_empty() => write!(f, "NOT FOUND"),
+            None => f.write_str(&self.how),
         }
     }
 }
@@ -244,7 +245,8 @@ fn put_in(steps: &mut Steps, arguments: &MutantsArguments) -> Result<()> {
         println!("{:4.0} s  {}: {ending}", begun.elapsed().as_secs_f64(), mutant.name);
         let number = mutant.defect.map_or_else(|| "own".to_owned(), |defect| defect.to_string());
         table.add_row([number, mutant.name.clone(), ending.to_string()]);
-        let is_missed = ending.layer.is_none() && arguments.layer.is_none();
+        let is_asked = arguments.layer.is_none() || !ending.how.is_empty();
+        let is_missed = ending.layer.is_none() && is_asked;
         steps.count(u64::from(ending.layer.is_some()), u64::from(is_missed));
         if is_missed {
             missed.push(&*mutant.name);
@@ -355,7 +357,10 @@ fn hunt(trial: &Trial<'_>) -> Result<Ending> {
             Verdict::Found(None) => return found("fails".to_owned()),
             Verdict::Dies(signal) => return found(format!("dies, {signal}")),
             Verdict::Hangs => return found("does not end".to_owned()),
-            Verdict::Broken(what) => bail!("it does not build:\n{what}"),
+            Verdict::Broken(what) => {
+                println!("it does not build:\n{what}");
+                return Ok(Ending { layer: None, how: "does not build".to_owned() });
+            }
         }
     }
     Ok(Ending { layer: None, how: String::new() })
