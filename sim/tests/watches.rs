@@ -5,6 +5,7 @@
 
 use std::cell::Cell;
 
+use drift::{Executor, ExecutorPolicy, spawn_on};
 use drift_core::platform::{Interest, Source};
 use drift_core::prim::set_hook;
 use drift_core::runtime::Runtime;
@@ -46,7 +47,15 @@ fn ten_thousand_descriptors_cost_ten_thousand_times_one() {
         ACCESSES.set(ACCESSES.get() + 1);
         false
     });
-    drift::run(|| {
+    for carriers in [1, 2, 4] {
+        let policy = ExecutorPolicy::new().min_threads(carriers);
+        let executor = Executor::new(policy).unwrap();
+        many_and_then_one(&executor);
+    }
+}
+
+fn many_and_then_one(executor: &Executor) {
+    let many = || {
         let (begins, ends) = wait_for(1);
         assert!(begins > 0, "accesses are counted");
         let (begin_all, end_all) = wait_for(10_000);
@@ -60,10 +69,11 @@ fn ten_thousand_descriptors_cost_ten_thousand_times_one() {
         park();
         let after = wait_for(1);
         assert!(after.0 + after.1 < begins + ends + 50, "{after:?} after {:?}", (begins, ends));
-    });
+    };
+    spawn_on(executor, many).unwrap().join().unwrap();
     // The next ones, which get that record too, have no more than they use.
     for _ in 0..20 {
-        let (begins, ends) = drift::run(|| wait_for(1));
+        let (begins, ends) = spawn_on(executor, || wait_for(1)).unwrap().join().unwrap();
         assert!(begins + ends < 500, "{begins} and {ends}");
     }
 }
