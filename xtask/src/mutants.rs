@@ -44,6 +44,8 @@ struct List {
 struct Mutant {
     name: String,
     defect: Option<u32>,
+    /// The layer that found it before, which is asked first: else by the order of [`LAYERS`].
+    layer: Option<String>,
     /// The same mistake in a model, for what only makes the code late: the lookout finds what
     /// was not told, and no run of a program ends otherwise.
     mistake: Option<Mistake>,
@@ -295,7 +297,7 @@ fn try_out(mutant: &Mutant, trial: &Trial<'_>) -> Result<Ending> {
     for (path, text) in &files {
         fs::write(path, text)?;
     }
-    let mut ending = hunt(trial);
+    let mut ending = hunt(mutant, trial);
     for ((path, _), text) in files.iter().zip(originals) {
         fs::write(path, text)?;
     }
@@ -342,12 +344,13 @@ fn wanted(arguments: &MutantsArguments) -> impl Iterator<Item = &'static Layer> 
     LAYERS.iter().filter(move |layer| only.is_none_or(|only| only == layer.name))
 }
 
-fn hunt(trial: &Trial<'_>) -> Result<Ending> {
+fn hunt(mutant: &Mutant, trial: &Trial<'_>) -> Result<Ending> {
     let seeds = trial.arguments.seeds;
+    let all = || wanted(trial.arguments).map(|layer| (layer, seeds));
+    let known = all().filter(|(layer, _)| mutant.layer.as_deref() == Some(layer.name));
     let quick = wanted(trial.arguments).filter(|layer| layer.is_quick);
-    let first = quick.map(|layer| (layer, seeds.div_ceil(100)));
-    let then = wanted(trial.arguments).map(|layer| (layer, seeds));
-    for (layer, seeds) in first.chain(then) {
+    let quick = quick.map(|layer| (layer, seeds.div_ceil(100)));
+    for (layer, seeds) in known.chain(quick).chain(all()) {
         let mut command = (layer.command)(trial.copy, seeds);
         command.current_dir(trial.tree);
         let found = |how: String| Ok(Ending { layer: Some(layer.name), how });
