@@ -12,7 +12,7 @@
 //!
 //! | `watcher` | means                           | becomes                                        |
 //! |-----------|---------------------------------|------------------------------------------------|
-//! | null      | nobody is to be told of the end | a box, by `watch`; OVER, at the end            |
+//! | null      | no group watches it             | a box, by `watch`; OVER, at the end            |
 //! | a box     | its watcher is told             | OVER, at the end, which takes the box          |
 //! | OVER      | it has ended                    |                                                |
 //!
@@ -79,7 +79,7 @@ impl About {
     pub(super) fn watch(&self, watcher: Watcher) {
         let boxed = Box::into_raw(Box::new(watcher));
         // Release publishes the watcher; pairs with the swap in `take_watcher`. Acquire pairs with
-        // it, too: who is told late sees the outcome.
+        // it, too: a group that watches after the end sees the outcome.
         let (order, late) = (Ordering::AcqRel, Ordering::Acquire);
         let before = self.watcher.compare_exchange(ptr::null_mut(), boxed, order, late);
         if let Err(before) = before {

@@ -126,14 +126,14 @@ fn is<T: Value>(value: &T, number: u8) {
     assert_eq!(value.number(), if size_of::<T>() == 0 { 0 } else { number });
 }
 
-/// The one that came back is that one.
+/// The call gives the same value back.
 fn refused<T: Value>(sent: Result<(), SendError<T>>, error: &ConcurrencyError, number: u8) {
     let back = sent.expect_err("it is refused");
     assert_eq!(back.error, *error);
     is(&back.value, number);
 }
 
-/// Waits until somebody waits in `receive` or `send`: nothing else tells.
+/// Sleeps until the other virtual thread waits in `receive` or `send`; no call tells when it does.
 fn parked(other: &VirtualThread<()>) {
     for _ in 0..200 {
         yield_now();
@@ -150,7 +150,7 @@ fn arrive<T: Value>() {
     is(&from.try_recv().unwrap(), 2);
     drift::select! { recv(from) -> value => is(&value.unwrap(), 3) }.unwrap();
 
-    // To one that waits, and to one that waits in a selection.
+    // To a receiver that waits in `recv`, and to a receiver that waits in `select!`.
     let receives = |from: Receiver<T>| {
         is(&from.recv().unwrap(), 4);
         drift::select! { recv(from) -> value => is(&value.unwrap(), 5) }.unwrap();
@@ -163,7 +163,7 @@ fn arrive<T: Value>() {
     }
     other.join().unwrap();
 
-    // From one that waits, and from one that waits in a selection.
+    // From a sender that waits in `send`, and from a sender that waits in `select!`.
     let (to, from) = bounded(0);
     let sends = |to: Sender<T>| {
         to.send(T::new(7)).unwrap();

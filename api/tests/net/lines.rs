@@ -268,7 +268,7 @@ fn connections_go_to_the_os_threads_that_came_first() {
     drop(clients);
 }
 
-/// One that led and one that followed leave by time; the next gets what comes.
+/// The leader and a follower time out; the next follower leads, and accepts what comes.
 #[test]
 fn an_os_thread_that_gives_up_leaves_the_lead_to_the_next() {
     let listener = Arc::new(TcpListener::bind(V4).unwrap());

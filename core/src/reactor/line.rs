@@ -58,8 +58,8 @@ pub(crate) struct Line {
     waiting: Waiters,
     /// How many are in either list.
     pub(super) length: u32,
-    /// How many were let through, or popped, and have not ended their call; and an OS thread that
-    /// leads others (`os_thread.rs`).
+    /// Callers that may try, and have not ended their call; and the OS thread that leads others
+    /// (`os_thread.rs`).
     pub(super) turns: u32,
 }
 

@@ -158,7 +158,7 @@ mod tests {
     #[test]
     fn nothing_above_a_kibibyte_is_moved_under_the_lock() {
         #[repr(align(4096))]
-        struct Page(#[allow(dead_code)] u8);
+        struct Page(#[expect(dead_code, reason = "only its size and alignment count")] u8);
 
         // As they are, without a box of their own.
         assert_eq!([moved::<()>(), moved::<u8>(), moved::<[u64; 4]>()], [0, 1, 32]);
