@@ -10,7 +10,8 @@
 //! | `Page<1>`, `Page<4097>`       | a page's alignment, boxed                                  |
 
 use std::ptr;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use drift::sync::{Receiver, SendError, Sender, bounded, unbounded};
 use drift::{Builder, ConcurrencyError, Duration, VirtualThread, yield_now};
@@ -116,9 +117,19 @@ fn settle(made: u8, bytes: usize, kind: &str) {
     }
 }
 
-/// On a stack with room for some of the largest.
+/// On a stack with room for some of the largest. The program has begun when this returns: one that
+/// is cancelled before it begins makes no value.
 fn beside<R: Send + 'static>(program: impl FnOnce() -> R + Send + 'static) -> VirtualThread<R> {
-    Builder::new().stack_size(2 << 20).spawn(program)
+    let begun = Arc::new(AtomicBool::new(false));
+    let begins = Arc::clone(&begun);
+    let thread = Builder::new().stack_size(2 << 20).spawn(move || {
+        begins.store(true, Ordering::Relaxed);
+        program()
+    });
+    while !begun.load(Ordering::Relaxed) {
+        yield_now();
+    }
+    thread
 }
 
 /// The value that arrived is that one.
@@ -133,7 +144,8 @@ fn refused<T: Value>(sent: Result<(), SendError<T>>, error: &ConcurrencyError, n
     is(&back.value, number);
 }
 
-/// Sleeps until the other virtual thread waits in `receive` or `send`; no call tells when it does.
+/// Gives the other virtual thread time to wait in `recv` or `send`. No call tells when it does, and
+/// each program ends the same if it does not yet.
 fn parked(other: &VirtualThread<()>) {
     for _ in 0..200 {
         yield_now();
