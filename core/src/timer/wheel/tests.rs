@@ -145,6 +145,22 @@ fn a_slot_of_many_cascades_node_by_node() {
     assert!(wheel.is_empty());
 }
 
+#[test]
+fn a_node_that_is_inserted_during_a_cascade_comes_behind_those_of_its_tick() {
+    let nodes = nodes(4);
+    let mut wheel = Wheel::new();
+    let deadline = 70 * TICK;
+    for node in &nodes[..3] {
+        insert(&mut wheel, node, deadline);
+    }
+    assert_eq!(wheel.advance(Instant(deadline)), Step::Cascaded);
+    insert(&mut wheel, &nodes[3], deadline);
+    for node in &nodes {
+        assert_eq!(expire(&mut wheel, Instant(deadline)), Some(NonNull::from(node)));
+    }
+    assert!(wheel.is_empty());
+}
+
 /// From a nanosecond to thirteen days, every magnitude as likely.
 fn span() -> impl Strategy<Value = u64> {
     (0..=50_u32, any::<u64>()).prop_map(|(bits, random)| random & ((1 << bits) - 1))
