@@ -27,19 +27,31 @@ impl Carrier {
     }
 
     /// Keeps the stack of a task that ended, if it has reserved a place for it.
+    #[inline]
     pub(super) fn put_stack(&self, stack: Stack) {
+        let class = stack.class as usize;
+        let is_scarce = self.executor.runtime.tasks.is_scarce();
+        let left = self.own(|own| match own.stacks[class].len() < own.reserved[class] {
+            true if !is_scarce => own.stacks[class].push(stack).err(),
+            _ => Some(stack),
+        });
+        if let Some(stack) = left {
+            self.put_unreserved(stack, is_scarce);
+        }
+    }
+
+    /// Reserves a place for the stack, which stays there for the next ones, or frees it.
+    #[cold]
+    fn put_unreserved(&self, stack: Stack, is_scarce: bool) {
         let platform = self.executor.runtime.platform();
         let class = stack.class as usize;
-        let (kept, reserved) = self.own(|own| (own.stacks[class].len(), own.reserved[class]));
-        let is_scarce = self.executor.runtime.tasks.is_scarce();
-        let has_place = || kept < reserved || platform.stack_reserve(stack.class).is_ok();
-        let fits = !is_scarce && kept < STACKS && has_place();
-        if !fits {
+        let kept = self.own(|own| own.stacks[class].len());
+        if is_scarce || kept == STACKS || platform.stack_reserve(stack.class).is_err() {
             // SAFETY: it came from `stack_alloc`, and its task has ended.
             return unsafe { platform.stack_free(stack) };
         }
         self.own(|own| {
-            own.reserved[class] = reserved.max(kept + 1);
+            own.reserved[class] = kept + 1;
             own.stacks[class].push(stack).expect("there is room for a reserved one");
         });
     }
