@@ -84,6 +84,18 @@ fn shut_down(executor: ExecutorRef, how: Shutdown) {
     runtime().shutdown(handle, how, Instant::FAR).unwrap();
 }
 
+/// Cancels `one`, and submits another, which is only refused if `one` may have the place still.
+fn cancel_and_take_its_place(executor: ExecutorRef, one: Handle) {
+    let other = new();
+    runtime().cancel(one);
+    let is_free = DISCARDED.get();
+    let answer = submit(executor, other);
+    assert!(answer.is_ok() || !is_free, "nobody has the place: {answer:?}");
+    if answer.is_ok() {
+        assert!(runtime().join(other, Instant::FAR));
+    }
+}
+
 #[test]
 fn one_that_is_cancelled_while_it_is_submitted_makes_nobody_busy() {
     for seed in seeds(3_000) {
@@ -91,17 +103,9 @@ fn one_that_is_cancelled_while_it_is_submitted_makes_nobody_busy() {
             let executor = executor();
             for _ in 0..4 {
                 DISCARDED.set(false);
-                let (one, other) = (new(), new());
+                let one = new();
                 let submits = thread::spawn(move || submit(executor, one).unwrap());
-                let cancels = thread::spawn(move || {
-                    runtime().cancel(one);
-                    let is_free = DISCARDED.get();
-                    let answer = submit(executor, other);
-                    assert!(answer.is_ok() || !is_free, "nobody has the place: {answer:?}");
-                    if answer.is_ok() {
-                        assert!(runtime().join(other, Instant::FAR));
-                    }
-                });
+                let cancels = thread::spawn(move || cancel_and_take_its_place(executor, one));
                 submits.join();
                 cancels.join();
                 assert!(runtime().join(one, Instant::FAR));
@@ -109,6 +113,24 @@ fn one_that_is_cancelled_while_it_is_submitted_makes_nobody_busy() {
             shut_down(executor, Shutdown::Drain);
             let next = self::executor();
             assert_eq!(place_of(next), place_of(executor), "somebody is counted who is gone");
+        });
+    }
+}
+
+/// A carrier may have taken it from the queue already.
+#[test]
+fn one_that_is_cancelled_before_it_starts_makes_nobody_busy() {
+    for seed in seeds(3_000) {
+        Sim::new(seed).carriers(2).run(|| {
+            let executor = executor();
+            for _ in 0..8 {
+                DISCARDED.set(false);
+                let one = new();
+                submit(executor, one).unwrap();
+                thread::spawn(move || cancel_and_take_its_place(executor, one)).join();
+                assert!(runtime().join(one, Instant::FAR));
+            }
+            shut_down(executor, Shutdown::Drain);
         });
     }
 }
