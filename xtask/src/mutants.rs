@@ -144,7 +144,7 @@ fn records(copy: &Path, seeds: u64) -> Command {
 }
 
 fn loom(copy: &Path, _: u64) -> Command {
-    let mut command = cargo(&["test", "--release", "-p", "drift-core", "--lib"]);
+    let mut command = cargo(&["test", "--release", "-p", "drift-core", "-p", "drift-pal", "--lib"]);
     command.args(QUICK).arg("--target-dir").arg(copy.join("loom"));
     command.args(["--", "loom"]).env("RUSTFLAGS", "--cfg loom").env("LOOM_MAX_PREEMPTIONS", "3");
     command
