@@ -117,7 +117,7 @@ fn one_that_is_cancelled_while_it_is_submitted_makes_nobody_busy() {
     }
 }
 
-/// A carrier may have taken it from the queue already.
+/// A carrier may already have taken the virtual thread from its queue.
 #[test]
 fn one_that_is_cancelled_before_it_starts_makes_nobody_busy() {
     for seed in seeds(3_000) {

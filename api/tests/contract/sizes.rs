@@ -117,8 +117,8 @@ fn settle(made: u8, bytes: usize, kind: &str) {
     }
 }
 
-/// On a stack with room for some of the largest. The program has begun when this returns: one that
-/// is cancelled before it begins makes no value.
+/// Spawns `program` on a stack with room for some of the largest values, and returns when it has
+/// begun: a program that is cancelled before it begins makes no value.
 fn beside<R: Send + 'static>(program: impl FnOnce() -> R + Send + 'static) -> VirtualThread<R> {
     let begun = Arc::new(AtomicBool::new(false));
     let begins = Arc::clone(&begun);

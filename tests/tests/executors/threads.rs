@@ -37,10 +37,14 @@ fn a_thread_that_takes_its_time_to_end_is_told_and_the_deadline_holds() {
             LAST.with(|last| *last.borrow_mut() = Some(end));
         });
         world.join_all([task]);
-        let report = world.shut(executor, Shutdown::Drain, world.soon(50));
+        let mut report = world.shut(executor, Shutdown::Drain, world.soon(50));
         assert_eq!(report.timed_out, 0);
-        // On a busy machine, those that end by themselves may not have yet.
-        assert!((1..=threads as usize).contains(&report.carriers), "{report:?} of {threads}");
+        assert!(report.carriers <= threads as usize, "{report:?} of {threads}");
+        // On a busy machine, the other threads may take longer than that to end.
+        while report.carriers > 1 {
+            report = world.shut(executor, Shutdown::Drain, world.soon(50));
+        }
+        assert_eq!(report.carriers, 1);
         // Its place is not given out again.
         let other = world.executor(threads);
         world.shut(other, Shutdown::Drain, Instant::FAR);
