@@ -1,5 +1,8 @@
 //! Handles of any bits, next to some that are good: nobody else is touched, and every answer is
 //! the one that a plain table of the living gives.
+//!
+//! A call that need not wait may let the others run all the same, if the caller has made many of
+//! them: so each virtual thread tells the table itself that it has run.
 #![no_main]
 
 use std::cell::Cell;
@@ -50,27 +53,39 @@ enum Life {
     Over,
 }
 
+/// What a virtual thread runs.
+struct Object {
+    has_run: Rc<Cell<bool>>,
+    dropped: Rc<Cell<usize>>,
+}
+
 struct Table {
-    living: BTreeMap<i64, Life>,
+    living: BTreeMap<i64, (Life, Rc<Cell<bool>>)>,
     spawned: Vec<i64>,
     dropped: Rc<Cell<usize>>,
 }
 
-static VTABLE: drift_vtable = drift_vtable { drop: Some(drop_counter), call: Some(call) };
+static VTABLE: drift_vtable = drift_vtable { drop: Some(drop_object), call: Some(call) };
 
-unsafe extern "C" fn call(_: *mut c_void) {}
+unsafe extern "C" fn call(object: *mut c_void) {
+    // SAFETY: `spawn` made it, and its drop comes after this.
+    unsafe { &*object.cast::<Object>() }.has_run.set(true);
+}
 
-unsafe extern "C" fn drop_counter(object: *mut c_void) {
+unsafe extern "C" fn drop_object(object: *mut c_void) {
     // SAFETY: `spawn` made it of such a pointer, for one drop.
-    let counter = unsafe { Rc::from_raw(object.cast_const().cast::<Cell<usize>>()) };
-    counter.set(counter.get() + 1);
+    let object = unsafe { Box::from_raw(object.cast::<Object>()) };
+    object.dropped.set(object.dropped.get() + 1);
 }
 
 fuzz_target!(|calls: Vec<Call>| {
     Sim::new(0).carriers(1).run(move || {
         let mut table =
             Table { living: BTreeMap::new(), spawned: Vec::new(), dropped: Rc::default() };
-        calls.iter().for_each(|call| table.call(call));
+        calls.iter().for_each(|call| {
+            table.call(call);
+            table.look();
+        });
         table.end();
     });
 });
@@ -91,13 +106,28 @@ impl Table {
     }
 
     fn life(&self, handle: i64) -> Option<Life> {
-        self.living.get(&handle).copied()
+        self.living.get(&handle).map(|(life, _)| *life)
+    }
+
+    fn change(&mut self, handle: i64, life: Life) {
+        self.living.get_mut(&handle).expect("it is alive").0 = life;
+    }
+
+    /// Which have run.
+    fn look(&mut self) {
+        self.living.retain(|_, (life, has_run)| *life != Life::Dropped || !has_run.get());
+        for (life, has_run) in self.living.values_mut() {
+            if *life == Life::Ready && has_run.get() {
+                *life = Life::Over;
+            }
+        }
     }
 
     fn spawn(&mut self) {
-        let object = Rc::into_raw(Rc::clone(&self.dropped)).cast::<c_void>();
+        let has_run = Rc::new(Cell::new(false));
+        let object = Object { has_run: Rc::clone(&has_run), dropped: Rc::clone(&self.dropped) };
         let iface = DriftIface {
-            data: object.cast_mut(),
+            data: Box::into_raw(Box::new(object)).cast(),
             vtable: &raw const VTABLE,
             inline_storage: [0; 4],
             flags: 0,
@@ -105,16 +135,16 @@ impl Table {
         // SAFETY: an object that its table may drop once, on this thread, which is the only one.
         let handle = unsafe { drift_thread_spawn(&raw const iface, 0) };
         assert!(handle > 0, "nothing is refused here");
-        assert_eq!(self.living.insert(handle, Life::New), None, "given out twice");
+        let before = self.living.insert(handle, (Life::New, has_run));
+        assert!(before.is_none(), "given out twice");
         self.spawned.push(handle);
     }
 
-    /// All that are ready have run.
+    /// The caller has waited: all that were ready have run.
     fn have_run(&mut self) {
-        self.living.retain(|_, life| *life != Life::Dropped);
-        self.living.values_mut().filter(|life| **life == Life::Ready).for_each(|life| {
-            *life = Life::Over;
-        });
+        self.look();
+        let waits = |life: &Life| matches!(life, Life::Ready | Life::Dropped);
+        assert!(!self.living.values().any(|(life, _)| waits(life)), "all were let run");
     }
 
     fn call(&mut self, call: &Call) {
@@ -128,7 +158,7 @@ impl Table {
                     Some(life) if is_exec => {
                         assert_eq!(answer, 0, "{call:?} {handle:#x}");
                         if life == Life::New {
-                            self.living.insert(handle, Life::Ready);
+                            self.change(handle, Life::Ready);
                         }
                     }
                     // Given up, but a queue still has it: nothing happens, which is no mistake.
@@ -144,7 +174,7 @@ impl Table {
                 assert_eq!(drift_thread_cancel(handle) == 1, is_over, "{handle:#x}");
                 assert_eq!(self.dropped.get() - before, usize::from(!is_over));
                 match self.life(handle) {
-                    Some(Life::New | Life::Ready) => drop(self.living.insert(handle, Life::Over)),
+                    Some(Life::New | Life::Ready) => self.change(handle, Life::Over),
                     Some(Life::Dropped) => drop(self.living.remove(&handle)),
                     Some(Life::Over) | None => {}
                 }
@@ -160,7 +190,8 @@ impl Table {
                 // Of one that nobody submits, it would last.
                 if self.life(handle) != Some(Life::New) {
                     drift_thread_join(handle);
-                    if let Some(Life::Ready | Life::Dropped) = self.living.remove(&handle) {
+                    let life = self.living.remove(&handle).map(|(life, _)| life);
+                    if let Some(Life::Ready | Life::Dropped) = life {
                         self.have_run();
                     }
                 }
@@ -170,7 +201,7 @@ impl Table {
                 let handle = self.bits(name);
                 drift_thread_drop(handle);
                 match self.life(handle) {
-                    Some(Life::Ready) => drop(self.living.insert(handle, Life::Dropped)),
+                    Some(Life::Ready) => self.change(handle, Life::Dropped),
                     Some(Life::New | Life::Over) => drop(self.living.remove(&handle)),
                     Some(Life::Dropped) | None => {}
                 }
