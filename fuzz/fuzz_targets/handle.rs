@@ -1,8 +1,8 @@
 //! Handles of any bits, next to some that are good: nobody else is touched, and every answer is
 //! the one that a plain table of the living gives.
 //!
-//! A call that need not wait may let the others run all the same, if the caller has made many of
-//! them: so each virtual thread tells the table itself that it has run.
+//! A call that need not wait may let the others run first, if the caller has made many of them: so
+//! each virtual thread tells by itself that it has run, and the table looks at that after a call.
 #![no_main]
 
 use std::cell::Cell;
@@ -53,35 +53,36 @@ enum Life {
     Over,
 }
 
-/// What a virtual thread runs.
+/// What a virtual thread runs tells of itself.
+#[derive(Default)]
 struct Object {
-    has_run: Rc<Cell<bool>>,
-    dropped: Rc<Cell<usize>>,
+    has_run: Cell<bool>,
+    drops: Cell<usize>,
 }
 
+#[derive(Default)]
 struct Table {
-    living: BTreeMap<i64, (Life, Rc<Cell<bool>>)>,
+    living: BTreeMap<i64, (Life, Rc<Object>)>,
     spawned: Vec<i64>,
-    dropped: Rc<Cell<usize>>,
+    objects: Vec<Rc<Object>>,
 }
 
 static VTABLE: drift_vtable = drift_vtable { drop: Some(drop_object), call: Some(call) };
 
 unsafe extern "C" fn call(object: *mut c_void) {
-    // SAFETY: `spawn` made it, and its drop comes after this.
+    // SAFETY: of an `Rc` of `spawn`, whose drop comes after this.
     unsafe { &*object.cast::<Object>() }.has_run.set(true);
 }
 
 unsafe extern "C" fn drop_object(object: *mut c_void) {
-    // SAFETY: `spawn` made it of such a pointer, for one drop.
-    let object = unsafe { Box::from_raw(object.cast::<Object>()) };
-    object.dropped.set(object.dropped.get() + 1);
+    // SAFETY: the table keeps each object to its end.
+    let object = unsafe { &*object.cast::<Object>() };
+    object.drops.set(object.drops.get() + 1);
 }
 
 fuzz_target!(|calls: Vec<Call>| {
     Sim::new(0).carriers(1).run(move || {
-        let mut table =
-            Table { living: BTreeMap::new(), spawned: Vec::new(), dropped: Rc::default() };
+        let mut table = Table::default();
         calls.iter().for_each(|call| {
             table.call(call);
             table.look();
@@ -115,27 +116,27 @@ impl Table {
 
     /// Which have run.
     fn look(&mut self) {
-        self.living.retain(|_, (life, has_run)| *life != Life::Dropped || !has_run.get());
-        for (life, has_run) in self.living.values_mut() {
-            if *life == Life::Ready && has_run.get() {
+        self.living.retain(|_, (life, object)| *life != Life::Dropped || !object.has_run.get());
+        for (life, object) in self.living.values_mut() {
+            if *life == Life::Ready && object.has_run.get() {
                 *life = Life::Over;
             }
         }
     }
 
     fn spawn(&mut self) {
-        let has_run = Rc::new(Cell::new(false));
-        let object = Object { has_run: Rc::clone(&has_run), dropped: Rc::clone(&self.dropped) };
+        let object = Rc::<Object>::default();
         let iface = DriftIface {
-            data: Box::into_raw(Box::new(object)).cast(),
+            data: Rc::as_ptr(&object).cast_mut().cast(),
             vtable: &raw const VTABLE,
             inline_storage: [0; 4],
             flags: 0,
         };
-        // SAFETY: an object that its table may drop once, on this thread, which is the only one.
+        // SAFETY: an object that lasts, and whose drop is counted, on this thread, the only one.
         let handle = unsafe { drift_thread_spawn(&raw const iface, 0) };
         assert!(handle > 0, "nothing is refused here");
-        let before = self.living.insert(handle, (Life::New, has_run));
+        self.objects.push(Rc::clone(&object));
+        let before = self.living.insert(handle, (Life::New, object));
         assert!(before.is_none(), "given out twice");
         self.spawned.push(handle);
     }
@@ -153,6 +154,7 @@ impl Table {
             Call::Submit(exec, name) => {
                 let (exec, handle) = (exec.map(|name| self.bits(name)), self.bits(name));
                 let answer = drift_exec_submit(exec.unwrap_or(0), handle);
+                self.look();
                 let is_exec = exec.is_none_or(|exec| [0, drift_exec_default_get()].contains(&exec));
                 match self.life(handle) {
                     Some(life) if is_exec => {
@@ -169,10 +171,13 @@ impl Table {
             Call::Unpark(name) => drift_thread_unpark(self.bits(name)),
             Call::Cancel(name) => {
                 let handle = self.bits(name);
-                let before = self.dropped.get();
+                let object = self.living.get(&handle).map(|(_, object)| Rc::clone(object));
+                let answer = drift_thread_cancel(handle);
+                self.look();
                 let is_over = self.life(handle).is_none_or(|life| life == Life::Over);
-                assert_eq!(drift_thread_cancel(handle) == 1, is_over, "{handle:#x}");
-                assert_eq!(self.dropped.get() - before, usize::from(!is_over));
+                assert_eq!(answer == 1, is_over, "{handle:#x}");
+                let is_dropped = object.is_none_or(|object| object.drops.get() == 1);
+                assert!(is_dropped, "{handle:#x} is over now, or was");
                 match self.life(handle) {
                     Some(Life::New | Life::Ready) => self.change(handle, Life::Over),
                     Some(Life::Dropped) => drop(self.living.remove(&handle)),
@@ -181,8 +186,9 @@ impl Table {
             }
             Call::IsCompleted(name) => {
                 let handle = self.bits(name);
-                let is_over = self.life(handle).is_none_or(|life| life == Life::Over);
                 let answer = drift_thread_is_completed(handle) == 1;
+                self.look();
+                let is_over = self.life(handle).is_none_or(|life| life == Life::Over);
                 assert_eq!(answer, is_over && handle != 0, "{handle:#x}");
             }
             Call::Join(name) => {
@@ -200,6 +206,7 @@ impl Table {
             Call::Drop(name) => {
                 let handle = self.bits(name);
                 drift_thread_drop(handle);
+                self.look();
                 match self.life(handle) {
                     Some(Life::Ready) => self.change(handle, Life::Dropped),
                     Some(Life::New | Life::Over) => drop(self.living.remove(&handle)),
@@ -236,6 +243,6 @@ impl Table {
             drift_thread_drop(handle);
         }
         drift_thread_yield();
-        assert_eq!(self.dropped.get(), self.spawned.len(), "each is dropped once");
+        assert!(self.objects.iter().all(|object| object.drops.get() == 1), "each is dropped once");
     }
 }
