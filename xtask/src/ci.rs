@@ -127,7 +127,7 @@ fn examples(steps: &mut Steps) -> Result<()> {
 
 fn simulate(steps: &mut Steps) -> Result<()> {
     sim::itself(steps)?;
-    sim::seeds(steps, SEEDS)?;
+    sim::seeds(steps, SEEDS, SEEDS)?;
     sim::random(steps, 10 * SEEDS)
 }
 

@@ -29,21 +29,23 @@ pub struct SimArguments {
 pub fn run(arguments: &SimArguments) -> Result<()> {
     let mut steps = Steps::default();
     let SimArguments { seeds, seed, scenario } = arguments;
-    let result = play(&mut steps, *seeds, *seed, scenario.as_deref().unwrap_or_default());
+    let name = scenario.as_deref().unwrap_or_default();
+    let result = play(&mut steps, [*seeds, *seeds], *seed, name);
     steps.close(result)
 }
 
-/// The same as a part of something larger.
+/// The same as a part of something larger: `of_scenarios`, and `of_itself` for each test of the
+/// simulator.
 ///
 /// # Errors
 /// When one fails.
-pub fn seeds(steps: &mut Steps, seeds: u64) -> Result<()> {
-    play(steps, seeds, None, "")
+pub fn seeds(steps: &mut Steps, of_scenarios: u64, of_itself: u64) -> Result<()> {
+    play(steps, [of_scenarios, of_itself], None, "")
 }
 
-fn play(steps: &mut Steps, seeds: u64, seed: Option<u64>, name: &str) -> Result<()> {
-    let mut scenarios = worlds(SCENARIOS, seeds);
-    let mut simulator = worlds(&["-p", "drift-sim", "--tests"], seeds);
+fn play(steps: &mut Steps, seeds: [u64; 2], seed: Option<u64>, name: &str) -> Result<()> {
+    let mut scenarios = worlds(SCENARIOS, seeds[0]);
+    let mut simulator = worlds(&["-p", "drift-sim", "--tests"], seeds[1]);
     for command in [&mut scenarios, &mut simulator] {
         command.envs(seed.map(|seed| ("DRIFT_SIM_SEED", seed.to_string())));
     }
