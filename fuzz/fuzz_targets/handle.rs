@@ -151,23 +151,7 @@ impl Table {
     fn call(&mut self, call: &Call) {
         match *call {
             Call::Spawn => self.spawn(),
-            Call::Submit(exec, name) => {
-                let (exec, handle) = (exec.map(|name| self.bits(name)), self.bits(name));
-                let answer = drift_exec_submit(exec.unwrap_or(0), handle);
-                self.look();
-                let is_exec = exec.is_none_or(|exec| [0, drift_exec_default_get()].contains(&exec));
-                match self.life(handle) {
-                    Some(life) if is_exec => {
-                        assert_eq!(answer, 0, "{call:?} {handle:#x}");
-                        if life == Life::New {
-                            self.change(handle, Life::Ready);
-                        }
-                    }
-                    // Given up, but a queue still has it: nothing happens, which is no mistake.
-                    None if answer == 0 && is_exec && self.spawned.contains(&handle) => {}
-                    _ => assert!(answer >= 3, "{call:?} {handle:#x}: {answer}"),
-                }
-            }
+            Call::Submit(exec, name) => self.submit(exec, name),
             Call::Unpark(name) => drift_thread_unpark(self.bits(name)),
             Call::Cancel(name) => {
                 let handle = self.bits(name);
@@ -217,6 +201,24 @@ impl Table {
                 drift_thread_yield();
                 self.have_run();
             }
+        }
+    }
+
+    fn submit(&mut self, exec: Option<Name>, name: Name) {
+        let (exec, handle) = (exec.map(|name| self.bits(name)), self.bits(name));
+        let answer = drift_exec_submit(exec.unwrap_or(0), handle);
+        self.look();
+        let is_exec = exec.is_none_or(|exec| [0, drift_exec_default_get()].contains(&exec));
+        match self.life(handle) {
+            Some(life) if is_exec => {
+                assert_eq!(answer, 0, "{exec:?} {handle:#x}");
+                if life == Life::New {
+                    self.change(handle, Life::Ready);
+                }
+            }
+            // Given up, but a queue still has it: nothing happens, which is no mistake.
+            None if answer == 0 && is_exec && self.spawned.contains(&handle) => {}
+            _ => assert!(answer >= 3, "{exec:?} {handle:#x}: {answer}"),
         }
     }
 
