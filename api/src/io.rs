@@ -16,8 +16,8 @@ use std::ops::{BitOr, BitOrAssign};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
 use drift_core::platform::{self, Source};
-use drift_core::reactor::{Place, Poll};
 use drift_core::sched::budget;
+use drift_core::wait::readiness::{Place, Poll};
 
 use crate::error::ConcurrencyError;
 use crate::runtime::{SYSTEM_CALL, pay, try_runtime, wait};

@@ -4,8 +4,8 @@ use drift_core::platform::PlatformError;
 use drift_core::runtime::Runtime;
 use drift_core::sched::budget;
 pub(crate) use drift_core::sched::budget::{CALL, SETUP, SYSTEM_CALL};
-use drift_core::sync::Wait;
 use drift_core::time::Instant;
+use drift_core::wait::Wait;
 
 use crate::error::{ConcurrencyError, Error};
 use crate::time::Duration;

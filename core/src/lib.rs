@@ -28,25 +28,26 @@
 #[cfg(any(test, loom, feature = "fuzzing"))]
 extern crate std;
 
-pub mod defaults;
 pub mod error;
 pub(crate) mod link;
 pub mod platform;
 pub mod prim;
-pub mod reactor;
+pub(crate) mod queues;
 pub mod runtime;
 pub mod sched;
+pub(crate) mod source;
+pub(crate) mod state;
 pub mod sync;
 pub(crate) mod table;
 pub mod task;
 pub mod time;
-pub(crate) mod timer;
+pub mod wait;
 
 /// What `fuzz` drives, and can only be reached from within.
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing {
-    pub use crate::timer::wheel::model::fuzz as wheel;
+    pub use crate::queues::wheel::model::fuzz as wheel;
 }
 
-pub use crate::reactor::MAX_SOURCES;
+pub use crate::source::MAX_SOURCES;
 pub use crate::task::slab::MAX_TASKS;

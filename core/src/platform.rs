@@ -11,7 +11,6 @@ use core::fmt;
 use core::ptr::NonNull;
 
 use crate::prim::AtomicU32;
-use crate::sched::Carrier;
 use crate::time::Instant;
 
 /// What the runtime asks of the world.
@@ -20,7 +19,7 @@ use crate::time::Instant;
 /// `stack_alloc` and `table` give memory nobody else uses, of the stated size, never unmapped,
 /// and what lies below a stack is inaccessible. `now` never goes back. `thread_words` gives
 /// pointers that stay valid while the calling OS thread lives. `carrier_start` calls
-/// `Carrier::run` or `run_between` once for each call that succeeds, and never if it fails.
+/// [`CarrierMain::run`] or `run_between` once for each call that succeeds, and never if it fails.
 pub unsafe trait Platform: Sync + fmt::Debug {
     /// The monotonic clock.
     fn now(&self) -> Instant;
@@ -36,7 +35,7 @@ pub unsafe trait Platform: Sync + fmt::Debug {
     ///
     /// # Errors
     /// The platform's own code when no thread can be had.
-    unsafe fn carrier_start(&self, carrier: &'static Carrier) -> Result<(), PlatformError>;
+    unsafe fn carrier_start(&self, carrier: &'static dyn CarrierMain) -> Result<(), PlatformError>;
 
     /// Whether nothing is left of the OS thread or CPU that ran carrier `id` and of all that ran it
     /// before; does not wait.
@@ -45,7 +44,7 @@ pub unsafe trait Platform: Sync + fmt::Debug {
     /// destructors of a thread's own variables may run for long.
     ///
     /// # Safety
-    /// The last `Carrier::run` of it has returned or is about to. By one caller at a time, and not
+    /// The last [`CarrierMain::run`] of it has returned or is about to. By one caller at a time, and not
     /// from that thread.
     unsafe fn carrier_is_gone(&self, id: CarrierId) -> bool {
         let _ = id;
@@ -175,6 +174,25 @@ pub unsafe trait Platform: Sync + fmt::Debug {
     /// # Errors
     /// When there is no such range.
     fn table(&self, bytes: usize) -> Result<NonNull<u8>, PlatformError>;
+}
+
+/// A carrier, as its platform has it: what an OS thread or CPU runs.
+pub trait CarrierMain: Sync + fmt::Debug {
+    /// Its number in the runtime.
+    fn id(&self) -> CarrierId;
+
+    /// Runs the carrier on the calling OS thread until it is not needed any more.
+    ///
+    /// # Safety
+    /// Once for each call of [`Platform::carrier_start`], where no other carrier runs.
+    unsafe fn run(&'static self);
+
+    /// The same, for a platform that decides after each turn who turns next: `between` is called
+    /// there.
+    ///
+    /// # Safety
+    /// As for [`run`](Self::run).
+    unsafe fn run_between(&'static self, between: &dyn Fn());
 }
 
 /// Names one carrier of a runtime: an index below [`MAX_CARRIERS`].

@@ -4,10 +4,10 @@
 //! Invariant of `#![allow(unsafe_code)]`: sets the default of C, never that of Rust.
 #![allow(unsafe_code)]
 
-use drift_core::defaults::Face;
 use drift_core::error::ConcurrencyError;
 use drift_core::prim::{AtomicI64, Ordering};
 use drift_core::runtime::ExecutorError;
+use drift_core::runtime::defaults::Face;
 use drift_core::sched::policy::{ExecutorPolicy, Saturation};
 use drift_core::task::Handle;
 use drift_core::time::MILLISECOND;

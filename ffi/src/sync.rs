@@ -10,11 +10,11 @@
 #![allow(unsafe_code)]
 
 use drift_core::error::ConcurrencyError;
-use drift_core::sync::Wait;
 use drift_core::sync::condvar::Condvar;
 use drift_core::sync::mutex::Mutex;
 use drift_core::sync::semaphore::Semaphore;
 use drift_core::time::Instant;
+use drift_core::wait::Wait;
 use drift_pal::process;
 
 use crate::{CALL, pay, time};

@@ -11,12 +11,12 @@
 use core::ptr::NonNull;
 use core::{fmt, mem, slice};
 
+use drift_core::platform::CarrierMain;
 use drift_core::platform::{
     Armed, CarrierId, Events, Interest, MAX_CARRIERS, Platform, PlatformError, Poll, Source, Stack,
     StackClass, ThreadWords,
 };
 use drift_core::prim::{self, AtomicBool, AtomicU32, Ordering, SpinLock};
-use drift_core::sched::Carrier;
 use drift_core::time::{Instant, MILLISECOND};
 
 use crate::bells::Bells;
@@ -209,7 +209,7 @@ unsafe impl Platform for Host {
         clock::entropy()
     }
 
-    unsafe fn carrier_start(&self, carrier: &'static Carrier) -> Result<(), PlatformError> {
+    unsafe fn carrier_start(&self, carrier: &'static dyn CarrierMain) -> Result<(), PlatformError> {
         self.present()?;
         // SAFETY: the caller's; the seat is that carrier's.
         unsafe { thread::start(carrier, &self.seats[usize::from(carrier.id().0)]) }

@@ -11,7 +11,7 @@
 use core::fmt::Write as _;
 
 use drift_core::prim::{AtomicBool, AtomicPtr, AtomicU32, Ordering};
-use drift_core::sched::watch::{Stuck, Watch};
+use drift_core::runtime::watch::{Stuck, Watch};
 use drift_core::time::MILLISECOND;
 
 use crate::process;

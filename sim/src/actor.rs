@@ -4,8 +4,8 @@
 //! Invariant of `#![allow(unsafe_code)]`: a body is made for one start of its carrier.
 #![allow(unsafe_code)]
 
+use drift_core::platform::CarrierMain;
 use drift_core::prim::AtomicU32;
-use drift_core::sched::Carrier;
 
 use crate::world::World;
 
@@ -26,7 +26,7 @@ pub(crate) enum On {
 /// What a thread does. A carrier's is no closure: it is left where it stands when the world is
 /// over, and must own nothing.
 pub(crate) enum Body {
-    Carrier(&'static Carrier),
+    Carrier(&'static dyn CarrierMain),
     Program(Box<dyn FnOnce()>),
 }
 
@@ -35,7 +35,7 @@ impl Body {
         match self {
             // SAFETY: for the one `carrier_start` that made this body; a world gives each of its
             // threads the carrier slot that it left, as if it were an OS thread of its own.
-            Self::Carrier(carrier) => unsafe { carrier.run_between(|| world.pause(false)) },
+            Self::Carrier(carrier) => unsafe { carrier.run_between(&|| world.pause(false)) },
             Self::Program(program) => program(),
         }
     }

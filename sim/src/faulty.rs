@@ -26,12 +26,12 @@ use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
+use drift_core::platform::CarrierMain;
 use drift_core::platform::{
     Armed, CarrierId, Events, Interest, Platform, PlatformError, Poll, Source, Stack, StackClass,
     ThreadWords,
 };
 use drift_core::prim::AtomicU32;
-use drift_core::sched::Carrier;
 use drift_core::time::{Instant, MILLISECOND};
 
 use crate::dice::{Dice, Stream};
@@ -160,7 +160,7 @@ unsafe impl Platform for Faulty {
         self.inner.entropy()
     }
 
-    unsafe fn carrier_start(&self, carrier: &'static Carrier) -> Result<(), PlatformError> {
+    unsafe fn carrier_start(&self, carrier: &'static dyn CarrierMain) -> Result<(), PlatformError> {
         self.refuse(Fault::ThreadStart, NO_THREAD)?;
         // SAFETY: the caller's.
         unsafe { self.inner.carrier_start(carrier) }

@@ -6,11 +6,11 @@
 
 use std::ptr::NonNull;
 
+use drift_core::platform::CarrierMain;
 use drift_core::platform::{
     Armed, CarrierId, Events, Interest, Platform, PlatformError, Poll, Source, Stack, StackClass,
 };
 use drift_core::prim::{AtomicU32, Ordering};
-use drift_core::sched::Carrier;
 use drift_core::time::Instant;
 
 use crate::actor::{Body, On, Seat};
@@ -55,7 +55,7 @@ unsafe impl Platform for World {
         self.entropy.borrow_mut().word()
     }
 
-    unsafe fn carrier_start(&self, carrier: &'static Carrier) -> Result<(), PlatformError> {
+    unsafe fn carrier_start(&self, carrier: &'static dyn CarrierMain) -> Result<(), PlatformError> {
         let _calm = self.calm();
         if self.strikes(Fault::ThreadStart) {
             return Err(NO_THREAD);

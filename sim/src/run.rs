@@ -13,11 +13,12 @@ use std::ptr;
 use std::sync::Once;
 use std::sync::atomic::{AtomicU8, Ordering};
 
-use drift_core::defaults::Face;
 use drift_core::platform::StackClass;
 use drift_core::runtime::Runtime;
+use drift_core::runtime::defaults::Face;
+use drift_core::runtime::{Standing, View};
 use drift_core::sched::policy::ExecutorPolicy;
-use drift_core::task::{Entry, Payload, Standing, View};
+use drift_core::task::{Entry, Payload};
 
 use crate::dice::{Dice, Stream};
 use crate::faults::Faults;

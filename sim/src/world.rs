@@ -37,8 +37,8 @@ use drift_core::platform::{Poll, Stack, StackClass};
 #[cfg(feature = "points")]
 use drift_core::prim::Point;
 use drift_core::runtime::Runtime;
-use drift_core::sched::told::{OfTask, OfThread};
 use drift_core::task::Handle;
+use drift_core::task::told::{OfTask, OfThread};
 
 use crate::actor::{Body, On, Seat, ThreadId};
 use crate::dice::{Dice, Stream};

@@ -15,13 +15,13 @@ use drift::{ConcurrencyError, spawn, yield_now};
 use drift_core::error::ConcurrencyError as CoreError;
 use drift_core::platform::StackClass;
 use drift_core::runtime::Runtime;
-use drift_core::sched::executor::ExecutorRef;
+use drift_core::runtime::shutdown::Shutdown;
+use drift_core::sched::ExecutorRef;
 use drift_core::sched::policy::{ExecutorPolicy, Saturation};
-use drift_core::sched::shutdown::Shutdown;
-use drift_core::sync::Wait;
 use drift_core::sync::semaphore::Semaphore;
 use drift_core::task::{Entry, Handle, Payload, Run};
 use drift_core::time::{Instant, MILLISECOND};
+use drift_core::wait::Wait;
 use drift_pal::process;
 use drift_sim::{Sim, seeds, thread};
 

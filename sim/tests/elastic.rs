@@ -10,7 +10,7 @@ use std::cell::Cell;
 use drift_core::platform::StackClass;
 use drift_core::prim::AtomicU32;
 use drift_core::runtime::Runtime;
-use drift_core::sched::executor::ExecutorRef;
+use drift_core::sched::ExecutorRef;
 use drift_core::sched::policy::ExecutorPolicy;
 use drift_core::task::{Entry, Handle, Payload, Run};
 use drift_core::time::{Instant, MILLISECOND};

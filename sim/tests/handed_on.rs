@@ -8,9 +8,9 @@
 use std::cell::Cell;
 
 use drift::{Duration, sleep};
-use drift_core::defaults::Face;
 use drift_core::platform::StackClass;
 use drift_core::prim::AtomicU32;
+use drift_core::runtime::defaults::Face;
 use drift_core::sched::policy::ExecutorPolicy;
 use drift_core::task::{self, Handle, Payload};
 use drift_core::time::{Instant, MILLISECOND};

@@ -11,10 +11,10 @@ use std::sync::{Arc, Mutex};
 use drift::{Duration, VirtualThread, sleep, spawn};
 use drift_core::error::ConcurrencyError;
 use drift_core::platform::{Interest, Source};
-use drift_core::reactor::ShortCount;
 use drift_core::runtime::Runtime;
-use drift_core::sync::Wait;
 use drift_core::time::{Instant, MILLISECOND};
+use drift_core::wait::Wait;
+use drift_core::wait::readiness::ShortCount;
 use drift_sim::net::{TcpListener, TcpStream};
 use drift_sim::{Faults, PipeReader, Sim, pipe, seeds, thread};
 

@@ -9,9 +9,9 @@ use drift::io::{Interest, PollFd, block_on_raw, poll_many};
 use drift::{ConcurrencyError, Duration, Instant, spawn};
 use drift_core::error::ConcurrencyError as CoreError;
 use drift_core::platform::{self, Source};
-use drift_core::reactor::ShortCount;
 use drift_core::runtime::Runtime;
-use drift_core::sync::Wait;
+use drift_core::wait::Wait;
+use drift_core::wait::readiness::ShortCount;
 use drift_pal::process;
 use drift_sim::{Faults, PipeReader, Sim, pipe, seeds, thread};
 

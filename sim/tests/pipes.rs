@@ -7,10 +7,10 @@ use std::os::fd::AsRawFd;
 use drift::io::{Interest, PollFd, block_on_raw, poll_many};
 use drift::{ConcurrencyError, Duration, Instant, sleep, spawn, yield_now};
 use drift_core::platform::{self, Source};
-use drift_core::reactor::ShortCount;
 use drift_core::runtime::Runtime;
-use drift_core::sync::Wait;
 use drift_core::time::Instant as CoreInstant;
+use drift_core::wait::Wait;
+use drift_core::wait::readiness::ShortCount;
 use drift_sim::{Faults, PipeReader, Sim, pipe, seeds};
 
 fn in_worlds(program: fn()) {

@@ -3,10 +3,11 @@
 
 use std::cell::Cell;
 
-use drift_core::defaults::Face;
 use drift_core::platform::StackClass;
 use drift_core::runtime::Runtime;
-use drift_core::task::{Entry, Handle, Payload, Standing};
+use drift_core::runtime::Standing;
+use drift_core::runtime::defaults::Face;
+use drift_core::task::{Entry, Handle, Payload};
 use drift_core::time::{Instant, MILLISECOND};
 use drift_sim::{Faults, Sim, seeds};
 

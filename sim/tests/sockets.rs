@@ -11,9 +11,9 @@ use drift::io::{Interest, block_on_raw};
 use drift::sync::channel::{Sender, bounded};
 use drift::{Instant, sleep, spawn, yield_now};
 use drift_core::platform::{self, Source};
-use drift_core::reactor::ShortCount;
 use drift_core::runtime::Runtime;
-use drift_core::sync::Wait;
+use drift_core::wait::Wait;
+use drift_core::wait::readiness::ShortCount;
 use drift_sim::net::{TcpListener, TcpStream};
 use drift_sim::{Faults, Reason, Sim, note, seeds};
 

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use drift_core::error::ConcurrencyError;
 use drift_core::platform::CarrierId;
 use drift_core::runtime::Runtime;
-use drift_core::sync::Wait;
 use drift_core::sync::event::Event;
 use drift_core::time::MILLISECOND;
+use drift_core::wait::Wait;
 use drift_sim::{Sim, seeds, thread};
 
 fn now() -> drift_core::time::Instant {

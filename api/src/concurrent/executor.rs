@@ -5,13 +5,14 @@
 //! of an unsafe function vouched for what runs there.
 #![allow(unsafe_code)]
 
-use drift_core::defaults::Face;
 use drift_core::error::ConcurrencyError as CoreError;
 use drift_core::platform::StackClass;
+use drift_core::runtime::defaults::Face;
+use drift_core::runtime::shutdown;
+use drift_core::runtime::shutdown::ShutdownError;
 use drift_core::runtime::{ExecutorError, Runtime};
-use drift_core::sched::executor::ExecutorRef;
+use drift_core::sched::ExecutorRef;
 use drift_core::sched::policy;
-use drift_core::sched::shutdown::{self, ShutdownError};
 use drift_core::task::Handle;
 
 use super::carriers;

@@ -12,7 +12,7 @@ mod scope;
 mod spawn;
 mod thread;
 
-use drift_core::sched::park as core_park;
+use drift_core::wait as core_wait;
 
 use crate::error::{ConcurrencyError, Error};
 use crate::runtime::{CALL, pay, runtime, wait_for, wait_until};
@@ -47,7 +47,7 @@ pub use self::thread::{Thread, current};
 pub fn sleep(time: impl Into<Duration>) -> Result<(), ConcurrencyError> {
     pay(CALL);
     let wait = wait_for(time.into())?.ok_or(ConcurrencyError::Timeout)?;
-    Ok(core_park::sleep(&wait)?)
+    Ok(core_wait::sleep(&wait)?)
 }
 
 /// Parks the calling virtual thread until `deadline`; returns at once if that is past. A plain OS
@@ -71,7 +71,7 @@ pub fn sleep(time: impl Into<Duration>) -> Result<(), ConcurrencyError> {
 /// ```
 pub fn sleep_until(deadline: Instant) -> Result<(), ConcurrencyError> {
     pay(CALL);
-    Ok(core_park::sleep(&wait_until(deadline.core())?)?)
+    Ok(core_wait::sleep(&wait_until(deadline.core())?)?)
 }
 
 /// Lets every other ready virtual thread of the carrier run first. A plain OS thread gives its

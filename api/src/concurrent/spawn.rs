@@ -12,8 +12,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use drift_core::platform::{PlatformError, StackClass};
 use drift_core::runtime::Runtime;
-use drift_core::sync::Wait;
 use drift_core::task::Handle;
+use drift_core::wait::Wait;
 
 use super::executor::Executor;
 use super::names;

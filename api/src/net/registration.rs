@@ -13,9 +13,9 @@ use std::io;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use drift_core::platform::Source;
-use drift_core::reactor::{Owned, ShortCount};
 use drift_core::runtime::Runtime;
 use drift_core::time::Instant;
+use drift_core::wait::readiness::{Owned, ShortCount};
 
 use crate::error::ConcurrencyError;
 use crate::runtime::try_runtime;

@@ -33,7 +33,7 @@
 use std::io;
 use std::ops::Deref;
 
-use drift_core::reactor::ShortCount;
+use drift_core::wait::readiness::ShortCount;
 use socket2::{Domain, Protocol, SockRef, Type};
 
 /// Buffers that std hands to one call: `IOV_MAX`, readv(2).

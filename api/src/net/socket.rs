@@ -29,10 +29,10 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use drift_core::platform::{Interest, Source};
-use drift_core::reactor::{Readiness, ShortCount, Turn};
 use drift_core::sched::budget;
-use drift_core::sync::Wait;
 use drift_core::time::Instant;
+use drift_core::wait::Wait;
+use drift_core::wait::readiness::{Readiness, ShortCount, Turn};
 use socket2::SockRef;
 
 use super::short::{Asked, short_count};

@@ -3,7 +3,7 @@
 use std::io;
 use std::net::{self, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 
-use drift_core::reactor::ShortCount;
+use drift_core::wait::readiness::ShortCount;
 
 use super::socket::Socket;
 use crate::runtime::{SETUP, SYSTEM_CALL, pay};

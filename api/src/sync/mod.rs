@@ -46,7 +46,7 @@ pub use self::semaphore::{Permits, Semaphore};
 pub use crate::select;
 
 use drift_core::error::ConcurrencyError as CoreError;
-use drift_core::sync::Wait;
+use drift_core::wait::Wait;
 
 use crate::error::ConcurrencyError;
 use crate::runtime::{CALL, pay, wait, wait_for};

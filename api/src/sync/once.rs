@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use drift_core::sync::Wait;
 use drift_core::sync::once::{self, Begun};
+use drift_core::wait::Wait;
 
 use crate::error::{ConcurrencyError, Error};
 use crate::runtime::{CALL, pay, wait, wait_for};

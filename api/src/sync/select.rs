@@ -1,8 +1,8 @@
 //! What `select!` expands to; see there.
 
-use drift_core::sync::Wait;
 use drift_core::sync::select::Arm;
 pub use drift_core::sync::select::Numbered;
+use drift_core::wait::Wait;
 
 use super::channel::carried::{ReceiveArm, SendArm};
 use super::channel::{Receiver, SendError, Sender};

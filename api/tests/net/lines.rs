@@ -11,8 +11,8 @@ use std::thread::{self, JoinHandle};
 use drift::Instant;
 use drift::net::{TcpListener, TcpStream};
 use drift_core::platform::{Interest, Source};
-use drift_core::reactor::{ShortCount, Turn};
-use drift_core::sync::Wait;
+use drift_core::wait::Wait;
+use drift_core::wait::readiness::{ShortCount, Turn};
 use drift_pal::process;
 
 use crate::{Place, Running, V4, connection, everywhere, ms, on_carriers};

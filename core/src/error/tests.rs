@@ -1,6 +1,6 @@
 use super::ConcurrencyError::{Busy, Cancelled, Closed, Failed, Timeout};
 use crate::platform::PlatformError;
-use crate::sched::shutdown::ShutdownError;
+use crate::runtime::shutdown::ShutdownError;
 use core::fmt;
 use std::string::ToString;
 

@@ -44,8 +44,7 @@ use static_assertions::const_assert;
 
 use crate::error::ConcurrencyError;
 use crate::prim::{AtomicU32, AtomicU64, Ordering};
-use crate::sync::wait_queue::{self, Queue, Wait, WaitQueue, Waiters};
-use crate::task::WaitsFor;
+use crate::queues::waiters::{WaitQueue, Waiters};
 use crate::task::slab::MAX_TASKS;
 
 const ONE: u64 = 1;
@@ -192,7 +191,7 @@ impl Places {
 
 /// A submit under way: settles at its end.
 #[derive(Debug)]
-pub(crate) struct UnderWay<'a>(&'a Places);
+pub(crate) struct UnderWay<'a>(pub(crate) &'a Places);
 
 impl Drop for UnderWay<'_> {
     fn drop(&mut self) {
@@ -212,8 +211,8 @@ pub(crate) struct Admitted {
 /// The places of one executor, and who waits for one.
 #[derive(Debug)]
 pub(crate) struct Admission {
-    places: Places,
-    queue: WaitQueue,
+    pub(crate) places: Places,
+    pub(crate) queue: WaitQueue,
 }
 
 impl Admission {
@@ -230,34 +229,6 @@ impl Admission {
                 Reserved::Held => return Ok(UnderWay(&self.places)),
                 Reserved::Full => return Err(ConcurrencyError::Busy),
                 Reserved::Unsettled => pause(turn),
-            }
-            turn += 1;
-        }
-    }
-
-    /// Takes a place, waiting for it in first-come order; who has waited is not under way. Whoever
-    /// waits when the executor is closed has a place, too, and must look whether it `is_open`.
-    pub(crate) fn wait(
-        &self,
-        wait: &Wait,
-        is_open: impl Fn() -> bool,
-        pause: impl Fn(u32),
-    ) -> Result<Option<UnderWay<'_>>, ConcurrencyError> {
-        let queue = Queue { waits_for: WaitsFor::Place, lock: &self.queue, list: wait_queue::all };
-        let mut turn = 0;
-        loop {
-            let mut found = None;
-            let waits = |_: &mut Waiters| {
-                // Under the lock that `close` takes: it finds who waits, or who waits finds it.
-                found = is_open().then(|| self.places.reserve_or_wait());
-                found == Some(Reserved::Full)
-            };
-            let _ = queue.wait(wait, waits, |_| self.places.give_up())?;
-            match found {
-                Some(Reserved::Held) => return Ok(Some(UnderWay(&self.places))),
-                Some(Reserved::Full) => return Ok(None),
-                Some(Reserved::Unsettled) => pause(turn),
-                None => return Err(ConcurrencyError::Closed),
             }
             turn += 1;
         }

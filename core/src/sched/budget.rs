@@ -32,22 +32,12 @@
 //! Invariant of `#![allow(unsafe_code)]`: only the current task of this OS thread is made to leave.
 #![allow(unsafe_code)]
 
-use crate::sched::carrier::{self, Carrier, SERVE_EVERY};
+use crate::sched::carrier;
+use crate::sched::carrier::SERVE_EVERY;
+use crate::sched::here::here;
+use crate::sched::parts::Carrier;
 use crate::task::header::Request;
-use crate::time::{Instant, MILLISECOND};
-
-/// What a carrier has of it.
-#[derive(Debug)]
-pub(super) struct Budget {
-    /// What the mounted task may still spend; below 0 if nothing.
-    left: i32,
-    /// When one that only spends lets the carrier serve deadlines and the poller.
-    serve_at: Instant,
-}
-
-impl Budget {
-    pub const NEW: Self = Self { left: FULL, serve_at: Instant::ZERO };
-}
+use crate::time::MILLISECOND;
 
 /// What a virtual thread may spend in one go. A call of 20 ns then costs a switch of 20 ns and a
 /// look at the clock once in 128 times.
@@ -82,7 +72,7 @@ pub const fn of_descriptors(count: usize) -> i32 {
 /// now goes on.
 #[inline]
 pub fn spend(cost: i32, may_yield: fn() -> bool) {
-    let Some(carrier) = super::here() else { return };
+    let Some(carrier) = here() else { return };
     let is_used_up = carrier.own(|own| {
         own.budget.left = own.budget.left.wrapping_sub(cost);
         own.budget.left < 0
@@ -103,7 +93,7 @@ pub(crate) fn did_not_wait() {
 #[inline]
 pub fn owe(bytes: usize) {
     if bytes >= BYTES
-        && let Some(carrier) = super::here()
+        && let Some(carrier) = here()
     {
         let cost = (bytes / BYTES).min(FULL as usize) as i32;
         carrier.own(|own| own.budget.left = own.budget.left.wrapping_sub(cost));

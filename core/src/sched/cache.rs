@@ -6,20 +6,97 @@
 
 use core::ptr::NonNull;
 
-use crate::platform::{Stack, StackClass};
-use crate::sched::carrier::{Carrier, STACKS};
+use crate::platform::{PlatformError, Stack, StackClass};
+use crate::prim::Ordering;
+use crate::sched::here::with_carrier;
+use crate::sched::parts::{Carrier, Runtime, STACKS};
 use crate::task::header::Task;
-use crate::task::slab;
 
-impl Carrier {
-    /// The carrier's free records, in use as long as `with` runs.
-    pub(crate) fn with_records<R>(
-        &self,
-        with: impl FnOnce(&mut heapless::Vec<NonNull<Task>, { 2 * slab::BATCH }>) -> R,
-    ) -> R {
-        self.own(|own| with(&mut own.records))
+impl Runtime {
+    /// A free record, the caller's alone.
+    ///
+    /// # Errors
+    /// When there is no room for one more.
+    pub(super) fn take_record(&'static self) -> Result<NonNull<Task>, PlatformError> {
+        let take = |carrier: &Carrier| {
+            carrier.own(|own| self.tasks.take(self.platform, Some(&mut own.records)))
+        };
+        with_carrier(self, take).unwrap_or_else(|| self.tasks.take(self.platform, None))
     }
 
+    /// Ends the life of a record whose last hold was released.
+    pub(crate) fn recycle(&'static self, task: NonNull<Task>) {
+        // SAFETY: records are never unmapped.
+        let record = unsafe { task.as_ref() };
+        record.executor.store(core::ptr::null_mut(), Ordering::Relaxed);
+        if !record.state.close() {
+            // It has no next life.
+            // SAFETY: nobody has a hold of it, nor will.
+            return unsafe { self.unreserve(record) };
+        }
+        if self.tasks.is_scarce() {
+            return self.give_up(task);
+        }
+        let keep = |carrier: &Carrier| carrier.own(|own| self.tasks.keep(&mut own.records, task));
+        if with_carrier(self, keep).is_none() {
+            self.tasks.give_back(task);
+        }
+    }
+
+    /// Puts a closed record back for everybody, with all that this carrier keeps, and without
+    /// stacks.
+    #[cold]
+    fn give_up(&'static self, task: NonNull<Task>) {
+        let mut next = Some(task);
+        while let Some(task) = next {
+            // SAFETY: records are never unmapped.
+            let record = unsafe { task.as_ref() };
+            // SAFETY: a free one is its keeper's alone.
+            unsafe { self.unreserve(record) };
+            self.tasks.give_back(task);
+            next = with_carrier(self, |carrier| carrier.own(|own| own.records.pop())).flatten();
+        }
+        with_carrier(self, Carrier::give_up_stacks);
+    }
+
+    /// Reserves a stack of `class` for `record`, instead of what was reserved before.
+    ///
+    /// # Safety
+    /// The record is the caller's alone.
+    #[cold]
+    pub(super) unsafe fn reserve_anew(
+        &'static self,
+        record: &Task,
+        class: StackClass,
+    ) -> Result<(), PlatformError> {
+        let platform = self.platform();
+        // SAFETY: the caller's.
+        unsafe { self.unreserve(record) };
+        platform.stack_reserve(class).or_else(|refusal| {
+            self.tasks.set_scarce();
+            // What this carrier keeps warm, it keeps from somebody now.
+            let gave = with_carrier(self, Carrier::give_up_stacks);
+            if gave == Some(true) { platform.stack_reserve(class) } else { Err(refusal) }
+        })?;
+        // SAFETY: the caller's.
+        record.reserved.with_mut(|reserved| unsafe { *reserved = Some(class) });
+        Ok(())
+    }
+
+    /// Takes back the stack that was reserved for a record.
+    ///
+    /// # Safety
+    /// The record is the caller's alone.
+    unsafe fn unreserve(&self, record: &Task) {
+        // SAFETY: the caller's.
+        let reserved = record.reserved.with_mut(|reserved| unsafe { (*reserved).take() });
+        if let Some(class) = reserved {
+            self.platform.stack_unreserve(class);
+        }
+    }
+}
+
+impl Carrier {
     /// A stack for a task that starts: a warm one, or one of the platform's.
     pub(super) fn take_stack(&self, class: StackClass) -> Option<Stack> {
         self.own(|own| own.stacks[class as usize].pop())

@@ -5,17 +5,6 @@
 //! What the task asked for (yield, park, finish) is done here, on the carrier's own stack: only
 //! then may others see the task as parked or ended, and resume or reuse it.
 //!
-//! | field                        | whose                                                       |
-//! |------------------------------|-------------------------------------------------------------|
-//! | `own`                        | the OS thread that runs this carrier                        |
-//! | `queue`, `timers`            | by their own rules                                          |
-//! | `inbox`                      | filled by anybody, emptied by the owner; see `home.rs`      |
-//! | `current`, `turns`           | written by the owner, read by who looks for stuck carriers  |
-//! | `seen`, `homed`              | `home.rs`                                                   |
-//! | `asleep`                     | set by the owner; who turns it off has claimed the sleeper  |
-//! | `sleeping_until`             | written by the owner; 0 while awake                         |
-//! | `life`, `starts_standby`     | `executor.rs`, `standby.rs`                                 |
-//!
 //! # Unsafe
 //! Invariant of `#![allow(unsafe_code)]`: `own` is touched on the carrier's OS thread only, and
 //! no reference into it is held across a switch.
@@ -23,25 +12,18 @@
 
 use core::ptr::{self, NonNull};
 
-use drift_asm::{Context, init, slot};
+use drift_asm::{init, slot};
 
 use crate::link::list::List;
-use crate::platform::{CarrierId, Events, Stack, StackClass, ThreadWords};
-use crate::prim::{
-    AtomicBool, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, Ordering, UnsafeCell, fence,
-};
-use crate::sched::budget::Budget;
-use crate::sched::executor::{Executor, Life};
-use crate::sched::home::Newcomers;
-use crate::sched::injector::Injector;
-use crate::sched::run_queue::RunQueue;
-use crate::sched::told::{OfTask, OfThread};
+use crate::platform::{CarrierId, CarrierMain, Events};
+use crate::prim::{Ordering, fence};
+use crate::sched::here::here;
+use crate::sched::parts::{Carrier, Life};
 use crate::sched::words;
-use crate::task::header::{Entry, InQueue, Mounted, Request, Saved, Task};
-use crate::task::slab;
-use crate::task::state::{Hold, Then};
+use crate::state::{Hold, Then};
+use crate::task::header::{Entry, Mounted, Request, Saved, Task};
+use crate::task::told::{OfTask, OfThread};
 use crate::time::{Instant, MILLISECOND};
-use crate::timer::Timers;
 
 /// Turns between two looks at deadlines, poller and injector while there is work. Prime, so that
 /// it does not keep step with a program's own rhythm.
@@ -49,9 +31,6 @@ pub(crate) const SERVE_EVERY: u32 = 61;
 
 /// Tasks that go from the injector to a run queue at a time.
 pub(super) const SHARE: usize = 128;
-
-/// Warm stacks of each class that a carrier keeps.
-pub(super) const STACKS: usize = 16;
 
 /// How long a task waits for memory for its stack's guard before it is tried again.
 const STARVED: u64 = MILLISECOND;
@@ -71,120 +50,23 @@ pub(super) enum Turn {
     Done,
 }
 
-/// What only the carrier's own OS thread touches; what each turn does, in one cache line.
-#[derive(Debug)]
-#[repr(C, align(64))]
-pub(super) struct Own {
-    context: Context,
-    words: ThreadWords,
-    told: OfThread,
-    pub(super) budget: Budget,
-    pub(super) tick: u32,
-    pub(super) random: u32,
-    /// Sleeps in a row that brought no work, for carriers that may end.
-    pub(super) unused: u32,
-    /// Whether started tasks stay: `Executor::keeps_home`, which does not change while the carrier
-    /// runs.
-    pub(super) stays: bool,
-    pub(super) searching: bool,
-    /// Counted in `Lookout::running`.
-    pub(super) running: bool,
-    /// Is its executor's standby.
-    pub(super) stands_by: bool,
-    /// Ticks on the lookout since anything ran.
-    pub(super) quiet: u32,
-    pub(super) newcomers: Newcomers,
-    /// Started tasks that stay here, of an executor whose tasks do not migrate.
-    pub(super) kept: List<InQueue, Task>,
-    pub(super) records: heapless::Vec<NonNull<Task>, { 2 * slab::BATCH }>,
-    pub(super) stacks: [heapless::Vec<Stack, STACKS>; StackClass::ALL.len()],
-    /// How many of each class were reserved for `stacks`; those in use are their records'.
-    pub(super) reserved: [usize; StackClass::ALL.len()],
-}
+impl CarrierMain for Carrier {
+    fn id(&self) -> CarrierId {
+        self.id()
+    }
 
-/// An OS thread or CPU that runs virtual threads.
-#[derive(Debug)]
-#[repr(align(128))]
-pub struct Carrier {
-    pub(crate) queue: RunQueue<Task>,
-    pub(super) inbox: Injector<InQueue, Task>,
-    pub(crate) timers: Timers,
-    /// The task that runs here; null between tasks.
-    current: AtomicPtr<Task>,
-    pub(crate) turns: AtomicU32,
-    pub(super) homed: AtomicU32,
-    pub(super) seen: AtomicU64,
-    pub(crate) asleep: AtomicBool,
-    pub(super) sleeping_until: AtomicU64,
-    pub(crate) life: AtomicU8,
-    pub(crate) starts_standby: AtomicBool,
-    own: UnsafeCell<Own>,
-    pub(crate) executor: &'static Executor,
-    id: CarrierId,
-}
+    unsafe fn run(&'static self) {
+        self.run_with(|| {});
+    }
 
-// SAFETY: `own` is used on one OS thread at a time, as the module's head says; the rest has
-// rules of its own.
-unsafe impl Sync for Carrier {}
+    unsafe fn run_between(&'static self, between: &dyn Fn()) {
+        self.run_with(between);
+    }
+}
 
 impl Carrier {
-    pub(crate) fn new(executor: &'static Executor, id: CarrierId, random: u32) -> Self {
-        Self {
-            queue: RunQueue::new(executor.is_solo()),
-            inbox: Injector::new(),
-            timers: Timers::new(),
-            current: AtomicPtr::new(ptr::null_mut()),
-            turns: AtomicU32::new(0),
-            homed: AtomicU32::new(0),
-            seen: AtomicU64::new(u64::MAX),
-            asleep: AtomicBool::new(false),
-            sleeping_until: AtomicU64::new(0),
-            life: AtomicU8::new(Life::Off as u8),
-            starts_standby: AtomicBool::new(false),
-            own: UnsafeCell::new(Own {
-                context: Context::NONE,
-                words: ThreadWords::NONE,
-                told: OfThread::NONE,
-                stacks: [const { heapless::Vec::new() }; StackClass::ALL.len()],
-                reserved: [0; StackClass::ALL.len()],
-                records: heapless::Vec::new(),
-                kept: List::new(),
-                stays: false,
-                newcomers: Newcomers::NONE,
-                tick: 0,
-                budget: Budget::NEW,
-                random: random | 1,
-                searching: false,
-                stands_by: false,
-                running: false,
-                quiet: 0,
-                unused: 0,
-            }),
-            executor,
-            id,
-        }
-    }
-
-    /// Its number in the runtime.
-    #[must_use]
-    pub fn id(&self) -> CarrierId {
-        self.id
-    }
-
-    /// Runs this carrier on the calling OS thread until it is not needed any more.
-    ///
-    /// # Safety
-    /// Once for each call of `Platform::carrier_start`, where no other carrier runs.
-    pub unsafe fn run(&'static self) {
-        // SAFETY: the caller's promise.
-        unsafe { self.run_between(|| {}) };
-    }
-
-    /// The same, for a platform that decides after each turn who turns next.
-    ///
-    /// # Safety
-    /// As for [`run`](Self::run).
-    pub unsafe fn run_between(&'static self, between: impl Fn()) {
+    /// Takes turns until there are no more.
+    fn run_with(&'static self, between: impl Fn()) {
         for turn in 0.. {
             if self.life.load(Ordering::Acquire) == Life::On as u8 {
                 break;
@@ -248,12 +130,6 @@ impl Carrier {
             return Turn::Worked;
         }
         Turn::Idle { until: self.executor.runtime.platform().now() + STARVED }
-    }
-
-    /// The task that runs here; a guess on any other OS thread than the carrier's own.
-    #[inline]
-    pub(crate) fn current(&self) -> Option<NonNull<Task>> {
-        NonNull::new(self.current.load(Ordering::Relaxed))
     }
 
     /// Queues a task at this carrier.
@@ -423,16 +299,8 @@ impl Carrier {
         // SAFETY: held until the release below.
         let state = &unsafe { task.as_ref() }.state;
         if state.release(Hold::Engagement, state.generation()) {
-            runtime.tasks.recycle(runtime, task);
+            runtime.recycle(task);
         }
-    }
-
-    /// The fields that are this thread's.
-    #[inline]
-    pub(super) fn own<R>(&self, with: impl FnOnce(&mut Own) -> R) -> R {
-        // SAFETY: called on the carrier's own OS thread, and `with` neither switches nor calls
-        // `own` again.
-        self.own.with_mut(|own| with(unsafe { &mut *own }))
     }
 
     /// A number for a choice among equals. Only on the carrier's own OS thread.
@@ -468,7 +336,7 @@ unsafe extern "C" fn begin(argument: *mut u8) -> ! {
 pub(crate) unsafe fn leave(task: NonNull<Task>, request: Request) {
     // SAFETY: it runs here.
     let mounted: *mut Mounted = unsafe { task.as_ref() }.mounted.with_mut(|mounted| mounted);
-    let carrier = super::here().expect(
+    let carrier = here().expect(
         "a child that was forked on a virtual thread has no carrier: it must exec or _exit",
     );
     let to = carrier.own(|own| own.context);
@@ -490,7 +358,7 @@ pub(crate) unsafe fn leave(task: NonNull<Task>, request: Request) {
 #[inline(always)]
 fn entered(task: NonNull<Task>) {
     if cfg!(feature = "sanitize") {
-        let carrier = super::here().expect("a task runs on a carrier");
+        let carrier = here().expect("a task runs on a carrier");
         // SAFETY: it runs here.
         let told = unsafe { task.as_ref() }.mounted.with(|mounted| unsafe { (*mounted).told });
         // SAFETY: it was just switched to, and this is its stack.

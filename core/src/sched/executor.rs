@@ -16,204 +16,41 @@ use core::ptr::{self, NonNull};
 use crate::error::ConcurrencyError;
 use crate::link::list::List;
 use crate::platform::PlatformError;
-use crate::prim::{AtomicU8, AtomicU64, Ordering, fence};
-use crate::runtime::Runtime;
-use crate::sched::admission::{Admission, Admitted, UnderWay};
-use crate::sched::idle::Idle;
-use crate::sched::injector::Injector;
-use crate::sched::policy::{ExecutorPolicy, Saturation, Terms};
-use crate::sched::stage::Lives;
-use crate::sched::standby::Crew;
-use crate::sched::{self, Carrier};
-use crate::sync::wait_queue::Wait;
-use crate::task::Handle;
+use crate::prim::{AtomicU8, Ordering, fence};
+use crate::sched::here::current_carrier;
+use crate::sched::parts::{Carrier, Executor, ExecutorRef, Life, Runtime};
+use crate::sched::policy::ExecutorPolicy;
+use crate::task::handle::{Kind, unpack};
 use crate::task::header::{InQueue, Task};
-use crate::task::state::{Hold, Phase, Submitted, Unsubmitted};
-use crate::time::Instant;
 
-/// Whether a carrier has an OS thread.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
-pub(crate) enum Life {
-    Off = 0,
-    Starting = 1,
-    On = 2,
-}
+impl Runtime {
+    /// The executor that a handle names; none if it never named one here.
+    #[inline]
+    pub fn find_executor(&'static self, handle: i64) -> Option<ExecutorRef> {
+        let (index, generation) = unpack(Kind::Executor, self.birth, handle)?;
+        let executor = self.executor(index)?;
+        (1..=executor.lives.generation())
+            .contains(&generation)
+            .then_some(ExecutorRef { executor, generation })
+    }
 
-/// Carriers, a queue and a policy: one place in the runtime's table.
-#[derive(Debug)]
-pub(crate) struct Executor {
-    pub(crate) runtime: &'static Runtime,
-    pub(crate) index: u32,
-    /// Its carriers are those from `first` on, as many; the same in every life.
-    pub(crate) max_threads: u32,
-    pub(crate) first: u16,
-    pub(crate) terms: Terms,
-    pub(crate) lives: Lives,
-    /// How far the records were searched for live tasks of a closed life; see `survey`.
-    pub(super) surveyed: AtomicU64,
-    pub(crate) injector: Injector<InQueue, Task>,
-    /// Tasks that found no memory for their stack. No work: who has nothing else tries one, and
-    /// sleeps a little if there is still none. If all of those get other work, and it blocks, the
-    /// last searcher among them, the lookout or the standby finds the list.
-    pub(super) starved: Injector<InQueue, Task>,
-    /// Tasks that a carrier with many would not start; see `home.rs`.
-    pub(super) offered: Injector<InQueue, Task>,
-    pub(crate) idle: Idle,
-    pub(super) admission: Admission,
-    pub(crate) crew: Crew,
-}
+    /// The default that Rust has for itself, if it was made.
+    #[inline]
+    pub fn rust_executor(&'static self) -> Option<ExecutorRef> {
+        // Acquire: whoever finds the handle finds the executor; pairs with `make_rust_executor`.
+        self.find_executor(self.defaults.rust.load(Ordering::Acquire))
+    }
 
-/// One executor, as its handle names it: of no use, and harmless, when it was shut down.
-#[derive(Clone, Copy, Debug)]
-pub struct ExecutorRef {
-    pub(crate) executor: &'static Executor,
-    pub(crate) generation: u32,
+    /// One that never ends, and is used if any of those is: what must be served for ever is served
+    /// there.
+    pub(crate) fn lasting_executor(&'static self) -> &'static Executor {
+        self.rust_executor()
+            .unwrap_or_else(|| ExecutorRef { executor: self.first_executor(), generation: 1 })
+            .executor
+    }
 }
 
 impl ExecutorRef {
-    /// Hands a new virtual thread over to be run; one that was submitted or cancelled before is
-    /// left as it is, with success.
-    ///
-    /// # Safety
-    /// If the executor's virtual threads migrate: what this one runs keeps nothing across a wait
-    /// that belongs to its OS thread.
-    ///
-    /// # Errors
-    /// `Closed` for a stale handle, and if the executor was shut down; `Busy` and `Timeout` at
-    /// the queue limit, as the policy says; `Failed` if there is no carrier and none can be
-    /// started. The virtual thread is then as it was, or was cancelled or given up meanwhile.
-    pub unsafe fn submit(self, handle: Handle) -> Result<(), ConcurrencyError> {
-        let wait = || Ok(Wait::new(self.executor.runtime).uncancellable());
-        // SAFETY: the caller's promise.
-        unsafe { self.submit_as(handle, wait) }
-    }
-
-    /// The same, for a caller that may be cancelled while it waits for a place; `wait` is asked
-    /// only if it has to.
-    ///
-    /// # Safety
-    /// As for [`submit`](Self::submit).
-    ///
-    /// # Errors
-    /// As [`submit`](Self::submit); `Cancelled`; and those of `wait`.
-    pub unsafe fn submit_as(
-        self,
-        handle: Handle,
-        wait: impl Fn() -> Result<Wait, ConcurrencyError>,
-    ) -> Result<(), ConcurrencyError> {
-        let executor = self.executor;
-        let (task, generation) =
-            executor.runtime.tasks.find(handle).ok_or(ConcurrencyError::Closed)?;
-        // SAFETY: records are never unmapped.
-        let record = unsafe { task.as_ref() };
-        // Somebody else's submit may come first, and that one may be taken back.
-        while self.is_new(record, generation)? {
-            let admitted = match self.admit(&wait) {
-                Ok(admitted) => admitted,
-                Err(error) if self.is_new(record, generation)? => return Err(error),
-                Err(_) => return Ok(()),
-            };
-            if record.state.submit(generation) == Submitted::Enqueue {
-                return self.hand_over(task, generation, admitted);
-            }
-            executor.admission.give_back(admitted);
-        }
-        Ok(())
-    }
-
-    /// Whether it has to be submitted; `Closed` if it is gone. Looks again while somebody else
-    /// submits it, who may find the executor closed.
-    fn is_new(self, record: &Task, generation: u32) -> Result<bool, ConcurrencyError> {
-        let mut turn = 0;
-        loop {
-            match record.state.phase(generation).ok_or(ConcurrencyError::Closed)? {
-                Phase::New => return Ok(true),
-                Phase::Active if record.executor().is_none() => {
-                    self.executor.runtime.platform().thread_yield(turn);
-                    turn += 1;
-                }
-                _ => return Ok(false),
-            }
-        }
-    }
-
-    /// Makes sure of a carrier, and of a place if there is a limit.
-    fn admit(
-        self,
-        wait: impl FnOnce() -> Result<Wait, ConcurrencyError>,
-    ) -> Result<Admitted, ConcurrencyError> {
-        if !self.is_open() {
-            return Err(ConcurrencyError::Closed);
-        }
-        self.executor.ensure_carrier()?;
-        let limited = self.executor.admission.limit() != 0;
-        if !limited {
-            return Ok(Admitted { limited, under_way: None });
-        }
-        match self.enter(wait) {
-            // Perhaps of the next life.
-            Err(ConcurrencyError::Busy) if !self.is_open() => Err(ConcurrencyError::Closed),
-            entered => entered.map(|under_way| Admitted { limited, under_way }),
-        }
-    }
-
-    /// Queues a task that was claimed by `submit`.
-    fn hand_over(
-        self,
-        task: NonNull<Task>,
-        generation: u32,
-        admitted: Admitted,
-    ) -> Result<(), ConcurrencyError> {
-        let executor = self.executor;
-        // SAFETY: records are never unmapped.
-        let record = unsafe { task.as_ref() };
-        // SeqCst within, after the transition; pairs with the close (`stage.rs`).
-        if !self.is_open() {
-            // Before foreign code runs.
-            executor.admission.give_back(admitted);
-            return take_back(executor.runtime, task, generation);
-        }
-        if admitted.limited {
-            // Release pairs with the acquire in `uncount`; before `executor`, whose reader may
-            // be a canceller that uncounts.
-            record.counted.store(true, Ordering::Release);
-        }
-        // Release pairs with the acquire in `Task::executor`.
-        record.executor.store(ptr::from_ref(executor).cast_mut(), Ordering::Release);
-        if admitted.limited {
-            // SeqCst, before the look: a canceller sees what is stored above and uncounts, or is
-            // seen here; pairs with the fence in `Runtime::discard`.
-            fence(Ordering::SeqCst);
-            if !record.state.will_start() {
-                executor.uncount(record);
-            }
-        }
-        drop(admitted);
-        // SAFETY: `submit` claimed the task.
-        unsafe { executor.enqueue(task) };
-        Ok(())
-    }
-
-    /// Takes a place, as the policy says.
-    fn enter(
-        self,
-        wait: impl FnOnce() -> Result<Wait, ConcurrencyError>,
-    ) -> Result<Option<UnderWay<'static>>, ConcurrencyError> {
-        let Executor { runtime, admission, terms, .. } = self.executor;
-        let platform = runtime.platform();
-        let pause = |turn| platform.thread_yield(turn);
-        let reserved = admission.reserve(pause);
-        if reserved.is_ok() || terms.saturation() == Saturation::ReturnBusy {
-            return reserved.map(Some);
-        }
-        let until = match terms.timeout() {
-            0 => Instant::FAR,
-            timeout => platform.now() + timeout,
-        };
-        admission.wait(&wait()?.until(until), || self.is_open(), pause)
-    }
-
     /// Whether it was not shut down.
     #[must_use]
     pub fn is_open(self) -> bool {
@@ -232,54 +69,24 @@ impl ExecutorRef {
     }
 }
 
-/// The executor was closed while `task` was submitted: it goes back to its holder.
-#[cold]
-fn take_back(
-    runtime: &'static Runtime,
-    task: NonNull<Task>,
-    generation: u32,
-) -> Result<(), ConcurrencyError> {
-    // SAFETY: records are never unmapped, and the submitter's engagement holds this one.
-    let state = &unsafe { task.as_ref() }.state;
-    match state.unsubmit(generation) {
-        Unsubmitted::New => Err(ConcurrencyError::Closed),
-        Unsubmitted::Discard => {
-            runtime.discard(task);
-            Err(ConcurrencyError::Closed)
-        }
-        Unsubmitted::Cancelled => {
-            if state.release(Hold::Engagement, generation) {
-                runtime.tasks.recycle(runtime, task);
-            }
-            Ok(())
-        }
+impl Task {
+    /// The executor it was submitted to; none before.
+    #[inline]
+    pub(crate) fn executor(&self) -> Option<&'static Executor> {
+        // Acquire pairs with the release in `set_executor`.
+        let executor = self.executor.load(Ordering::Acquire).cast::<Executor>();
+        // SAFETY: `set_executor` writes an executor, which lives for ever, and `recycle` null.
+        unsafe { executor.as_ref() }
+    }
+
+    /// It is submitted to `executor`. What the caller wrote before is seen by whoever finds that.
+    pub(crate) fn set_executor(&self, executor: &'static Executor) {
+        // Release pairs with the acquire in `executor`.
+        self.executor.store(ptr::from_ref(executor).cast_mut().cast(), Ordering::Release);
     }
 }
 
 impl Executor {
-    pub(crate) fn new(
-        runtime: &'static Runtime,
-        index: u32,
-        policy: &ExecutorPolicy,
-        first: u16,
-    ) -> Self {
-        Self {
-            runtime,
-            index,
-            max_threads: policy.max_threads,
-            first,
-            terms: Terms::new(policy),
-            lives: Lives::new(),
-            surveyed: AtomicU64::new(0),
-            injector: Injector::new(),
-            starved: Injector::new(),
-            offered: Injector::new(),
-            idle: Idle::new(),
-            admission: Admission::new(policy.queue_limit),
-            crew: Crew::new(),
-        }
-    }
-
     /// Its next life, if the place is free, has that many carriers, and did alike at its limit:
     /// a submit may be late, and do as its own life said (`admission.rs`).
     pub(crate) fn renew(&'static self, policy: &ExecutorPolicy) -> Option<ExecutorRef> {
@@ -295,23 +102,12 @@ impl Executor {
         Some(ExecutorRef { executor: self, generation })
     }
 
-    /// Whether it never has a second carrier: then nothing is stolen, and order is kept.
-    pub(crate) fn is_solo(&self) -> bool {
-        self.max_threads == 1
-    }
-
-    /// Its carriers, running or not.
-    pub(crate) fn carriers(&self) -> impl Iterator<Item = &'static Carrier> + use<> {
-        let (runtime, first) = (self.runtime, self.first as usize);
-        (first..first + self.max_threads as usize).map(|index| runtime.carrier(index))
-    }
-
     /// Queues a task of this executor that is counted already.
     ///
     /// # Safety
     /// The caller has claimed `task`.
     pub(crate) unsafe fn enqueue(&'static self, task: NonNull<Task>) {
-        match sched::current_carrier(self.runtime) {
+        match current_carrier(self.runtime) {
             Some(carrier) if ptr::eq(carrier.executor, self) => {
                 // SAFETY: the carrier of this OS thread; the task is the caller's.
                 unsafe { carrier.push(task) };

@@ -60,8 +60,9 @@
 use core::ptr::{self, NonNull};
 
 use crate::prim::Ordering;
-use crate::sched::carrier::{Carrier, Turn};
-use crate::sched::executor::{Executor, Life};
+use crate::sched::carrier::Turn;
+use crate::sched::parts::Carrier;
+use crate::sched::parts::{Executor, Life};
 use crate::task::header::Task;
 use crate::time::{Instant, MILLISECOND};
 
@@ -82,23 +83,6 @@ const PATIENT_LOOKS: u32 = 16;
 
 /// The unit of time of `Carrier::seen`, in nanoseconds.
 const SEEN_UNIT: u64 = 1 << 18;
-
-/// What a carrier knows of its starts, and of what was offered.
-#[derive(Debug)]
-pub(super) struct Newcomers {
-    /// Evidence that new tasks last, in starts times the number of other carriers.
-    last: u32,
-    /// Looks in a row at which something was offered, of a busy carrier.
-    looks: u32,
-    /// Since when something has been offered, as far as an idle carrier knows.
-    since: Instant,
-    /// The task that is started next was offered: this carrier starts it for certain.
-    accepts: bool,
-}
-
-impl Newcomers {
-    pub(super) const NONE: Self = Self { last: 0, looks: 0, since: Instant::FAR, accepts: false };
-}
 
 impl Executor {
     /// Whether its started tasks stay where they are.

@@ -20,123 +20,32 @@
 //! on the carrier and with those that other carriers offered, and step 4 finds only tasks that have
 //! not started. A carrier that is home of many offers what it would start to one that has fewer.
 //!
-//! Who sleeps and who is woken is in `idle`. The carrier that runs here is named by the slot
-//! (`drift_asm::slot`), which is read again after every switch.
+//! Who sleeps and who is woken is in `idle`.
 //!
-//! # Unsafe
-//! Invariant of `#![allow(unsafe_code)]`: the slot holds null or the carrier of this OS thread.
-#![allow(unsafe_code)]
+//! **What it knows** is records and queues. It does not know what a task waits for: whoever wakes
+//! has claimed the task by its state word, and calls `schedule` (`here.rs`). It asks upwards in one
+//! place only, `Wakers` (`parts.rs`): deadlines that have come, events of the platform, and what is
+//! to be forgotten of a task that ends.
 
 pub(crate) mod admission;
 pub mod budget;
 mod cache;
 pub(crate) mod carrier;
-pub mod executor;
+mod crew;
+pub(crate) mod executor;
+pub(crate) mod here;
 mod home;
 pub(crate) mod idle;
-pub(crate) mod injector;
-pub mod park;
+mod life;
+mod overflow;
+pub(crate) mod parts;
 pub mod policy;
-pub(crate) mod run_queue;
 mod search;
-pub mod shutdown;
 mod sleep;
 pub(crate) mod stage;
-pub(crate) mod standby;
-pub mod told;
-pub mod watch;
+mod standby;
+pub(crate) mod survey;
 mod words;
 
-use core::ptr::{self, NonNull};
-
-use crate::runtime::Runtime;
-pub use crate::sched::carrier::Carrier;
-use crate::task::header::Task;
-
-/// The carrier of this OS thread, of whichever runtime.
-#[inline]
-fn here() -> Option<&'static Carrier> {
-    let carrier: *const Carrier = drift_asm::slot::get().cast_const().cast();
-    // SAFETY: `Carrier::run` is the only writer of the slot; carriers live for ever.
-    unsafe { carrier.as_ref() }
-}
-
-/// The carrier of this OS thread, if it is one of `runtime`.
-#[inline]
-pub(crate) fn current_carrier(runtime: &'static Runtime) -> Option<&'static Carrier> {
-    here().filter(|carrier| ptr::eq(carrier.executor.runtime, runtime))
-}
-
-/// Calls `with` with the carrier of this OS thread, if it is one of `runtime`.
-#[inline]
-pub(crate) fn with_carrier<R>(
-    runtime: &'static Runtime,
-    with: impl FnOnce(&'static Carrier) -> R,
-) -> Option<R> {
-    current_carrier(runtime).map(with)
-}
-
-/// The task that runs here, if it is one of `runtime`.
-#[inline]
-pub(crate) fn current_task(runtime: &'static Runtime) -> Option<NonNull<Task>> {
-    current_carrier(runtime)?.current()
-}
-
-/// Queues a task that a wake has claimed.
-///
-/// # Safety
-/// The caller has claimed `task`, which was submitted.
-pub(crate) unsafe fn schedule(task: NonNull<Task>) {
-    // SAFETY: records are never unmapped.
-    let record = unsafe { task.as_ref() };
-    let executor = record.executor().expect("a task that parked was submitted");
-    executor.count(record);
-    // SAFETY: the caller has claimed it.
-    unsafe { executor.enqueue(task) };
-}
-
-/// A virtual thread that ran out of its stack.
-#[derive(Clone, Copy, Debug)]
-pub struct OverflowReport {
-    /// Its handle.
-    pub handle: i64,
-    /// The lowest usable address of its stack.
-    pub limit: usize,
-    /// Where the stack begins, at the top.
-    pub top: usize,
-}
-
-/// The largest guard there is, in bytes. Below a smaller one lies another stack, where nothing
-/// faults.
-const GUARD: usize = 64 << 10;
-
-/// The lowest usable address of the stack of the virtual thread that runs here. Async-signal-safe:
-/// reads the slot and two records.
-#[must_use]
-pub fn stack_limit() -> Option<usize> {
-    let task = here()?.current()?;
-    // SAFETY: it runs here, so its record is alive.
-    let record = unsafe { task.as_ref() };
-    // SAFETY: the stack of a running task is not changed by anybody.
-    record.mounted.with(|mounted| unsafe { (*mounted).stack.as_ref().map(|stack| stack.limit) })
-}
-
-/// Whether a fault at `address` is the virtual thread that runs here going below its stack.
-/// Async-signal-safe: reads the slot and two records.
-#[must_use]
-pub fn overflow_report(address: usize) -> Option<OverflowReport> {
-    let carrier = here()?;
-    let task = carrier.current()?;
-    // SAFETY: it runs here, so its record is alive.
-    let record = unsafe { task.as_ref() };
-    // SAFETY: the stack of a running task is not changed by anybody.
-    let (limit, top) = record.mounted.with(|mounted| unsafe {
-        (*mounted).stack.as_ref().map(|stack| (stack.limit, stack.top))
-    })?;
-    let tasks = &carrier.executor.runtime.tasks;
-    (limit.saturating_sub(GUARD)..limit).contains(&address).then(|| OverflowReport {
-        handle: tasks.handle(record.index, record.state.generation()).0,
-        limit,
-        top,
-    })
-}
+pub use crate::sched::overflow::{OverflowReport, overflow_report, stack_limit};
+pub use crate::sched::parts::ExecutorRef;

@@ -6,7 +6,8 @@
 
 use core::ptr::{self, NonNull};
 
-use crate::sched::carrier::{Carrier, Own, SERVE_EVERY, SHARE};
+use crate::sched::carrier::{SERVE_EVERY, SHARE};
+use crate::sched::parts::{Carrier, Own};
 use crate::task::header::Task;
 
 impl Own {

@@ -4,16 +4,12 @@
 
 use crate::platform::{CarrierId, Events};
 use crate::prim::Ordering;
-use crate::reactor;
-use crate::runtime::Runtime;
-use crate::sched::carrier::{Carrier, Turn};
-use crate::sched::executor::Executor;
-use crate::sched::home::Newcomers;
+use crate::sched::carrier::Turn;
 use crate::sched::idle::{Lookout, QUIET_TICKS, Role, TICK};
-use crate::sched::shutdown::Survey;
+use crate::sched::parts::{Carrier, Executor, Newcomers, Runtime};
 use crate::sched::standby::IDLE_LOOKS;
+use crate::sched::survey::Survey;
 use crate::time::{Instant, MILLISECOND};
-use crate::timer;
 
 impl Carrier {
     /// Every so many turns: deadlines and the poller, without sleeping.
@@ -24,14 +20,14 @@ impl Carrier {
         if poller.is_free() && deputy.is_free() && runtime.has_many_carriers() {
             self.serve_others();
         }
-        if runtime.reactor.is_used() && poller.take(self.id().0) {
+        if runtime.sources.is_used() && poller.take(self.id().0) {
             let mut events = Events::new();
             runtime.platform().carrier_sleep(self.id(), Some(Instant::ZERO), Some(&mut events));
             poller.leave();
             // Who left a role meanwhile took this carrier for the lookout.
             runtime.hand_on();
             for event in events {
-                reactor::deliver(runtime, event);
+                runtime.wakers.deliver(runtime, event);
             }
         }
     }
@@ -40,7 +36,7 @@ impl Carrier {
     fn fire(&self, runtime: &'static Runtime) {
         let next = self.timers.next();
         if next != Instant::FAR {
-            timer::fire(self, runtime.platform().now());
+            runtime.wakers.fire(self, runtime.platform().now());
         }
     }
 
@@ -70,7 +66,7 @@ impl Carrier {
             || unused <= IDLE_LOOKS
             || !self.is_homeless()
             || executor.crew.relies_on_one(&executor.idle);
-        if is_ending || (!is_needed && self.is_timeless()) {
+        if is_ending || (!is_needed && self.timers.is_empty()) {
             return self.end(is_ending);
         }
         Turn::Idle { until: Instant::FAR }
@@ -91,7 +87,7 @@ impl Carrier {
         self.empty_caches();
         self.own(|own| (own.unused, own.quiet, own.newcomers) = (0, 0, Newcomers::NONE));
         if with_executor {
-            timer::evacuate(executor.runtime, self);
+            executor.runtime.wakers.evacuate(self);
         }
         executor.runtime.hand_on();
         Turn::Done
@@ -150,7 +146,7 @@ impl Carrier {
         if polls {
             runtime.lookout.poller.leave();
             for event in events.iter() {
-                reactor::deliver(runtime, *event);
+                runtime.wakers.deliver(runtime, *event);
             }
             events.clear();
         }
@@ -214,7 +210,7 @@ impl Carrier {
         let now = runtime.platform().now();
         runtime.carriers().for_each(|carrier| {
             if !carrier.is_asleep() && carrier.timers.next() <= now {
-                timer::fire(carrier, now);
+                runtime.wakers.fire(carrier, now);
             }
         });
     }
@@ -227,10 +223,10 @@ impl Carrier {
 
     /// A deadline was armed here that comes at `sooner`: wakes the carrier if it would sleep
     /// longer.
-    pub(crate) fn hurry(&self, runtime: &'static Runtime, sooner: Instant) {
+    pub(crate) fn hurry(&self, sooner: Instant) {
         // SeqCst: after the store of the deadline; pairs with `sleep`.
         if self.sleeping_until.load(Ordering::SeqCst) > sooner.0 {
-            runtime.platform().carrier_wake(self.id());
+            self.executor.runtime.platform().carrier_wake(self.id());
         }
     }
 }

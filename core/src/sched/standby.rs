@@ -24,11 +24,9 @@
 //!
 //! A standby that cannot be started is tried again by the next turn or push.
 
-use crate::platform::PlatformError;
-use crate::prim::{AtomicBool, AtomicU32, Ordering};
-use crate::sched::carrier::Carrier;
-use crate::sched::executor::Executor;
-use crate::sched::idle::{Idle, TICK};
+use crate::prim::Ordering;
+use crate::sched::idle::TICK;
+use crate::sched::parts::{Carrier, Executor};
 
 #[cfg(all(test, loom))]
 mod loom;
@@ -38,80 +36,6 @@ const STUCK_AFTER: u64 = TICK;
 
 /// Looks at an idle executor before a standby ends: a second.
 pub(super) const IDLE_LOOKS: u32 = 100;
-
-/// How many carriers of an executor take part, and whether one more stands by. SeqCst throughout:
-/// see the module's head.
-#[derive(Debug)]
-pub(crate) struct Crew {
-    active: AtomicU32,
-    standby: AtomicBool,
-}
-
-impl Crew {
-    pub(crate) fn new() -> Self {
-        Self { active: AtomicU32::new(0), standby: AtomicBool::new(false) }
-    }
-
-    /// Carriers that take part; not the standby.
-    pub(crate) fn active(&self) -> u32 {
-        self.active.load(Ordering::SeqCst)
-    }
-
-    /// One more takes part.
-    pub(super) fn join_in(&self) {
-        self.active.fetch_add(1, Ordering::SeqCst);
-    }
-
-    /// One less.
-    pub(super) fn drop_out(&self) {
-        self.active.fetch_sub(1, Ordering::SeqCst);
-    }
-
-    /// Takes the standby's place; true for one.
-    fn take_standby(&self) -> bool {
-        !self.standby.swap(true, Ordering::SeqCst)
-    }
-
-    pub(super) fn leave_standby(&self) {
-        self.standby.store(false, Ordering::SeqCst);
-    }
-
-    /// Has one stand by, unless somebody does. `start` gives none if no carrier is off.
-    pub(super) fn appoint(
-        &self,
-        mut start: impl FnMut() -> Option<Result<(), PlatformError>>,
-        is_one_off: impl Fn() -> bool,
-    ) {
-        while self.take_standby() {
-            let started = start();
-            if matches!(started, Some(Ok(()))) {
-                return;
-            }
-            self.leave_standby();
-            // One that ended meanwhile found the place taken.
-            if started.is_some() || !is_one_off() {
-                return;
-            }
-        }
-    }
-
-    /// Whether nobody stands by, and there is room. Asked by one that runs, of an executor that
-    /// may grow up to `most` carriers.
-    pub(super) fn wants_standby(&self, most: u32) -> bool {
-        !self.standby.load(Ordering::SeqCst) && self.active() < most
-    }
-
-    /// The same, and somebody runs. Asked by one that has ended.
-    pub(super) fn lacks_standby(&self, idle: &Idle, most: u32) -> bool {
-        self.wants_standby(most) && !idle.are_asleep(self.active())
-    }
-
-    /// Whether somebody else runs, and nobody stands by. Asked by one that takes part, and is
-    /// awake.
-    pub(super) fn relies_on_one(&self, idle: &Idle) -> bool {
-        !self.standby.load(Ordering::SeqCst) && !idle.are_asleep(self.active().saturating_sub(1))
-    }
-}
 
 /// The answer of a standby's look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -142,7 +66,7 @@ impl Executor {
         let now = self.runtime.platform().now();
         let waits = self.has_work()
             || self.has_leftovers()
-            || self.runtime.reactor.is_used()
+            || self.runtime.sources.is_used()
             || self.carriers().any(|carrier| carrier.timers.next() <= now);
         if stuck && waits { Look::Stuck } else { Look::Busy }
     }

@@ -4,8 +4,12 @@ use core::ptr;
 
 use crate::error::ConcurrencyError;
 use crate::prim::{SpinLock, const_unless_loom};
-use crate::sync::wait_queue::{self, EPOCHS, Queue, Wait, Waited, Waiters};
-use crate::task::WaitsFor;
+use crate::queues::waiters::Waiters;
+use crate::task::reason::WaitsFor;
+use crate::wait::bounds::Wait;
+use crate::wait::wait_queue::{Queue, Waited};
+use crate::wait::wake;
+use crate::wait::wake::EPOCHS;
 
 /// Holds everybody until as many have come as it was made for; then it starts anew.
 #[derive(Debug)]
@@ -62,7 +66,7 @@ impl Barrier {
         let waited = queue.wait_and(wait, ptr::null_mut(), waits, || {}, gives_up);
         match waited {
             Ok(Waited::No) => {
-                wait_queue::wake_before(&self.state, self.state.lock(), waiters, next);
+                wake::wake_before(&self.state, self.state.lock(), waiters, next);
                 Ok(true)
             }
             Ok(Waited::Yes) => Ok(false),

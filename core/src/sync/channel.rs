@@ -28,9 +28,13 @@ use core::ptr::{self, NonNull};
 
 use crate::error::ConcurrencyError;
 use crate::prim::{SpinGuard, SpinLock, UnsafeCell, const_unless_loom};
+use crate::queues::waiters::Sleeper;
+use crate::queues::waiters::{Popped, Waiter, Waiters};
 use crate::sync::select::{Arm, Link};
-use crate::sync::wait_queue::{self, Popped, Queue, Sleeper, Wait, Waited, Waiter, Waiters};
-use crate::task::WaitsFor;
+use crate::task::reason::WaitsFor;
+use crate::wait::bounds::Wait;
+use crate::wait::wait_queue::{Queue, Waited};
+use crate::wait::wake;
 
 /// What a channel keeps values in: first in, first out. Its calls run under a lock: they move
 /// values and links, and neither drop, allocate nor free.
@@ -287,7 +291,7 @@ impl<B: Buffer> Channel<B> {
         if was_open {
             // Nobody links itself any more: receivers wait only while the buffer is empty.
             let pop = |state: &mut State<B>| state.receivers.pop().or_else(|| state.senders.pop());
-            wait_queue::wake_each(&self.0, state, pop);
+            wake::wake_each(&self.0, state, pop);
         }
         was_open
     }

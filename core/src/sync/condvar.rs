@@ -4,10 +4,14 @@ use core::ptr;
 
 use crate::error::ConcurrencyError;
 use crate::prim::{SpinLock, const_unless_loom};
+use crate::queues::waiters::{Popped, Waiters};
 use crate::sync::mutex::Mutex;
-use crate::sync::wait_queue::{self, EPOCHS, Popped, Queue, Wait, Waiters};
-use crate::task::WaitsFor;
+use crate::task::reason::WaitsFor;
 use crate::time::Instant;
+use crate::wait::bounds::Wait;
+use crate::wait::wait_queue::Queue;
+use crate::wait::wake;
+use crate::wait::wake::EPOCHS;
 
 /// A condition variable. A wait ends when it was notified, timed out or cancelled, and never
 /// without a cause.
@@ -62,7 +66,7 @@ impl Condvar {
         let mut state = self.0.lock();
         state.epoch = (state.epoch + 1) % EPOCHS;
         let epoch = state.epoch;
-        wait_queue::wake_before(&self.0, state, waiters, epoch)
+        wake::wake_before(&self.0, state, waiters, epoch)
     }
 }
 

@@ -4,8 +4,12 @@ use core::ptr;
 
 use crate::error::ConcurrencyError;
 use crate::prim::{SpinLock, const_unless_loom};
-use crate::sync::wait_queue::{self, EPOCHS, Queue, Wait, Waiters};
-use crate::task::WaitsFor;
+use crate::queues::waiters::Waiters;
+use crate::task::reason::WaitsFor;
+use crate::wait::bounds::Wait;
+use crate::wait::wait_queue::Queue;
+use crate::wait::wake;
+use crate::wait::wake::EPOCHS;
 
 /// A flag to wait for.
 #[derive(Debug)]
@@ -39,7 +43,7 @@ impl Event {
         }
         state.times = (state.times + 1) % EPOCHS;
         let times = state.times;
-        wait_queue::wake_before(&self.0, state, waiters, times);
+        wake::wake_before(&self.0, state, waiters, times);
     }
 
     /// Unsets it: who comes from now on waits.

@@ -24,11 +24,8 @@ pub mod reentrant;
 pub mod rwlock;
 pub mod select;
 pub mod semaphore;
-mod wait;
-pub(crate) mod wait_queue;
-mod wake;
 
-pub use crate::sync::wait::Wait;
+pub use crate::wait::bounds::Wait;
 
 #[cfg(all(test, loom))]
 pub(crate) mod loom;

@@ -9,8 +9,10 @@
 
 use crate::error::ConcurrencyError;
 use crate::prim::{SpinLock, const_unless_loom};
-use crate::sync::wait_queue::{Queue, Wait, Waited, Waiters};
-use crate::task::WaitsFor;
+use crate::queues::waiters::Waiters;
+use crate::task::reason::WaitsFor;
+use crate::wait::bounds::Wait;
+use crate::wait::wait_queue::{Queue, Waited};
 
 /// A lock without data.
 #[derive(Debug)]

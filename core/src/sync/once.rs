@@ -17,8 +17,12 @@ use core::ptr;
 
 use crate::error::ConcurrencyError;
 use crate::prim::{AtomicBool, Ordering, SpinLock, const_unless_loom};
-use crate::sync::wait_queue::{self, EPOCHS, Queue, Wait, Waited, Waiters};
-use crate::task::WaitsFor;
+use crate::queues::waiters::Waiters;
+use crate::task::reason::WaitsFor;
+use crate::wait::bounds::Wait;
+use crate::wait::wait_queue::{Queue, Waited};
+use crate::wait::wake;
+use crate::wait::wake::EPOCHS;
 
 /// Whether something was done, and who does it.
 #[derive(Debug)]
@@ -136,7 +140,7 @@ impl Once {
         self.is_done.store(done, Ordering::Release);
         state.run = (state.run + 1) % EPOCHS;
         let next = state.run;
-        wait_queue::wake_before(&self.state, state, waiters, next);
+        wake::wake_before(&self.state, state, waiters, next);
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::error::ConcurrencyError;
 use crate::prim::{AtomicU32, AtomicU64, Ordering, const_unless_loom};
 use crate::sync::mutex::Mutex;
-use crate::sync::wait_queue::Wait;
+use crate::wait::bounds::Wait;
 
 /// A lock without data, with an owner and a depth. Owners are numbers, not 0, that no two threads
 /// (virtual or not) have at the same time.

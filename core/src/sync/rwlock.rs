@@ -16,8 +16,11 @@ use core::ptr;
 
 use crate::error::ConcurrencyError;
 use crate::prim::{SpinLock, const_unless_loom};
-use crate::sync::wait_queue::{self, Popped, Queue, Wait, Waiters};
-use crate::task::WaitsFor;
+use crate::queues::waiters::{Popped, Waiters};
+use crate::task::reason::WaitsFor;
+use crate::wait::bounds::Wait;
+use crate::wait::wait_queue::Queue;
+use crate::wait::wake;
 
 const READ: u32 = 0;
 const WRITE: u32 = 1;
@@ -115,7 +118,7 @@ impl RwLock {
         let mut state = self.0.lock();
         let was_read = state.readers > 0;
         state.readers -= u32::from(was_read);
-        wait_queue::wake_each(&self.0, state, State::hand_over);
+        wake::wake_each(&self.0, state, State::hand_over);
         was_read
     }
 
@@ -123,7 +126,7 @@ impl RwLock {
     pub fn unlock_write(&self) -> bool {
         let mut state = self.0.lock();
         let was_written = core::mem::replace(&mut state.writer, false);
-        wait_queue::wake_each(&self.0, state, State::hand_over);
+        wake::wake_each(&self.0, state, State::hand_over);
         was_written
     }
 
@@ -132,7 +135,7 @@ impl RwLock {
         let mut state = self.0.lock();
         let was_written = core::mem::replace(&mut state.writer, false);
         state.readers += u32::from(was_written);
-        wait_queue::wake_each(&self.0, state, State::hand_over);
+        wake::wake_each(&self.0, state, State::hand_over);
         was_written
     }
 
@@ -156,7 +159,7 @@ impl RwLock {
         let waits = |state: &mut State| (!state.enter(how, overtakes)).then_some(how);
         let waited = queue.wait_and(wait, ptr::null_mut(), waits, || {}, |_, _| {});
         if waited.is_err() {
-            wait_queue::wake_each(&self.0, self.0.lock(), State::hand_over);
+            wake::wake_each(&self.0, self.0.lock(), State::hand_over);
         }
         waited.map(|_| ())
     }

@@ -26,8 +26,9 @@
 #![allow(unsafe_code)]
 
 use crate::error::ConcurrencyError;
-use crate::sync::wait_queue::{Sleeper, Wait};
-use crate::task::WaitsFor;
+use crate::queues::waiters::Sleeper;
+use crate::task::reason::WaitsFor;
+use crate::wait::bounds::Wait;
 
 /// The answer of [`Arm::link`].
 #[must_use]

@@ -4,8 +4,11 @@ use core::ptr;
 
 use crate::error::ConcurrencyError;
 use crate::prim::{SpinLock, const_unless_loom};
-use crate::sync::wait_queue::{self, Popped, Queue, Wait, Waiters};
-use crate::task::WaitsFor;
+use crate::queues::waiters::{Popped, Waiters};
+use crate::task::reason::WaitsFor;
+use crate::wait::bounds::Wait;
+use crate::wait::wait_queue::Queue;
+use crate::wait::wake;
 
 /// A number of permits.
 #[derive(Debug)]
@@ -69,7 +72,7 @@ impl Semaphore {
         let waited = queue.wait_and(wait, ptr::null_mut(), waits, || {}, |_, _| {});
         if waited.is_err() {
             // Smaller requests may have waited behind this one.
-            wait_queue::wake_each(&self.0, self.0.lock(), State::hand_over);
+            wake::wake_each(&self.0, self.0.lock(), State::hand_over);
         }
         waited.map(|_| ())
     }
@@ -78,7 +81,7 @@ impl Semaphore {
     pub fn release(&self, permits: u32) {
         let mut state = self.0.lock();
         state.permits = state.permits.saturating_add(permits).min(Self::MAX_PERMITS);
-        wait_queue::wake_each(&self.0, state, State::hand_over);
+        wake::wake_each(&self.0, state, State::hand_over);
     }
 
     /// How many may be had just now.

@@ -10,14 +10,14 @@ use std::boxed::Box;
 use std::collections::VecDeque;
 use std::vec;
 
+use crate::platform::CarrierMain;
 use crate::platform::{
     Armed, CarrierId, Events, Interest, Platform, PlatformError, Poll, Source, Stack, StackClass,
 };
 use crate::prim::AtomicU32;
-use crate::sched::Carrier;
 use crate::sync::channel::Buffer;
-use crate::sync::wait_queue::Wait;
 use crate::time::Instant;
+use crate::wait::bounds::Wait;
 
 /// A platform on which OS threads wait, and are woken, by these two.
 #[derive(Debug)]
@@ -103,7 +103,7 @@ unsafe impl Platform for Stage {
         crate::prim::let_others_go_on();
     }
 
-    unsafe fn carrier_start(&self, _: &'static Carrier) -> Result<(), PlatformError> {
+    unsafe fn carrier_start(&self, _: &'static dyn CarrierMain) -> Result<(), PlatformError> {
         unreachable!("no virtual thread here")
     }
 

@@ -14,13 +14,15 @@ use std::vec::Vec;
 use super::channel::{Buffer, Channel, Receive, Send};
 use super::select::{Arm, Dice, Numbered, attempt, select, try_select};
 use super::stage::{Bounded, NOBODY, Stage, Unbounded};
-use super::wait_queue::{self, Sleeper, Wait, WaitQueue, Waiter, Waiters};
 use super::{
     barrier::Barrier, condvar::Condvar, event::Event, mutex::Mutex, once::Begun, once::Once,
     reentrant::ReentrantMutex, rwlock::RwLock, semaphore::Semaphore,
 };
 use crate::error::ConcurrencyError;
 use crate::prim::{AtomicU32, Ordering};
+use crate::queues::waiters::{self, Sleeper, WaitQueue, Waiter, Waiters};
+use crate::wait::bounds::Wait;
+use crate::wait::wake;
 
 static STAGE: Stage = Stage { wait, wake, ..NOBODY };
 static WAITING: (StdMutex<()>, StdCondvar) = (StdMutex::new(()), StdCondvar::new());
@@ -213,8 +215,8 @@ fn a_slow_wake_leaves_later_epochs_alone() {
     for (epoch, tags, woken) in [
         (1, [0, 0, 1], 2),
         (1, [0, 1, 2], 1),
-        (0, [wait_queue::EPOCHS - 1, 0, 1], 1),
-        (wait_queue::EPOCHS - 1, [wait_queue::EPOCHS - 2, 0, 1], 1),
+        (0, [wake::EPOCHS - 1, 0, 1], 1),
+        (wake::EPOCHS - 1, [wake::EPOCHS - 2, 0, 1], 1),
     ] {
         let queue = WaitQueue::new(Waiters::new());
         let sleepers = [(); 3].map(|()| Sleeper::new(&STAGE.forever(), false));
@@ -225,7 +227,7 @@ fn a_slow_wake_leaves_later_epochs_alone() {
             // SAFETY: in this frame until it is removed below.
             unsafe { queue.lock().push(node) };
         }
-        let counted = wait_queue::wake_before(&queue, queue.lock(), wait_queue::all, epoch);
+        let counted = wake::wake_before(&queue, queue.lock(), waiters::all, epoch);
         assert_eq!(counted, woken, "epoch {epoch}, tags {tags:?}");
         let popped = sleepers.each_ref().map(|sleeper| sleeper.end().is_some());
         assert_eq!(popped, [0, 1, 2].map(|index| index < woken));

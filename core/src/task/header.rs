@@ -33,14 +33,13 @@ use drift_asm::Context;
 use crate::link::{Link, Linked};
 use crate::platform::{Stack, StackClass};
 use crate::prim::{AtomicBool, AtomicPtr, AtomicU16, AtomicU32, Ordering, SpinLock, UnsafeCell};
-use crate::reactor::watch::Watches;
-use crate::sched::executor::Executor;
-use crate::sched::told::OfTask;
-use crate::sync::wait_queue::{WaitQueue, Waiters};
-use crate::task::outside::Outsiders;
-use crate::task::state::{Heeds, State, Ticket};
-use crate::task::view::Reason;
-use crate::timer::wheel::{Kind, TimerNode};
+use crate::queues::waiters::{WaitQueue, Waiters};
+use crate::queues::watch::Watches;
+use crate::queues::wheel::{Kind, TimerNode};
+use crate::state::outside::Outsiders;
+use crate::state::{Heeds, State, Ticket};
+use crate::task::reason::Reason;
+use crate::task::told::OfTask;
 
 /// The words of what a virtual thread runs: its captured state, or where that is. They keep what
 /// is put in, a pointer with what it may lead to and padding as padding, as no integer could.
@@ -174,7 +173,8 @@ impl Mounted {
 pub(crate) struct Task {
     pub state: State,
     pub link: Link<Task>,
-    pub executor: AtomicPtr<Executor>,
+    /// An `Executor`, which only `sched` knows.
+    pub executor: AtomicPtr<()>,
     pub mounted: UnsafeCell<Mounted>,
     pub timer_home: AtomicU16,
     /// The turns of its home when it started there, modulo 2^16.
@@ -259,6 +259,20 @@ impl Task {
         unsafe { node.byte_sub(offset_of!(Task, timer)) }.cast()
     }
 
+    /// The record around a state word.
+    pub(crate) fn of_state(state: NonNull<State>) -> NonNull<Self> {
+        const { assert!(offset_of!(Task, state) == 0) };
+        state.cast()
+    }
+
+    /// Whether anything was registered for one of its waits, and not taken back.
+    #[inline]
+    pub(crate) fn has_registered(&self) -> bool {
+        // SeqCst: after the end of the wait; pairs with who registers (`wait/timers.rs`,
+        // `wait/readiness/mod.rs`).
+        self.timer_home.load(Ordering::SeqCst) != 0 || self.watching.load(Ordering::SeqCst) != 0
+    }
+
     /// The node that wheels link.
     pub(crate) fn timer_node(task: NonNull<Self>) -> NonNull<TimerNode> {
         // SAFETY: `task` is a live record, so `timer` lies inside the same allocation.
@@ -275,15 +289,6 @@ impl Task {
     #[inline]
     pub(crate) fn is_cancelled(&self) -> bool {
         self.state.is_cancelled()
-    }
-
-    /// The executor it was submitted to; none before.
-    #[inline]
-    pub(crate) fn executor(&self) -> Option<&'static Executor> {
-        // Acquire pairs with the release in `ExecutorRef::hand_over`.
-        let executor = self.executor.load(Ordering::Acquire);
-        // SAFETY: `hand_over` writes an executor, which lives for ever, and `recycle` null.
-        unsafe { executor.as_ref() }
     }
 }
 

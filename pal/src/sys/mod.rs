@@ -29,9 +29,9 @@ pub(crate) use os::{clock, level, park, poll, stack, thread};
 
 use core::ptr::NonNull;
 
+use drift_core::platform::CarrierMain;
 use drift_core::platform::{Armed, Events, Interest, PlatformError, Poll, Source, ThreadWords};
 use drift_core::prim::AtomicU32;
-use drift_core::sched::Carrier;
 use drift_core::time::Instant;
 
 type Answer<T> = Result<T, PlatformError>;
@@ -92,7 +92,7 @@ const _: fn(&stack::Beyond, usize, usize) -> Answer<()> = stack::Beyond::adopt;
 const _: unsafe fn(&stack::Beyond, usize, usize) -> Answer<()> = stack::Beyond::install;
 
 /// OS threads. Zeros are a seat that no thread ever had.
-const _: unsafe fn(&'static Carrier, &'static thread::Seat) -> Answer<()> = thread::start;
+const _: unsafe fn(&'static dyn CarrierMain, &'static thread::Seat) -> Answer<()> = thread::start;
 const _: unsafe fn(&thread::Seat) -> bool = thread::is_gone;
 const _: fn(u32) = thread::give_way;
 const _: fn() -> ThreadWords = thread::words;

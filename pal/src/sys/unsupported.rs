@@ -190,15 +190,18 @@ pub(crate) mod thread {
     //! `start` and `is_gone` are unsafe to call because real ones are; these touch nothing.
     #![allow(unsafe_code)]
 
+    use drift_core::platform::CarrierMain;
     use drift_core::platform::{PlatformError, ThreadWords};
-    use drift_core::sched::Carrier;
 
     /// Never used.
     pub(crate) struct Seat;
 
     /// # Safety
     /// Nothing to hold: it does nothing.
-    pub(crate) unsafe fn start(_: &'static Carrier, _: &'static Seat) -> Result<(), PlatformError> {
+    pub(crate) unsafe fn start(
+        _: &'static dyn CarrierMain,
+        _: &'static Seat,
+    ) -> Result<(), PlatformError> {
         Err(PlatformError::Unsupported)
     }
 

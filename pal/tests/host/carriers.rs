@@ -23,9 +23,9 @@ use drift_core::platform::{
     CarrierId, Events, Interest, Platform, PlatformError, Poll, Source, StackClass,
 };
 use drift_core::runtime::Runtime;
-use drift_core::sched::executor::ExecutorRef;
+use drift_core::runtime::shutdown::Shutdown;
+use drift_core::sched::ExecutorRef;
 use drift_core::sched::policy::ExecutorPolicy;
-use drift_core::sched::shutdown::Shutdown;
 use drift_core::task::{Entry, Handle, Payload};
 use drift_core::time::{Instant, MILLISECOND};
 use drift_pal::{Host, process};

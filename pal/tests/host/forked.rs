@@ -7,8 +7,8 @@ use std::os::unix::net::UnixStream;
 use std::{panic, ptr};
 
 use drift_core::platform::{CarrierId, Events, Interest, Platform, PlatformError, Source};
-use drift_core::reactor::ShortCount;
 use drift_core::time::MILLISECOND;
+use drift_core::wait::readiness::ShortCount;
 use drift_pal::process::runtime;
 
 use crate::filter;

@@ -28,11 +28,11 @@ use std::time::Duration;
 use drift_core::MAX_SOURCES;
 use drift_core::error::ConcurrencyError;
 use drift_core::platform::{Armed, EVENTS, Event, Events, Interest, Source};
-use drift_core::reactor::{Place, Poll};
 use drift_core::runtime::Runtime;
 use drift_core::sched::budget;
-use drift_core::sync::Wait;
 use drift_core::time::Instant;
+use drift_core::wait::Wait;
+use drift_core::wait::readiness::{Place, Poll};
 
 use crate::faults::Fault;
 use crate::net::listener::Ports;

@@ -8,7 +8,7 @@ use std::ptr;
 use std::sync::atomic::Ordering;
 
 use drift_asm::slot;
-use drift_core::sched::told::OfThread;
+use drift_core::task::told::OfThread;
 
 use super::{CURRENT, World, current};
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
-use drift_core::sched::shutdown::Shutdown;
+use drift_core::runtime::shutdown::Shutdown;
 use drift_core::task::Handle;
 use drift_core::time::Instant;
 

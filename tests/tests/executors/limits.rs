@@ -2,8 +2,8 @@
 
 use drift_core::platform::{MAX_CARRIERS, PlatformError};
 use drift_core::runtime::ExecutorError;
+use drift_core::runtime::shutdown::Shutdown;
 use drift_core::sched::policy::ExecutorPolicy;
-use drift_core::sched::shutdown::Shutdown;
 use drift_core::time::Instant;
 
 use crate::world::World;

@@ -6,9 +6,9 @@ use std::thread;
 use std::time::Duration;
 
 use drift_core::error::ConcurrencyError;
-use drift_core::sched::executor::ExecutorRef;
+use drift_core::runtime::shutdown::{Shutdown, ShutdownError, ShutdownReport};
+use drift_core::sched::ExecutorRef;
 use drift_core::sched::policy::{ExecutorPolicy, Saturation};
-use drift_core::sched::shutdown::{Shutdown, ShutdownError, ShutdownReport};
 use drift_core::task::Handle;
 use drift_core::time::Instant;
 

@@ -8,9 +8,9 @@ use std::sync::{Mutex, OnceLock};
 use std::thread;
 
 use drift_core::platform::StackClass;
-use drift_core::sched::executor::ExecutorRef;
+use drift_core::runtime::shutdown::Shutdown;
+use drift_core::sched::ExecutorRef;
 use drift_core::sched::policy::ExecutorPolicy;
-use drift_core::sched::shutdown::Shutdown;
 use drift_core::task::Handle;
 use drift_core::time::{Instant, MILLISECOND};
 

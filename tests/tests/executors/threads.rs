@@ -4,8 +4,8 @@ use std::cell::RefCell;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 
+use drift_core::runtime::shutdown::{Shutdown, ShutdownReport};
 use drift_core::sched::policy::ExecutorPolicy;
-use drift_core::sched::shutdown::{Shutdown, ShutdownReport};
 use drift_core::time::{Instant, MILLISECOND};
 
 use crate::world::{CARRIERS, World, spawn, submit, wait_until};

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use drift_core::error::ConcurrencyError;
 use drift_core::platform::StackClass;
 use drift_core::runtime::Runtime;
-use drift_core::sched::executor::ExecutorRef;
+use drift_core::sched::ExecutorRef;
 use drift_core::sched::policy::ExecutorPolicy;
 use drift_core::task::{Entry, Handle, Payload};
 use drift_core::time::{Instant, MILLISECOND};

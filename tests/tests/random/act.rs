@@ -16,7 +16,7 @@ use drift_abi::thread::{
 };
 use drift_abi::time::drift_time_now_ms;
 use drift_abi::{exec, reactor, testing, thread};
-use drift_core::sched::shutdown::Shutdown;
+use drift_core::runtime::shutdown::Shutdown;
 use drift_core::time::MILLISECOND;
 use drift_pal::process;
 

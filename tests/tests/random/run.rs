@@ -18,8 +18,8 @@ use drift_abi::thread::{
     drift_thread_unpark,
 };
 use drift_abi::time::drift_time_now_ms;
-use drift_core::sched::shutdown::Shutdown;
-use drift_core::task::Standing;
+use drift_core::runtime::Standing;
+use drift_core::runtime::shutdown::Shutdown;
 use drift_core::time::{Instant, MILLISECOND};
 use drift_pal::process;
 use drift_sim::{Faults, Sim};

@@ -8,7 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use drift::{Executor, ExecutorPolicy};
-use drift_core::task::Standing;
+use drift_core::runtime::Standing;
 use drift_sim::Fault;
 
 use crate::jobs::{self, Choices};

@@ -5,8 +5,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use drift_core::error::ConcurrencyError as CoreError;
 use drift_core::runtime::Runtime;
-use drift_core::sync::Wait;
 use drift_core::task::Handle;
+use drift_core::wait::Wait;
 
 use super::ticket::Fate;
 use crate::error::ConcurrencyError;

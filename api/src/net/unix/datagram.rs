@@ -4,8 +4,8 @@ use std::io;
 use std::os::unix::net::{self, SocketAddr};
 use std::path::Path;
 
-use drift_core::reactor::ShortCount;
 use drift_core::sched::budget;
+use drift_core::wait::readiness::ShortCount;
 use socket2::{Domain, Type};
 
 use super::Pauses;

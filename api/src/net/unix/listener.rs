@@ -5,7 +5,7 @@ use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{self, SocketAddr};
 use std::path::Path;
 
-use drift_core::reactor::ShortCount;
+use drift_core::wait::readiness::ShortCount;
 use socket2::SockAddr;
 
 use super::UnixStream;

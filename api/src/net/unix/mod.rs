@@ -13,8 +13,8 @@ pub use self::stream::UnixStream;
 
 use std::io;
 
-use drift_core::sched::park;
 use drift_core::time::{Instant, MILLISECOND};
+use drift_core::wait;
 
 use crate::error::ConcurrencyError;
 use crate::net::socket::after;
@@ -39,7 +39,7 @@ impl Pauses {
     /// `TimedOut` if this was the last; `Other`, with `Cancelled`.
     fn pause(&mut self, until: Instant) -> io::Result<()> {
         let next = after(self.next)?;
-        park::sleep(&wait_until(next.min(until))?).map_err(ConcurrencyError::from)?;
+        wait::sleep(&wait_until(next.min(until))?).map_err(ConcurrencyError::from)?;
         self.next = (2 * self.next).min(Self::RANGE.1);
         if next >= until { Err(ConcurrencyError::Timeout.into()) } else { Ok(()) }
     }

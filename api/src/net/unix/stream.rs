@@ -7,8 +7,8 @@ use std::os::unix::net::{self, SocketAddr};
 use std::path::Path;
 use std::time::Duration;
 
-use drift_core::reactor::ShortCount;
 use drift_core::time::Instant;
+use drift_core::wait::readiness::ShortCount;
 use socket2::{Domain, SockAddr, Type};
 
 use super::Pauses;

@@ -4,9 +4,9 @@
 //! more than [`MAX_MOVED`] bytes is put into a box before the lock is taken, and the box is moved.
 
 use drift_core::error::ConcurrencyError as CoreError;
-use drift_core::sync::Wait;
 use drift_core::sync::channel::{Channel, Receive, Refused, Send};
 use drift_core::sync::select::Arm;
+use drift_core::wait::Wait;
 
 use super::segments::Segments;
 

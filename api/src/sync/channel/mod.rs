@@ -21,7 +21,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use drift_core::error::ConcurrencyError as CoreError;
-use drift_core::sync::Wait;
+use drift_core::wait::Wait;
 
 use self::carried::Carried;
 pub use self::refused::SendError;

@@ -6,7 +6,7 @@ use loom::thread;
 use super::{Left, Places, Reserved, WAITING};
 use crate::prim::{AtomicBool, Ordering, fence};
 use crate::sched::stage::Lives;
-use crate::task::state::{Cancelled, State, Submitted};
+use crate::state::{Cancelled, State, Submitted};
 
 /// As `Admission`, with a list of numbers for the wait queue.
 struct Model {

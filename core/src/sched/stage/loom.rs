@@ -5,7 +5,7 @@ use loom::thread;
 
 use super::{Lives, Stage};
 use crate::prim::{AtomicBool, AtomicU8, Ordering};
-use crate::task::state::{Cancelled, Hold, Phase, State, Submitted, Unsubmitted};
+use crate::state::{Cancelled, Hold, Phase, State, Submitted, Unsubmitted};
 
 /// As `ExecutorRef::submit_as` and `Executor::survey` treat them.
 struct Model {

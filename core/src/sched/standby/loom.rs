@@ -3,8 +3,8 @@
 use loom::sync::Arc;
 use loom::thread;
 
-use super::Crew;
 use crate::prim::{AtomicBool, AtomicU32, Ordering, fence};
+use crate::sched::crew::Crew;
 use crate::sched::idle::Idle;
 
 /// An executor that may have two carriers. The first stays; the second is `runs_second` while it

@@ -7,7 +7,7 @@ use crate::error::ConcurrencyError;
 use crate::sync::loom::{STAGE, beside, joined, model_of_three};
 use crate::sync::select::{Numbered, select};
 use crate::sync::stage::{Bounded, Unbounded};
-use crate::sync::wait_queue::Wait;
+use crate::wait::bounds::Wait;
 
 type Numbers = Channel<Bounded<u32>>;
 

@@ -3,7 +3,7 @@
 use loom::sync::Arc;
 use loom::thread;
 
-use crate::task::state::{Cancelled, Heeds, Hold, State, Submitted, Then};
+use crate::state::{Cancelled, Heeds, Hold, State, Submitted, Then};
 
 /// A record whose first life is about to end.
 fn ending() -> (Arc<State>, u32) {

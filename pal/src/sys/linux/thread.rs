@@ -18,9 +18,9 @@ use core::mem::MaybeUninit;
 use core::num::NonZeroU64;
 use core::{ptr, slice};
 
+use drift_core::platform::CarrierMain;
 use drift_core::platform::{PlatformError, ThreadWords, UnwindGlobals};
 use drift_core::prim::{AtomicPtr, AtomicU32, AtomicUsize, Ordering};
-use drift_core::sched::Carrier;
 use drift_core::time::MILLISECOND;
 use rustix::fd::BorrowedFd;
 use rustix::io::Errno;
@@ -67,7 +67,7 @@ struct Ended {
 
 /// What a new thread finds.
 struct Start {
-    carrier: &'static Carrier,
+    carrier: &'static dyn CarrierMain,
     signals: SignalStack,
     seat: &'static Seat,
     /// The one before, which may not have ended.
@@ -128,7 +128,7 @@ fn is_counted(number: u32) -> bool {
 /// # Safety
 /// As for `Platform::carrier_start`; `seat` is that carrier's.
 pub(crate) unsafe fn start(
-    carrier: &'static Carrier,
+    carrier: &'static dyn CarrierMain,
     seat: &'static Seat,
 ) -> Result<(), PlatformError> {
     fault::install();
@@ -263,7 +263,7 @@ extern "C" fn main(start: *mut c_void) -> *mut c_void {
 }
 
 /// Neither of these can fail in a way that matters.
-fn set_up(carrier: &'static Carrier) {
+fn set_up(carrier: &'static dyn CarrierMain) {
     // The kernel may let a sleep last this much longer, to wake once for several; its default
     // is 50 us, more than everything else between a deadline and a virtual thread.
     let _ = set_current_timer_slack(NonZeroU64::new(1));

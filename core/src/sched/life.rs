@@ -1,0 +1,175 @@
+//! What others may do to a virtual thread through its handle, and how it begins and ends.
+//!
+//! # Unsafe
+//! Invariant of `#![allow(unsafe_code)]`: records are never unmapped, and the state word says who
+//! owns an entry.
+#![allow(unsafe_code)]
+
+use core::ptr::NonNull;
+
+use crate::platform::{PlatformError, StackClass};
+use crate::prim::{Ordering, fence};
+use crate::sched::here::schedule;
+use crate::sched::parts::Runtime;
+use crate::state::{Cancelled, Hold, Then};
+use crate::task::handle::Handle;
+use crate::task::header::{Entry, Task};
+
+impl Runtime {
+    /// Makes a virtual thread in phase New; it runs only once it is submitted.
+    ///
+    /// # Safety
+    /// Each function of `entry` may be called with a copy of its payload, once, and not both:
+    /// `discard` on any thread from now on, `run` on a stack of `class` and on any carrier of the
+    /// executor that it is submitted to. Neither unwinds.
+    ///
+    /// # Errors
+    /// When there is no record or no stack to be had for one more; `entry` is then untouched.
+    pub unsafe fn spawn(
+        &'static self,
+        entry: Entry,
+        class: StackClass,
+    ) -> Result<Handle, PlatformError> {
+        let task = self.take_record()?;
+        // SAFETY: a record from `take` is this call's alone until `open` publishes it.
+        let record = unsafe { task.as_ref() };
+        // SAFETY: as above.
+        if record.reserved.with(|reserved| unsafe { *reserved }) != Some(class) {
+            // SAFETY: as above.
+            if let Err(error) = unsafe { self.reserve_anew(record, class) } {
+                self.tasks.give_back(task);
+                return Err(error);
+            }
+        }
+        // SAFETY: as above.
+        record.class.with_mut(|own| unsafe { *own = class });
+        // SAFETY: as above.
+        record.entry.with_mut(|own| unsafe { *own = entry });
+        let generation = record.state.open();
+        Ok(self.tasks.handle(record.index, generation))
+    }
+
+    /// Asks for cancellation; false if it is too late, or there is no such virtual thread. One
+    /// that has not started never will: its entry is dropped by this call.
+    pub fn cancel(&'static self, handle: Handle) -> bool {
+        let Some((task, generation)) = self.tasks.find(handle) else { return false };
+        // SAFETY: records are never unmapped.
+        match unsafe { task.as_ref() }.state.cancel(generation) {
+            Cancelled::Discard => {
+                self.discard(task);
+                true
+            }
+            Cancelled::Enqueue => {
+                // SAFETY: `cancel` claimed it for us.
+                unsafe { schedule(task) };
+                true
+            }
+            Cancelled::Recorded => true,
+            Cancelled::Gone => false,
+        }
+    }
+
+    /// Gives the handle up. A virtual thread that was not submitted is dropped now; any other
+    /// goes on, and its record is free when it ends: until then the handle is not stale.
+    pub fn abandon(&'static self, handle: Handle) {
+        let Some((task, generation)) = self.tasks.find(handle) else { return };
+        // SAFETY: records are never unmapped.
+        let state = &unsafe { task.as_ref() }.state;
+        match state.abandon(generation) {
+            Cancelled::Discard => self.discard(task),
+            Cancelled::Recorded => {
+                if state.release(Hold::Handle, generation) {
+                    self.recycle(task);
+                }
+            }
+            Cancelled::Enqueue | Cancelled::Gone => {}
+        }
+    }
+
+    /// Leaves one pending wake, or resumes a parked virtual thread.
+    pub fn unpark(&'static self, handle: Handle) {
+        let Some((task, generation)) = self.tasks.find(handle) else { return };
+        // SAFETY: records are never unmapped.
+        if unsafe { task.as_ref() }.state.unpark(generation) == Then::Enqueue {
+            // SAFETY: `unpark` claimed it for us.
+            unsafe { schedule(task) };
+        }
+    }
+
+    /// For the caller of a timed join that failed, and who will not come again if the virtual
+    /// thread was cancelled: its record is free when it ends, and the handle good until then.
+    pub fn abandon_if_cancelled(&'static self, handle: Handle) {
+        let Some((task, generation)) = self.tasks.find(handle) else { return };
+        // SAFETY: records are never unmapped.
+        let state = &unsafe { task.as_ref() }.state;
+        if state.is_cancelled() && state.release(Hold::Handle, generation) {
+            self.recycle(task);
+        }
+    }
+
+    /// Whether it has ended, and its writes are visible. A stale handle's has.
+    pub fn is_completed(&'static self, handle: Handle) -> bool {
+        match self.tasks.find(handle) {
+            // SAFETY: records are never unmapped.
+            Some((task, generation)) => unsafe { task.as_ref() }.state.is_completed(generation),
+            None => true,
+        }
+    }
+
+    /// Drops the entry of a task that will never run, and ends it.
+    pub(crate) fn discard(&'static self, task: NonNull<Task>) {
+        // SAFETY: records are never unmapped.
+        let record = unsafe { task.as_ref() };
+        let generation = record.state.generation();
+        // SeqCst, after the cancellation; pairs with the fence in `ExecutorRef::hand_over`.
+        fence(Ordering::SeqCst);
+        if let Some(executor) = record.executor() {
+            executor.uncount(record);
+        }
+        let entry = record.entry.with_mut(|entry| entry);
+        // SAFETY: phase `Dropping` gives the entry to its canceller, which is this call.
+        let (discard, payload) = unsafe { Entry::discarding(entry) };
+        // SAFETY: `discard` is called here only, and `run` never will be.
+        unsafe { discard(payload) };
+        self.complete(task);
+        // Again: a carrier that has let go of it meanwhile, and found it not over, is told.
+        let executor = record.executor();
+        if record.state.release(Hold::Pin, generation) {
+            self.recycle(task);
+        }
+        if let Some(executor) = executor {
+            executor.tell_end();
+        }
+    }
+
+    /// Publishes the end and wakes who waits for it. The caller has a hold that it releases next.
+    pub(crate) fn complete(&'static self, task: NonNull<Task>) {
+        // SAFETY: records are never unmapped, and the caller's hold keeps it from reuse.
+        let record = unsafe { task.as_ref() };
+        let joined = record.state.complete();
+        // What others registered before the end is taken back here.
+        if record.has_registered() {
+            self.wakers.forget(self, task);
+        }
+        if joined {
+            wake_joiners(record);
+        }
+    }
+}
+
+/// Nobody links itself any more, and a record stays where it is: one after the other, without a
+/// look for more behind the last.
+fn wake_joiners(record: &Task) {
+    loop {
+        let (popped, is_last) = {
+            let mut joiners = record.joiners.lock();
+            (joiners.pop(), joiners.is_empty())
+        };
+        if let Some(popped) = popped {
+            popped.resume();
+        }
+        if is_last {
+            return;
+        }
+    }
+}

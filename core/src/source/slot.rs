@@ -1,0 +1,325 @@
+//! One descriptor: who waits for it, and what the platform was asked.
+//!
+//! | `arming` | event                        | does                                             |
+//! |----------|------------------------------|--------------------------------------------------|
+//! | no       | a watch is added             | arming; a new generation; asks outside the lock  |
+//! | yes      | a watch is added             | `again`: the one who is asking asks once more    |
+//! | either   | event of this generation     | wakes who wants it; the rest is asked for anew   |
+//! | either   | event of another generation  | nothing: it was replaced, or the descriptor was  |
+//! | yes      | the platform knew the source | done, or once more                               |
+//! | yes      | it did not                   | watches from before wait for a closed descriptor:|
+//! |          |                              | they are woken; the rest as above                |
+//! | yes      | the platform refused         | wakes all: their next call tells them why        |
+//!
+//! Besides watches, which wake for a registration of their own, there are two lists of those that
+//! look at levels (`poll_many.rs`), which are asked for together with them, and look for
+//! themselves when they are woken. An owned descriptor is not asked for at all: its edges come by
+//! themselves, and who adds a watch looks at the level once. Those that call on it are in line
+//! (`line.rs`).
+//!
+//! A watch, or a look at a level, takes nothing away: an event wakes all that asked for it.
+//!
+//! The generation goes up with every question and travels in the event. Asking anew makes the
+//! kernel look again, so dropping an old event loses nothing.
+//!
+//! # Unsafe
+//! Invariant of `#![allow(unsafe_code)]`: watches are never unmapped, and linked ones are touched
+//! under the slot's lock.
+#![allow(unsafe_code)]
+
+use core::ptr::NonNull;
+
+use crate::platform::Interest;
+use crate::prim::Ordering::Relaxed;
+use crate::prim::SpinLock;
+use crate::queues::waiters::Waiters;
+use crate::queues::watch::Watch;
+use crate::source::crew::{Crew, LEADS};
+use crate::source::line::Line;
+use crate::source::readiness::Direction;
+use crate::source::waiting::{Claimed, Waiting};
+use crate::state::Ticket;
+
+/// What an asker must do next.
+#[must_use]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ask {
+    /// Nothing: somebody else asks, or nobody waits.
+    Nothing,
+    /// Arm the source for this, with this generation, and come back with the answer.
+    Arm(Interest, u32),
+    /// Look once whether any of this is so.
+    Look(Interest),
+}
+
+/// A descriptor's entry in the reactor's table. What a call on an owned descriptor and its event
+/// touch comes first, in two cache lines.
+#[derive(Debug)]
+#[repr(C, align(64))]
+pub(crate) struct Slot {
+    /// What is known of an owned descriptor.
+    pub read: Direction,
+    pub write: Direction,
+    pub state: SpinLock<SlotState>,
+}
+
+/// What the lock of a [`Slot`] protects.
+#[derive(Debug)]
+#[repr(C)]
+pub(crate) struct SlotState {
+    generation: u32,
+    /// How often the reactor was told that the descriptor closes.
+    closes: u32,
+    is_owned: bool,
+    arming: bool,
+    again: bool,
+    /// The last question was also for the lists; and some of those who were in them before it may
+    /// still be.
+    asked_for_lists: bool,
+    has_old_waiters: bool,
+    pub read_line: Line,
+    pub write_line: Line,
+    readers: Waiters,
+    writers: Waiters,
+    waiting: Waiting,
+    /// OS threads that sleep beside the descriptor: woken when it closes.
+    pub threads: Waiters,
+    read_crew: Crew,
+    write_crew: Crew,
+}
+
+/// Who looks at whether it can be read.
+pub(crate) fn readers(state: &mut SlotState) -> &mut Waiters {
+    &mut state.readers
+}
+
+/// OS threads that sleep beside it.
+pub(crate) fn threads(state: &mut SlotState) -> &mut Waiters {
+    &mut state.threads
+}
+
+// SAFETY: linked watches are touched under the lock around this only.
+unsafe impl Send for SlotState {}
+
+impl Slot {
+    /// What a slot of zeroes is.
+    #[cfg(test)]
+    pub(crate) fn new() -> Self {
+        let state = SlotState {
+            waiting: Waiting::NONE,
+            read_crew: Crew::new(),
+            write_crew: Crew::new(),
+            readers: Waiters::new(),
+            writers: Waiters::new(),
+            threads: Waiters::new(),
+            read_line: Line::new(),
+            write_line: Line::new(),
+            generation: 0,
+            arming: false,
+            again: false,
+            asked_for_lists: false,
+            has_old_waiters: false,
+            is_owned: false,
+            closes: 0,
+        };
+        Self { state: SpinLock::new(state), read: Direction::new(), write: Direction::new() }
+    }
+}
+
+impl Slot {
+    /// What is known of one direction, if the descriptor is owned.
+    #[inline]
+    pub(crate) fn direction(&self, direction: Interest) -> &Direction {
+        if direction == Interest::READ { &self.read } else { &self.write }
+    }
+}
+
+impl SlotState {
+    /// Who looks at the level of one direction (`poll_many.rs`).
+    pub(crate) fn lookers(&mut self, direction: Interest) -> &mut Waiters {
+        if direction == Interest::READ { &mut self.readers } else { &mut self.writers }
+    }
+
+    /// Who calls in one direction (`line.rs`).
+    pub(crate) fn line(&mut self, direction: Interest) -> &mut Line {
+        if direction == Interest::READ { &mut self.read_line } else { &mut self.write_line }
+    }
+
+    /// OS threads that call in one direction (`os_thread.rs`).
+    pub(crate) fn crew(&mut self, direction: Interest) -> &mut Crew {
+        if direction == Interest::READ { &mut self.read_crew } else { &mut self.write_crew }
+    }
+
+    /// Links a watch, which is in no slot.
+    pub(crate) fn add(&mut self, watch: NonNull<Watch>, ticket: Ticket, interest: Interest) {
+        let own = Watch::at(watch);
+        own.ticket.store(ticket.to_bits(), Relaxed);
+        own.interest.store(interest.0, Relaxed);
+        self.waiting.add(watch);
+    }
+
+    /// Lets a watch wait for more; links it anew, as a question has to ask for it.
+    pub(crate) fn widen(&mut self, watch: NonNull<Watch>, interest: Interest) {
+        let own = Watch::at(watch);
+        let before = match own.linked.load(Relaxed) {
+            true => Interest(own.interest.load(Relaxed)),
+            false => Interest::NONE,
+        };
+        self.waiting.remove(watch);
+        own.interest.store(before.union(interest).0, Relaxed);
+        self.waiting.add(watch);
+    }
+
+    /// Unlinks a watch, if an event has not done so.
+    pub(crate) fn remove(&mut self, watch: NonNull<Watch>) {
+        self.waiting.remove(watch);
+    }
+
+    /// Whether the reactor has taken the descriptor over.
+    pub(crate) fn is_owned(&self) -> bool {
+        self.is_owned
+    }
+
+    /// How often the reactor was told that the descriptor closes.
+    pub(crate) fn closes(&self) -> u32 {
+        self.closes
+    }
+
+    /// The descriptor is owned now: the generation of its events. Watches of a descriptor of the
+    /// past are due.
+    pub(crate) fn take_over(&mut self) -> u32 {
+        self.is_owned = true;
+        self.read_line.begin();
+        self.write_line.begin();
+        self.read_crew.begin();
+        self.write_crew.begin();
+        self.again = false;
+        self.waiting.end();
+        self.next_generation()
+    }
+
+    /// The generation of the events of a descriptor that is owned; none if it is not.
+    pub(crate) fn owned_generation(&self) -> Option<u32> {
+        self.is_owned.then_some(self.generation)
+    }
+
+    /// The descriptor is not owned any more; late events are nobody's.
+    pub(crate) fn give_up(&mut self) {
+        self.is_owned = false;
+        self.next_generation();
+    }
+
+    /// The descriptor is about to close: all watches are due. The caller wakes the lists.
+    pub(crate) fn close(&mut self) {
+        self.closes = self.closes.wrapping_add(1);
+        self.waiting.end();
+    }
+
+    fn next_generation(&mut self) -> u32 {
+        self.generation = (self.generation.wrapping_add(1) & !LEADS).max(1);
+        self.generation
+    }
+
+    /// After a watch was added or an event left some: what to ask, if nobody is asking.
+    pub(crate) fn ask(&mut self) -> Ask {
+        if self.is_owned {
+            return match self.waiting.wanted() {
+                Interest::NONE => Ask::Nothing,
+                wanted => Ask::Look(wanted),
+            };
+        }
+        if core::mem::replace(&mut self.arming, true) {
+            self.again = true;
+            return Ask::Nothing;
+        }
+        self.question()
+    }
+
+    /// The answer to a question: what to ask now. Watches that wait for a descriptor of the past
+    /// are due.
+    pub(crate) fn armed(&mut self, is_new: bool) -> Ask {
+        self.has_old_waiters &= is_new;
+        if is_new {
+            self.waiting.new_source();
+        }
+        if core::mem::take(&mut self.again) {
+            return self.question();
+        }
+        self.arming = false;
+        Ask::Nothing
+    }
+
+    /// Whether the lists may have some who wait for a descriptor of the past, after `armed`.
+    pub(crate) fn has_old_waiters(&mut self) -> bool {
+        core::mem::take(&mut self.has_old_waiters)
+    }
+
+    /// The platform refused: all watches are due.
+    pub(crate) fn refused(&mut self) {
+        self.arming = false;
+        self.again = false;
+        self.waiting.end();
+    }
+
+    /// An event: whose watches want it is due; false if it is none of this descriptor's. Who waits
+    /// in the lists is to be woken; then `rest` says what to ask for.
+    pub(crate) fn ready(&mut self, generation: u32, ready: Interest) -> bool {
+        let is_present = generation == self.generation;
+        if is_present {
+            self.event(ready);
+        }
+        is_present
+    }
+
+    /// What to ask for those whom an event has left.
+    pub(crate) fn rest(&mut self) -> Ask {
+        let nobody = self.waiting.is_empty() && !self.has_lookers();
+        if nobody || self.is_owned { Ask::Nothing } else { self.ask() }
+    }
+
+    /// Whether an event may have somebody to wake beside watches.
+    #[inline]
+    pub(crate) fn has_callers(&self) -> bool {
+        self.has_lookers() || !self.read_line.is_empty() || !self.write_line.is_empty()
+    }
+
+    /// Whether anybody looks at a level.
+    #[inline]
+    pub(crate) fn has_lookers(&self) -> bool {
+        !self.readers.is_empty() || !self.writers.is_empty()
+    }
+
+    fn question(&mut self) -> Ask {
+        let has_lookers = self.has_lookers();
+        let asked_before = core::mem::replace(&mut self.asked_for_lists, has_lookers);
+        self.has_old_waiters = asked_before && self.asked_for_lists;
+        if self.waiting.is_empty() && !self.asked_for_lists {
+            self.arming = false;
+            return Ask::Nothing;
+        }
+        let generation = self.next_generation();
+        self.waiting.ask();
+        let reads = if self.readers.is_empty() { Interest::NONE } else { Interest::READ };
+        let writes = if self.writers.is_empty() { Interest::NONE } else { Interest::WRITE };
+        Ask::Arm(self.waiting.wanted().union(reads).union(writes), generation)
+    }
+
+    /// What is ready now: the watches that want it are due. Errors and hang-up always count.
+    pub(crate) fn event(&mut self, ready: Interest) {
+        self.waiting.event(ready.directions());
+    }
+
+    /// Whether watches are due.
+    #[inline]
+    pub(crate) fn has_due(&self) -> bool {
+        self.waiting.has_due()
+    }
+
+    /// Claims the tasks of some whose watches are due; true if there are more.
+    pub(crate) fn claim(&mut self, claimed: &mut Claimed) -> bool {
+        self.waiting.claim(claimed)
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests;

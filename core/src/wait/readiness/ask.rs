@@ -1,0 +1,265 @@
+//! The conversation with the platform about one descriptor: who asks for what, and what an event
+//! wakes.
+//!
+//! # Unsafe
+//! Invariant of `#![allow(unsafe_code)]`: watches and records are never unmapped.
+#![allow(unsafe_code)]
+
+use core::ptr::NonNull;
+
+use crate::platform::{Armed, Event, Interest, Source};
+use crate::prim::{Ordering, SpinGuard};
+use crate::queues::watch::Watch;
+use crate::sched::here::schedule as schedule_one;
+use crate::sched::parts::Runtime;
+use crate::source::slot::{Ask, Slot, SlotState};
+use crate::source::waiting::Claimed;
+use crate::state::Ticket;
+use crate::task::handle::Handle;
+use crate::task::header::Task;
+use crate::time::Instant;
+use crate::wait::timers::{arm, wake};
+
+impl Runtime {
+    /// Unparks the virtual thread once when `source` is ready for any of `interest`, or at
+    /// `deadline`, within its present wait. What cannot be waited for wakes it at once: the next
+    /// system call tells why.
+    pub fn unpark_ready(
+        &'static self,
+        handle: Handle,
+        source: Source,
+        interest: Interest,
+        deadline: Instant,
+    ) {
+        let Some((task, generation)) = self.tasks.find(handle) else { return };
+        // SAFETY: records are never unmapped.
+        let record = unsafe { task.as_ref() };
+        let outsider = record.outsiders.enter();
+        let Some(ticket) = outsider.ticket(&record.state, generation) else { return };
+        if deadline == Instant::ZERO {
+            return wake(task, ticket);
+        }
+        // SAFETY: a record of this runtime.
+        unsafe { arm(self, task, ticket, deadline) };
+        let watched = self
+            .sources
+            .slot_for(self.platform(), source)
+            .is_ok_and(|slot| watch(self, slot, task, source, ticket, interest));
+        if !watched {
+            wake(task, ticket);
+        }
+    }
+}
+
+/// Links a watch and asks the platform; false if there is no watch to be had.
+fn watch(
+    runtime: &'static Runtime,
+    slot: &'static Slot,
+    task: NonNull<Task>,
+    source: Source,
+    ticket: Ticket,
+    interest: Interest,
+) -> bool {
+    // SAFETY: records are never unmapped.
+    let record = unsafe { task.as_ref() };
+    runtime.sources.use_it();
+    let store = &runtime.sources.watches;
+    let ask = {
+        let mut watches = record.watches.lock();
+        if let Some(watch) = watches.find(store, source.0) {
+            let mut state = slot.state.lock();
+            if Watch::at(watch).ticket() == ticket {
+                state.widen(watch, interest);
+            } else if record.state.is_over(ticket) {
+                return true;
+            } else {
+                // Of a wait that has ended. Who takes it back finds it in use for this one.
+                state.remove(watch);
+                state.add(watch, ticket, interest);
+            }
+            state.ask()
+        } else {
+            let Some(watch) = watches.take(store, NonNull::from(&record.state), source.0) else {
+                drop(watches);
+                let has_room = store.make_room(runtime.platform()).is_ok();
+                return has_room && self::watch(runtime, slot, task, source, ticket, interest);
+            };
+            let mut state = slot.state.lock();
+            state.add(watch, ticket, interest);
+            // SeqCst, before the look at the state: see the module's head.
+            record.watching.fetch_add(1, Ordering::SeqCst);
+            if record.state.is_over(ticket) {
+                state.remove(watch);
+                drop(state);
+                watches.give_back(store, source.0);
+                record.watching.fetch_sub(1, Ordering::SeqCst);
+                return true;
+            }
+            state.ask()
+        }
+    };
+    converse(runtime, slot, source, ask);
+    true
+}
+
+/// Asks the platform until nothing is left to ask.
+pub(super) fn converse(runtime: &'static Runtime, slot: &Slot, source: Source, mut ask: Ask) {
+    loop {
+        let mut wakes = false;
+        let mut owned = None;
+        match ask {
+            Ask::Nothing => return,
+            Ask::Look(interest) => {
+                let ready = runtime.level(source, interest).unwrap_or(Interest::BOTH);
+                let mut state = slot.state.lock();
+                state.event(ready);
+                wake_due(slot, state);
+                ask = Ask::Nothing;
+            }
+            Ask::Arm(interest, generation) => {
+                let answer = runtime.platform().io_arm(source, token(source, generation), interest);
+                let mut state = slot.state.lock();
+                ask = match answer {
+                    Ok(armed) => state.armed(armed == Armed::New),
+                    Err(_) => {
+                        state.refused();
+                        Ask::Nothing
+                    }
+                };
+                wakes = answer.is_err() || state.has_old_waiters();
+                owned = state.owned_generation();
+                wake_due(slot, state);
+            }
+        }
+        if wakes {
+            slot.wake(Interest::BOTH, Interest::BOTH);
+        }
+        while let Some(generation) = owned {
+            // Taken over meanwhile: what was just armed has replaced its registration. If the
+            // platform refuses to have it back, its owner's next try tells why.
+            let _ = runtime.register_as(slot, source, generation);
+            // And this has replaced what came meanwhile: the next owner's, or a question.
+            let mut state = slot.state.lock();
+            owned = state.owned_generation().filter(|now| *now != generation);
+            if ask == Ask::Nothing {
+                ask = state.rest();
+            }
+        }
+    }
+}
+
+/// What travels with an event.
+pub(super) fn token(source: Source, generation: u32) -> u64 {
+    u64::from(source.0) | u64::from(generation) << 32
+}
+
+/// Turns one event into wakes.
+pub(crate) fn deliver(runtime: &'static Runtime, event: Event) {
+    let (source, generation) = (event.token as u32, (event.token >> 32) as u32);
+    let Some(slot) = runtime.sources.slot(source) else { return };
+    let mut state = slot.state.lock();
+    if !state.ready(generation, event.ready) {
+        return;
+    }
+    if state.is_owned() {
+        return slot.edge(state, event.ready);
+    }
+    let ask = match state.has_callers() {
+        false => wake_all_due(slot, state, SlotState::rest),
+        true => {
+            wake_due(slot, state);
+            slot.wake(event.ready, Interest::BOTH);
+            slot.state.lock().rest()
+        }
+    };
+    converse(runtime, slot, Source(source), ask);
+}
+
+/// In `watching`, beside the number of watches in use: the task has spare ones.
+const SPARE: u32 = 1 << 31;
+
+/// Takes the watches of ended waits back; those of the wait of `keep` stay.
+#[inline]
+pub(crate) fn unwatch(runtime: &'static Runtime, record: &Task, keep: Ticket) {
+    // SeqCst: see the module's head.
+    if record.watching.load(Ordering::SeqCst) & !SPARE != 0 {
+        take_back(runtime, record, keep);
+    }
+}
+
+#[inline(never)]
+fn take_back(runtime: &'static Runtime, record: &Task, keep: Ticket) {
+    let store = &runtime.sources.watches;
+    let mut is_more = true;
+    while is_more {
+        is_more = record.watches.lock().retire(store, keep, |watch, source| {
+            let slot = runtime.sources.slot(source).expect("a watch has a slot");
+            slot.state.lock().remove(watch);
+            record.watching.fetch_sub(1, Ordering::SeqCst);
+        });
+    }
+    // Relaxed: only the task itself reads and writes this bit.
+    if record.watching.load(Ordering::Relaxed) & SPARE == 0 {
+        record.watching.fetch_add(SPARE, Ordering::Relaxed);
+    }
+}
+
+/// The task has ended: all its watches go back to the runtime.
+#[inline]
+pub(crate) fn forget(runtime: &'static Runtime, task: NonNull<Task>) {
+    // SAFETY: records are never unmapped.
+    let record = unsafe { task.as_ref() };
+    // SeqCst: see the module's head.
+    if record.watching.load(Ordering::SeqCst) != 0 {
+        give_back(runtime, record);
+    }
+}
+
+#[inline(never)]
+fn give_back(runtime: &'static Runtime, record: &Task) {
+    take_back(runtime, record, Ticket::NONE);
+    record.watching.fetch_sub(SPARE, Ordering::Relaxed);
+    let spares = record.watches.lock().empty();
+    spares.give_back(&runtime.sources.watches);
+}
+
+/// Wakes those whose watches are due, and ends the hold of the lock.
+#[inline]
+pub(super) fn wake_due<'a>(slot: &'a Slot, state: SpinGuard<'a, SlotState>) {
+    if state.has_due() {
+        wake_all_due(slot, state, |_| ());
+    }
+}
+
+/// The same, with what `last` says under the last hold of the lock. Gives the lock away between two
+/// batches of them.
+fn wake_all_due<'a, R>(
+    slot: &'a Slot,
+    mut state: SpinGuard<'a, SlotState>,
+    last: impl FnOnce(&mut SlotState) -> R,
+) -> R {
+    loop {
+        let mut claimed = Claimed::new();
+        let are_more = state.claim(&mut claimed);
+        if !are_more {
+            let said = last(&mut state);
+            drop(state);
+            schedule(claimed);
+            return said;
+        }
+        drop(state);
+        schedule(claimed);
+        state = slot.state.lock();
+    }
+}
+
+/// Schedules tasks that were claimed under a slot's lock.
+fn schedule(mut claimed: Claimed) {
+    while let Some(task) = claimed.pop_front() {
+        // SAFETY: a claimed task is its claimer's until it is scheduled.
+        unsafe { schedule_one(task) };
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests;
