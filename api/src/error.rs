@@ -10,7 +10,7 @@ use std::sync::Arc;
 use drift_core::platform::PlatformError;
 use drift_core::sched::policy::PolicyError;
 
-use crate::time::Duration;
+use crate::time::duration::Duration;
 
 pub use self::panic::Panic;
 

@@ -8,7 +8,7 @@ use drift_core::time::Instant;
 use drift_core::wait::Wait;
 
 use crate::error::{ConcurrencyError, Error};
-use crate::time::Duration;
+use crate::time::duration::Duration;
 
 /// That of the virtual thread that calls; elsewhere the process's, which the first call makes.
 #[inline]

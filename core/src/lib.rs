@@ -8,20 +8,33 @@
 //!    memory model in [`prim`], world in a `Platform` value.
 //! 3. Every shared word has a table at the head of its file, one private writer and a model.
 //!
-//! Reading order: [`platform`] and [`time`]; `task` (the state word, the record, handles, joins);
-//! [`sched`] (carriers, queues, sleeping, executors); `timer` and `reactor` (deadlines and
-//! readiness as wakes); `sync` (the wait queue and the primitives on it); `link` (intrusive
-//! lists); [`runtime`]; [`defaults`].
+//! Imports go one way, down these layers, and `cargo xtask tidy` checks it:
+//!
+//! | layer                            | knows                                                     |
+//! |----------------------------------|-----------------------------------------------------------|
+//! | [`prim`], [`time`], `link`       | words, cells, lists: nothing of us                        |
+//! | [`platform`], [`error`], `table` | what is asked of the world                                |
+//! | `state`                          | the state word of a virtual thread                        |
+//! | `queues`                         | run queue, injector, wheel, wait list, watches            |
+//! | [`task`]                         | the record, and who may touch which field of it; handles  |
+//! | `source`                         | a slot for each descriptor, and who waits there           |
+//! | [`sched`]                        | carriers and executors: who runs, sleeps, is woken        |
+//! | [`wait`]                         | parks, timers, readiness, joins, submits, the wait queue  |
+//! | [`sync`]                         | locks, channels, `select`: over the wait queue            |
+//! | [`runtime`]                      | puts them together; shutdown, and what a debugger sees    |
 //!
 //! # Unsafe
-//! The files that need it say so under this heading, each with its invariant: `defaults`, `link`,
-//! `link/list`, `platform`, `prim/native`, `prim/points`, `reactor`, `reactor/os_thread`,
-//! `reactor/poll_many`, `reactor/line`, `reactor/slot`, `reactor/waiting`, `runtime`, `sched`,
-//! `sched/budget`, `sched/cache`, `sched/carrier`, `sched/executor`, `sched/home`,
-//! `sched/injector`, `sched/park`, `sched/run_queue`, `sched/search`, `sched/told`, `sched/watch`,
-//! `sched/words`, `sync/channel`, `sync/select`, `sync/stage`, `sync/wait`, `sync/wait_queue`,
-//! `sync/wake`, `table`, `task`, `task/header`, `task/join`, `task/slab`, `timer`, `timer/alarm`,
-//! `timer/level`, `timer/wheel`.
+//! The files that need it say so under this heading, each with its invariant: `link`, `link/list`,
+//! `platform`, `prim/native`, `prim/points`, `queues/injector`, `queues/level`,
+//! `queues/run_queue`, `queues/timers`, `queues/waiters`, `queues/watch`, `queues/wheel`,
+//! `runtime`, `runtime/defaults`, `runtime/shutdown`, `runtime/watch`, `sched/budget`,
+//! `sched/cache`, `sched/carrier`, `sched/executor`, `sched/here`, `sched/home`, `sched/life`,
+//! `sched/overflow`, `sched/parts`, `sched/search`, `sched/words`, `source`, `source/crew`,
+//! `source/slot`, `source/waiting`, `sync/channel`, `sync/select`, `sync/stage`, `table`,
+//! `task/header`, `task/slab`, `task/told`, `wait/alarm`, `wait/bounds`, `wait/fire`,
+//! `wait/inside`, `wait/join`, `wait/park`, `wait/readiness/ask`, `wait/readiness/line`,
+//! `wait/readiness/os_thread`, `wait/readiness/poll_many`, `wait/sleeper`, `wait/submit`,
+//! `wait/timers`, `wait/wait_queue`, `wait/wake`.
 #![no_std]
 #![deny(unsafe_code)]
 

@@ -3,10 +3,12 @@
 //! | file       | checks                                                                   |
 //! |------------|--------------------------------------------------------------------------|
 //! | `size.rs`  | columns of a line, lines of a file and of a function                     |
+//! | `layers.rs`| that imports point one way: the layers of `core`, and no circles         |
 //! | `rooms.rs` | what may be used only in some places: atomics, assembly, libc, targets   |
 //! | `words.rs` | names for our things, leftovers, and what is of no concern to a reader   |
 //! | this one   | which files there are; who may be unsafe                                 |
 
+mod layers;
 mod rooms;
 mod size;
 mod words;
@@ -73,6 +75,7 @@ pub fn run() -> Result<()> {
     for source in &sources {
         check(source, &mut complaints).with_context(|| source.name.clone())?;
     }
+    layers::check(&sources, &mut complaints)?;
     for folder in RUNTIME {
         unsafe_is_listed(folder, &sources, &mut complaints)?;
     }

@@ -16,7 +16,7 @@ use drift_core::sched::policy;
 use drift_core::task::Handle;
 
 use super::carriers;
-use super::spawn::stack_class;
+use super::stack::stack_class;
 use crate::error::{ConcurrencyError, Error};
 use crate::runtime::{CALL, SETUP, may_wait, pay, runtime, try_runtime, wait};
 use crate::time::{Duration, Instant};

@@ -43,9 +43,11 @@ pub use self::child::ScopedVirtualThread;
 use self::left::Left;
 use self::shared::Shared;
 use self::ticket::{Fate, Ticket};
+use super::calls::{is_cancelled, sleep_until};
 use super::executor::Executor;
 use super::packet;
-use super::spawn::{Builder, STACK, VirtualThread};
+use super::spawn::{Builder, VirtualThread};
+use super::stack::STACK;
 use crate::error::{ConcurrencyError, Error};
 use crate::runtime::{CALL, pay, wait, wait_until};
 use crate::time::{Duration, Instant};
@@ -230,7 +232,7 @@ impl<'scope, 'env> Scope<'scope, 'env> {
             let result = panic::catch_unwind(AssertUnwindSafe(f))
                 .unwrap_or_else(|thrown| Err(Error::Panic(packet::panic_of(thrown)).into()));
             if let Err(error) = &result
-                && !(*error == ConcurrencyError::Cancelled && super::is_cancelled())
+                && !(*error == ConcurrencyError::Cancelled && is_cancelled())
             {
                 self.shared.blame(&fate, error.clone());
             }
@@ -375,7 +377,7 @@ fn watch(shared: &Arc<Shared>, deadline: Instant) -> VirtualThread<()> {
     let executor = Executor::own_of(shared.runtime());
     let shared = shared.clone();
     let watch = move || {
-        if super::sleep_until(deadline).is_ok() {
+        if sleep_until(deadline).is_ok() {
             shared.expire();
         }
     };

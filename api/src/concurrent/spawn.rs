@@ -10,7 +10,6 @@ use std::io::{self, Write as _};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use drift_core::platform::{PlatformError, StackClass};
 use drift_core::runtime::Runtime;
 use drift_core::task::Handle;
 use drift_core::wait::Wait;
@@ -18,14 +17,11 @@ use drift_core::wait::Wait;
 use super::executor::Executor;
 use super::names;
 use super::packet::{self, Outcome, Results};
-use super::submit_failed;
+use super::stack::{STACK, stack_class};
 use super::thread::Thread;
 use crate::error::{ConcurrencyError, Error};
 use crate::runtime::{CALL, SYSTEM_CALL, pay, runtime, wait, wait_for, wait_to_the_end};
 use crate::time::Duration;
-
-/// The stack of a virtual thread, if nobody says otherwise.
-pub(super) const STACK: StackClass = StackClass::K256;
 
 /// A virtual thread that was spawned, and its result. Dropping it detaches: the virtual thread
 /// goes on, and its result is dropped when it ends.
@@ -375,13 +371,19 @@ impl Builder {
     }
 }
 
-/// The smallest that has as many bytes.
-pub(super) fn stack_class(bytes: usize) -> Result<StackClass, Error> {
-    let class = StackClass::ALL.into_iter().find(|class| class.bytes() >= bytes);
-    class.ok_or(Error::Platform(PlatformError::Limit {
-        what: "bytes of a virtual thread's stack (Builder::stack_size)",
-        limit: StackClass::M8.bytes(),
-    }))
+/// What a refused submit is called at the join.
+fn submit_failed(error: drift_core::error::ConcurrencyError) -> ConcurrencyError {
+    use drift_core::error::ConcurrencyError as Core;
+    use drift_core::platform::PlatformError;
+    let code = match error {
+        Core::Cancelled => return ConcurrencyError::Cancelled,
+        Core::Busy => 1,
+        Core::Timeout => 2,
+        Core::Failed(PlatformError::Code(code)) => 3 + i64::from(code),
+        Core::Failed(other) => return Error::Platform(other).into(),
+        Core::Closed => 3,
+    };
+    Error::ExecSubmitFailed(code).into()
 }
 
 /// Says why one that nobody waits for does not run: once, because those that follow are refused for

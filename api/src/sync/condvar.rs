@@ -5,8 +5,8 @@ use std::sync::PoisonError;
 
 use drift_core::sync::condvar;
 
+use super::mutex::{Mutex, MutexGuard};
 use super::poison::{LockError, LockResult};
-use super::{Mutex, MutexGuard};
 use crate::error::ConcurrencyError;
 use crate::runtime::{CALL, pay, runtime, wait, wait_for};
 use crate::time::Duration;

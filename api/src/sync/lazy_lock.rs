@@ -11,7 +11,7 @@ use std::fmt;
 use std::ops::Deref;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 
-use super::OnceLock;
+use super::once_lock::OnceLock;
 use crate::runtime::{CALL, pay};
 
 /// A value that is made when it is first used, by whoever comes first; the others park until it is

@@ -12,7 +12,7 @@ use std::ops::{Deref, DerefMut};
 
 use drift_core::sync::mutex;
 
-use super::Limit;
+use super::limit::Limit;
 use super::poison::{Entered, LockResult, Poison};
 use crate::error::ConcurrencyError;
 use crate::runtime::{CALL, pay};

@@ -12,7 +12,7 @@ use std::panic::{RefUnwindSafe, UnwindSafe};
 
 use drift_core::time::Instant;
 
-use super::Once;
+use super::once::Once;
 use crate::error::ConcurrencyError;
 use crate::runtime::{CALL, pay, unwinds, wait, wait_for, wait_to_the_end};
 use crate::time::Duration;

@@ -12,7 +12,7 @@ use std::ops::Deref;
 use drift_core::runtime::Runtime;
 use drift_core::sync::reentrant;
 
-use super::Limit;
+use super::limit::Limit;
 use crate::error::ConcurrencyError;
 use crate::runtime::{CALL, pay, try_runtime};
 use crate::time::Duration;

@@ -13,7 +13,7 @@ use std::ptr::NonNull;
 
 use drift_core::sync::rwlock;
 
-use super::Limit;
+use super::limit::Limit;
 use super::poison::{Entered, LockResult, Poison};
 use crate::runtime::{CALL, pay};
 use crate::time::Duration;

@@ -4,7 +4,7 @@ use std::fmt;
 
 use drift_core::sync::semaphore;
 
-use super::Limit;
+use super::limit::Limit;
 use crate::error::ConcurrencyError;
 use crate::runtime::{CALL, pay};
 use crate::time::Duration;

@@ -1,5 +1,5 @@
-//! Who is in line in one direction of an owned descriptor: two lists and two counts. The protocol is
-//! in `wait/readiness/line.rs`.
+//! Who is in line in one direction of an owned descriptor: two lists and two counts. The protocol
+//! is in `wait/readiness/line.rs`.
 
 use crate::queues::waiters::{Popped, Waiters};
 

@@ -1,7 +1,8 @@
 //! Descriptors: a slot for each, with who waits for it, and the watches that link tasks there.
 //!
 //! **What it knows** is what the lock of one slot protects, and records by their state words. It
-//! does not know how one waits, is woken or asks the platform: `wait/readiness` does, which calls it.
+//! does not know how one waits, is woken or asks the platform: `wait/readiness` does, which calls
+//! it.
 //!
 //! # Unsafe
 //! Invariant of `#![allow(unsafe_code)]`: a slot of zeroes is an empty one.

@@ -14,15 +14,12 @@ use std::vec::Vec;
 use super::channel::{Buffer, Channel, Receive, Send};
 use super::select::{Arm, Dice, Numbered, attempt, select, try_select};
 use super::stage::{Bounded, NOBODY, Stage, Unbounded};
-use super::{
-    barrier::Barrier, condvar::Condvar, event::Event, mutex::Mutex, once::Begun, once::Once,
-    reentrant::ReentrantMutex, rwlock::RwLock, semaphore::Semaphore,
-};
+use super::{barrier::Barrier, condvar::Condvar, event::Event, mutex::Mutex, once::Begun};
+use super::{once::Once, reentrant::ReentrantMutex, rwlock::RwLock, semaphore::Semaphore};
 use crate::error::ConcurrencyError;
 use crate::prim::{AtomicU32, Ordering};
 use crate::queues::waiters::{self, Sleeper, WaitQueue, Waiter, Waiters};
-use crate::wait::bounds::Wait;
-use crate::wait::wake;
+use crate::wait::{bounds::Wait, wake};
 
 static STAGE: Stage = Stage { wait, wake, ..NOBODY };
 static WAITING: (StdMutex<()>, StdCondvar) = (StdMutex::new(()), StdCondvar::new());

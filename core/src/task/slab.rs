@@ -1,9 +1,9 @@
 //! The records of virtual threads, and handles to them and back.
 //!
-//! Records lie in one table, which grows as they become more. Free ones wait in a short list of each carrier, which
-//! gives the last one out first, while it is warm, and in a shared one. They keep the stack that
-//! was reserved for them, until the platform has refused one: from then on what is free is
-//! everybody's, and carriers keep neither records nor stacks.
+//! Records lie in one table, which grows as they become more. Free ones wait in a short list of
+//! each carrier, which gives the last one out first, while it is warm, and in a shared one. They
+//! keep the stack that was reserved for them, until the platform has refused one: from then on what
+//! is free is everybody's, and carriers keep neither records nor stacks (`sched/cache.rs`).
 //!
 //! # Unsafe
 //! Invariant of `#![allow(unsafe_code)]`: every index below `used` is a record.

@@ -1,9 +1,9 @@
 //! The ways in which a virtual thread waits: parked, for a time, a descriptor, an end, a place, and
 //! in the list of a lock.
 //!
-//! **What it knows** is how a wait begins, what is registered for it, and who claims it. It does not
-//! know who runs next: whoever has claimed a task calls `schedule` (`sched/here.rs`). `sync` and the
-//! runtime's own calls are above it; from below, `sched` asks it by `Wakers` only.
+//! **What it knows** is how a wait begins, what is registered for it, and who claims it. It does
+//! not know who runs next: whoever has claimed a task calls `schedule` (`sched/here.rs`). `sync`
+//! and the runtime's own calls are above it; from below, `sched` asks it by `Wakers` only.
 
 mod alarm;
 pub(crate) mod bounds;

@@ -1,7 +1,7 @@
 //! What a scope's `spawn` gives.
 
-use super::Shared;
 use super::left::Left;
+use super::shared::Shared;
 use super::ticket::Fate;
 use crate::concurrent::spawn::VirtualThread;
 use crate::concurrent::thread::Thread;

@@ -4,7 +4,7 @@ use crate::concurrent::packet;
 use crate::drops::thrown_by;
 use crate::error::Error;
 
-use super::Shared;
+use super::shared::Shared;
 
 /// A value of a child's. If nobody takes it out, a panic of its destructor is the scope's failure.
 #[derive(Debug)]

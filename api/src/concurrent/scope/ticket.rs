@@ -18,7 +18,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 
-use super::Shared;
+use super::shared::Shared;
 
 const TAKEN: u8 = 1;
 const UNRUN: u8 = 2;

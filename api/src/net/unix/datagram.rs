@@ -8,8 +8,8 @@ use drift_core::sched::budget;
 use drift_core::wait::readiness::ShortCount;
 use socket2::{Domain, Type};
 
-use super::Pauses;
 use super::listener::std_address;
+use super::pauses::Pauses;
 use crate::net::peek;
 use crate::net::socket::Socket;
 use crate::runtime::{SETUP, SYSTEM_CALL, pay};

@@ -8,7 +8,7 @@ use std::path::Path;
 use drift_core::wait::readiness::ShortCount;
 use socket2::SockAddr;
 
-use super::UnixStream;
+use super::stream::UnixStream;
 use crate::net::accept;
 use crate::net::socket::Socket;
 use crate::runtime::{SETUP, pay};

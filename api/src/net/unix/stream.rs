@@ -11,7 +11,7 @@ use drift_core::time::Instant;
 use drift_core::wait::readiness::ShortCount;
 use socket2::{Domain, SockAddr, Type};
 
-use super::Pauses;
+use super::pauses::Pauses;
 use crate::net::peek;
 use crate::net::socket::{Socket, after, nanoseconds, positive};
 use crate::runtime::{SETUP, SYSTEM_CALL, pay};
