@@ -44,8 +44,8 @@ pub unsafe trait Platform: Sync + fmt::Debug {
     /// destructors of a thread's own variables may run for long.
     ///
     /// # Safety
-    /// The last [`CarrierMain::run`] of it has returned or is about to. By one caller at a time, and
-    /// not from that thread.
+    /// The last [`CarrierMain::run`] of it has returned or is about to. By one caller at a time,
+    /// and not from that thread.
     unsafe fn carrier_is_gone(&self, id: CarrierId) -> bool {
         let _ = id;
         true
