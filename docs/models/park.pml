@@ -1,5 +1,5 @@
-/* The state word of one virtual thread: core/src/task/state.rs, with what claims by ticket
- * (timer/mod.rs, reactor/mod.rs, sync/wait_queue.rs) and the two ends of a park (sched/park.rs,
+/* The state word of one virtual thread: core/src/state.rs, with what claims by ticket
+ * (wait/timers.rs, wait/readiness/mod.rs, wait/wait_queue.rs) and the two ends of a park (wait/park.rs,
  * sched/carrier.rs).
  *
  * Every transition of the word is one step, as it is there. A life of the record is a number of

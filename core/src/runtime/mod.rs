@@ -98,7 +98,7 @@ impl Runtime {
         current_carrier(self).is_some()
     }
 
-    /// The executor that every runtime has: C's own default (`defaults.rs`).
+    /// The executor that every runtime has: C's own default (`runtime/defaults.rs`).
     #[inline]
     pub fn default_executor(&'static self) -> ExecutorRef {
         ExecutorRef { executor: self.first_executor(), generation: 1 }

@@ -11,7 +11,7 @@
 //! | finish: look until the carriers' threads are gone     | the same, until its deadline    |
 //! | the same, without waiting                             | who wants the place             |
 //!
-//! What happens between two words of this is in `stage.rs`.
+//! What happens between two words of this is in `sched/stage.rs`.
 //!
 //! **The survey** walks over all records, once for all together: a closed executor gets no task
 //! more, so a record that was passed need not be looked at again, and the place where a live one

@@ -12,7 +12,7 @@
 //! | yes      | the platform refused         | wakes all: their next call tells them why        |
 //!
 //! Besides watches, which wake for a registration of their own, there are two lists of those that
-//! look at levels (`poll_many.rs`), which are asked for together with them, and look for
+//! look at levels (`wait/readiness/poll_many.rs`), which are asked for together with them, and look for
 //! themselves when they are woken. An owned descriptor is not asked for at all: its edges come by
 //! themselves, and who adds a watch looks at the level once. Those that call on it are in line
 //! (`line.rs`).
@@ -135,7 +135,7 @@ impl Slot {
 }
 
 impl SlotState {
-    /// Who looks at the level of one direction (`poll_many.rs`).
+    /// Who looks at the level of one direction (`wait/readiness/poll_many.rs`).
     pub(crate) fn lookers(&mut self, direction: Interest) -> &mut Waiters {
         if direction == Interest::READ { &mut self.readers } else { &mut self.writers }
     }
@@ -145,7 +145,7 @@ impl SlotState {
         if direction == Interest::READ { &mut self.read_line } else { &mut self.write_line }
     }
 
-    /// OS threads that call in one direction (`os_thread.rs`).
+    /// OS threads that call in one direction (`wait/readiness/os_thread.rs`).
     pub(crate) fn crew(&mut self, direction: Interest) -> &mut Crew {
         if direction == Interest::READ { &mut self.read_crew } else { &mut self.write_crew }
     }

@@ -118,7 +118,7 @@ impl ExecutorRef {
         let executor = self.executor;
         // SAFETY: records are never unmapped.
         let record = unsafe { task.as_ref() };
-        // SeqCst within, after the transition; pairs with the close (`stage.rs`).
+        // SeqCst within, after the transition; pairs with the close (`sched/stage.rs`).
         if !self.is_open() {
             // Before foreign code runs.
             executor.admission.give_back(admitted);

@@ -15,7 +15,7 @@
 //!
 //! A deadline is never early: a node fires at the first tick of the wheel not before it. It is
 //! late by less than a tick (65.536 us) plus what the sleep and the run queue add. A carrier
-//! serves its own wheel; while it is busy in one virtual thread, an idle one does (`idle.rs`).
+//! serves its own wheel; while it is busy in one virtual thread, an idle one does (`sched/idle.rs`).
 //!
 //! # Unsafe
 //! Invariant of `#![allow(unsafe_code)]`: the table above, and that records are never unmapped.

@@ -1,6 +1,10 @@
 //! The conversation with the platform about one descriptor: who asks for what, and what an event
 //! wakes.
 //!
+//! Watching from outside may race with the end of the wait. As in `wait/timers.rs`, the watcher
+//! looks at the state after it has counted itself in `watching`, and the other looks at `watching`
+//! after it has changed the state, all SeqCst.
+//!
 //! # Unsafe
 //! Invariant of `#![allow(unsafe_code)]`: watches and records are never unmapped.
 #![allow(unsafe_code)]

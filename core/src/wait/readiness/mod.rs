@@ -1,16 +1,14 @@
 //! How readiness becomes an unpark.
 //!
-//! A table of slots, one for each descriptor, and watches that link a task into them. A watch
-//! belongs to one wait: an event claims its task by the ticket, and whoever ends the wait takes
-//! the task's watches back when it runs again. Watching from outside may race with the end of
-//! the wait; as in `timer`, the watcher looks at the state after it has counted itself in
-//! `watching`, and the other looks at `watching` after it has changed the state, all SeqCst.
+//! A table of slots, one for each descriptor (`source/slot.rs`), and watches that link a task into
+//! them. A watch belongs to one wait: an event claims its task by the ticket, and whoever ends the
+//! wait takes the task's watches back when it runs again (`ask.rs`).
 //!
-//! Descriptors that the runtime owns are registered once (`owned.rs`, `readiness.rs`). Raw
-//! descriptors are armed for one event at a time, because nobody tells us when they are
-//! closed. One that is closed and opened anew is found at the next question (`slot.rs`). One that
-//! is closed and stays closed gives no event: who waits for it wakes at its deadline, or when
-//! the number is waited for again.
+//! Descriptors that the runtime owns are registered once (`owned.rs`, `source/readiness.rs`). Raw
+//! descriptors are armed for one event at a time, because nobody tells us when they are closed. One
+//! that is closed and opened anew is found at the next question (`source/slot.rs`). One that is
+//! closed and stays closed gives no event: who waits for it wakes at its deadline, or when the
+//! number is waited for again.
 //!
 //! A watch promises a wake to each of those that asked: an event wakes all of them, as poll(2)
 //! does. Callers of an owned descriptor take something away, so they have turns (`line.rs`).

@@ -6,8 +6,8 @@
 //! |---------------------------------------------|------------------------------------------------|
 //! | a descriptor: `wait_ready`, `poll_many`     | the platform (`thread_poll`); a close, by who  |
 //! |                                             | closes                                         |
-//! | a lock, a channel, an event, `select`, ...  | who hands it over (`wait_queue.rs`): if that   |
-//! |                                             | is a virtual thread, it must get to run        |
+//! | a lock, a channel, an event, `select`, ...  | who hands it over (`wait/wait_queue.rs`): if   |
+//! |                                             | that is a virtual thread, it must get to run   |
 //! | a join, a submit at a limit                 | the carrier on which a virtual thread ends     |
 //! | a shutdown                                  | the last carrier of the executor               |
 //! | a deadline of any of these, `sleep`         | the platform (`thread_wait`)                   |
