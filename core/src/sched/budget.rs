@@ -35,13 +35,9 @@
 use crate::sched::carrier;
 use crate::sched::carrier::SERVE_EVERY;
 use crate::sched::here::here;
-use crate::sched::parts::Carrier;
+use crate::sched::parts::{Carrier, FULL};
 use crate::task::header::Request;
 use crate::time::MILLISECOND;
-
-/// What a virtual thread may spend in one go. A call of 20 ns then costs a switch of 20 ns and a
-/// look at the clock once in 128 times.
-pub(super) const FULL: i32 = 128;
 
 /// The cost of a call that asks the runtime only.
 pub const CALL: i32 = 1;
