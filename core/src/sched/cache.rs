@@ -18,10 +18,9 @@ impl Runtime {
     /// # Errors
     /// When there is no room for one more.
     pub(super) fn take_record(&'static self) -> Result<NonNull<Task>, PlatformError> {
-        let take = |carrier: &Carrier| {
-            carrier.own(|own| self.tasks.take(self.platform, Some(&mut own.records)))
-        };
-        with_carrier(self, take).unwrap_or_else(|| self.tasks.take(self.platform, None))
+        let take = |carrier: &Carrier| carrier.own(|own| self.tasks.take(Some(&mut own.records)));
+        let found = with_carrier(self, take).unwrap_or_else(|| self.tasks.take(None));
+        found.map_or_else(|| self.tasks.extend(self.platform), Ok)
     }
 
     /// Ends the life of a record whose last hold was released.

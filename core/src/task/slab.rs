@@ -56,34 +56,25 @@ impl Slab {
         Self { records, used, free: SpinLock::new(List::new()), scarce, birth }
     }
 
-    /// A free record, the caller's alone: from its carrier's `warm` ones, or else from all, or a
-    /// new one.
+    /// A free record, the caller's alone: from its carrier's warm ones if it has a list of them, or
+    /// else from all. None if there is none, and [`extend`](Self::extend) has to make one.
+    pub(crate) fn take(&self, warm: Option<&mut Warm>) -> Option<NonNull<Task>> {
+        let Some(warm) = warm else { return self.free.lock().pop_front() };
+        if warm.is_empty() {
+            let mut free = self.free.lock();
+            while warm.len() < BATCH {
+                let Some(task) = free.pop_front() else { break };
+                warm.push(task).expect("the list has room for a batch");
+            }
+        }
+        warm.pop()
+    }
+
+    /// Writes a record that was never used. Under no lock.
     ///
     /// # Errors
     /// When there is no room for one more.
-    pub(crate) fn take(
-        &self,
-        platform: &dyn Platform,
-        warm: Option<&mut Warm>,
-    ) -> Result<NonNull<Task>, PlatformError> {
-        let found = match warm {
-            Some(warm) => {
-                if warm.is_empty() {
-                    let mut free = self.free.lock();
-                    while warm.len() < BATCH {
-                        let Some(task) = free.pop_front() else { break };
-                        warm.push(task).expect("the list has room for a batch");
-                    }
-                }
-                warm.pop()
-            }
-            None => self.free.lock().pop_front(),
-        };
-        found.map_or_else(|| self.extend(platform), Ok)
-    }
-
-    /// Writes a record that was never used.
-    fn extend(&self, platform: &dyn Platform) -> Result<NonNull<Task>, PlatformError> {
+    pub(crate) fn extend(&self, platform: &dyn Platform) -> Result<NonNull<Task>, PlatformError> {
         loop {
             let next = {
                 let mut free = self.free.lock();
