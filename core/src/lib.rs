@@ -25,7 +25,7 @@
 //!
 //! # Unsafe
 //! The files that need it say so under this heading, each with its invariant: `link`, `link/list`,
-//! `platform`, `prim/native`, `prim/points`, `queues/injector`, `queues/level`,
+//! `platform`, `prim/native`, `prim/points`, `queues/injector`, `queues/level`, `queues/pile`,
 //! `queues/run_queue`, `queues/timers`, `queues/waiters`, `queues/watch`, `queues/wheel`,
 //! `runtime`, `runtime/defaults`, `runtime/shutdown`, `runtime/watch`, `sched/budget`,
 //! `sched/cache`, `sched/carrier`, `sched/executor`, `sched/here`, `sched/home`, `sched/life`,

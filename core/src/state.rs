@@ -1,11 +1,11 @@
 //! The state word of a virtual thread: one word decides every resume, cancel, join and reuse.
 //!
-//! Its layout is in `state/word.rs`: phase, flags, and the number of the present wait in the present
-//! life of the record. The last two are a `Ticket`: what a timer, a readiness registration or a
-//! wait queue remembers. A claim with an old ticket is refused, so nothing left over from one wait
-//! can end the next; nor one that has the same number later (`state/outside.rs`). Ready and running are
-//! one phase, `Active`: nobody but the carrier that has the task may act on the difference, and a
-//! yield need not touch the word.
+//! Its layout is in `state/word.rs`: phase, flags, and the number of the present wait in the
+//! present life of the record. The last two are a `Ticket`: what a timer, a readiness registration
+//! or a wait queue remembers. A claim with an old ticket is refused, so nothing left over from one
+//! wait can end the next; nor one that has the same number later (`state/outside.rs`). Ready and
+//! running are one phase, `Active`: nobody but the carrier that has the task may act on the
+//! difference, and a yield need not touch the word.
 //!
 //! | from                 | event                         | by       | to        | then        |
 //! |----------------------|-------------------------------|----------|-----------|-------------|

@@ -5,6 +5,7 @@
 
 pub(crate) mod injector;
 pub(crate) mod level;
+pub(crate) mod pile;
 pub(crate) mod run_queue;
 pub(crate) mod timers;
 pub(crate) mod waiters;

@@ -20,8 +20,8 @@
 //! owner leaves the frame only after it has had the lock of each list that it was linked in. A
 //! virtual thread that was woken by something else in between has ended the wait of its ticket, and
 //! the claim of the task does nothing. An OS thread that is held stays in the frame until it is let
-//! go, whatever wakes it: so its popper knows that what it waited in is still there (`wait/wake.rs`).
-//! The address of its word is used even afterwards, as a name (futex(2)).
+//! go, whatever wakes it: so its popper knows that what it waited in is still there
+//! (`wait/wake.rs`). The address of its word is used even afterwards, as a name (futex(2)).
 //!
 //! # Unsafe
 //! Invariant of `#![allow(unsafe_code)]`: linked waiters and their sleepers are alive, as said

@@ -69,11 +69,9 @@ pub const fn of_descriptors(count: usize) -> i32 {
 #[inline]
 pub fn spend(cost: i32, may_yield: fn() -> bool) {
     let Some(carrier) = here() else { return };
-    let is_used_up = carrier.own(|own| {
-        own.budget.left = own.budget.left.wrapping_sub(cost);
-        own.budget.left < 0
-    });
-    if is_used_up {
+    let left = &carrier.own.budget.left;
+    left.set(left.get().wrapping_sub(cost));
+    if left.get() < 0 {
         run_out(carrier, may_yield);
     }
 }
@@ -92,7 +90,8 @@ pub fn owe(bytes: usize) {
         && let Some(carrier) = here()
     {
         let cost = (bytes / BYTES).min(FULL as usize) as i32;
-        carrier.own(|own| own.budget.left = own.budget.left.wrapping_sub(cost));
+        let left = &carrier.own.budget.left;
+        left.set(left.get().wrapping_sub(cost));
     }
 }
 
@@ -111,7 +110,7 @@ impl Carrier {
     /// For the next task: this one has parked or ended.
     #[inline]
     pub(super) fn fill_budget(&self) {
-        self.own(|own| own.budget.left = FULL);
+        self.own.budget.left.set(FULL);
     }
 
     /// Whether it is time for deadlines and the poller: then the next turn serves them. Counts the
@@ -119,16 +118,15 @@ impl Carrier {
     fn is_due(&self) -> bool {
         let now = self.executor.runtime.platform().now();
         let fires = self.timers.next() <= now;
-        self.own(|own| {
-            own.tick = own.tick.wrapping_add(1);
-            let left = SERVE_EVERY - 1 - own.tick % SERVE_EVERY;
-            let is_due = left == 0 || fires || own.budget.serve_at <= now;
-            if is_due {
-                own.tick = own.tick.wrapping_add(left);
-                own.budget.serve_at = now + SERVE_WITHIN;
-            }
-            is_due
-        })
+        let own = &self.own;
+        let tick = own.tick.get().wrapping_add(1);
+        let left = SERVE_EVERY - 1 - tick % SERVE_EVERY;
+        let is_due = left == 0 || fires || own.budget.serve_at.get() <= now;
+        own.tick.set(if is_due { tick.wrapping_add(left) } else { tick });
+        if is_due {
+            own.budget.serve_at.set(now + SERVE_WITHIN);
+        }
+        is_due
     }
 
     /// Whether another virtual thread is ready that may run here.

@@ -18,7 +18,7 @@ impl Runtime {
     /// # Errors
     /// When there is no room for one more.
     pub(super) fn take_record(&'static self) -> Result<NonNull<Task>, PlatformError> {
-        let take = |carrier: &Carrier| carrier.own(|own| self.tasks.take(Some(&mut own.records)));
+        let take = |carrier: &Carrier| self.tasks.take(Some(&carrier.own.records));
         let found = with_carrier(self, take).unwrap_or_else(|| self.tasks.take(None));
         found.map_or_else(|| self.tasks.extend(self.platform), Ok)
     }
@@ -36,7 +36,7 @@ impl Runtime {
         if self.tasks.is_scarce() {
             return self.give_up(task);
         }
-        let keep = |carrier: &Carrier| carrier.own(|own| self.tasks.keep(&mut own.records, task));
+        let keep = |carrier: &Carrier| self.tasks.keep(&carrier.own.records, task);
         if with_carrier(self, keep).is_none() {
             self.tasks.give_back(task);
         }
@@ -53,7 +53,7 @@ impl Runtime {
             // SAFETY: a free one is its keeper's alone.
             unsafe { self.unreserve(record) };
             self.tasks.give_back(task);
-            next = with_carrier(self, |carrier| carrier.own(|own| own.records.pop())).flatten();
+            next = with_carrier(self, |carrier| carrier.own.records.pop()).flatten();
         }
         with_carrier(self, Carrier::give_up_stacks);
     }
@@ -98,7 +98,8 @@ impl Runtime {
 impl Carrier {
     /// A stack for a task that starts: a warm one, or one of the platform's.
     pub(super) fn take_stack(&self, class: StackClass) -> Option<Stack> {
-        self.own(|own| own.stacks[class as usize].pop())
+        self.own.stacks[class as usize]
+            .pop()
             .or_else(|| self.executor.runtime.platform().stack_alloc(class).ok())
     }
 
@@ -107,10 +108,11 @@ impl Carrier {
     pub(super) fn put_stack(&self, stack: Stack) {
         let class = stack.class as usize;
         let is_scarce = self.executor.runtime.tasks.is_scarce();
-        let left = self.own(|own| match own.stacks[class].len() < own.reserved[class] {
-            true if !is_scarce => own.stacks[class].push(stack).err(),
+        let (stacks, reserved) = (&self.own.stacks[class], self.own.reserved[class].get());
+        let left = match stacks.len() < reserved {
+            true if !is_scarce => stacks.push(stack).err(),
             _ => Some(stack),
-        });
+        };
         if let Some(stack) = left {
             self.put_unreserved(stack, is_scarce);
         }
@@ -121,15 +123,13 @@ impl Carrier {
     fn put_unreserved(&self, stack: Stack, is_scarce: bool) {
         let platform = self.executor.runtime.platform();
         let class = stack.class as usize;
-        let kept = self.own(|own| own.stacks[class].len());
+        let kept = self.own.stacks[class].len();
         if is_scarce || kept == STACKS || platform.stack_reserve(stack.class).is_err() {
             // SAFETY: it came from `stack_alloc`, and its task has ended.
             return unsafe { platform.stack_free(stack) };
         }
-        self.own(|own| {
-            own.reserved[class] = kept + 1;
-            own.stacks[class].push(stack).expect("there is room for a reserved one");
-        });
+        self.own.reserved[class].set(kept + 1);
+        self.own.stacks[class].push(stack).expect("there is room for a reserved one");
     }
 
     /// Gives the warm stacks back, and what was reserved for them; false if nothing was.
@@ -137,11 +137,11 @@ impl Carrier {
         let platform = self.executor.runtime.platform();
         let mut gave = false;
         for class in StackClass::ALL {
-            while let Some(stack) = self.own(|own| own.stacks[class as usize].pop()) {
+            while let Some(stack) = self.own.stacks[class as usize].pop() {
                 // SAFETY: a cached stack has no task.
                 unsafe { platform.stack_free(stack) };
             }
-            let reserved = self.own(|own| core::mem::take(&mut own.reserved[class as usize]));
+            let reserved = self.own.reserved[class as usize].replace(0);
             for _ in 0..reserved {
                 platform.stack_unreserve(class);
             }
@@ -154,7 +154,7 @@ impl Carrier {
     pub(super) fn empty_caches(&self) {
         let runtime = self.executor.runtime;
         self.give_up_stacks();
-        while let Some(task) = self.own(|own| own.records.pop()) {
+        while let Some(task) = self.own.records.pop() {
             runtime.tasks.give_back(task);
         }
     }

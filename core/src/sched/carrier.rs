@@ -7,7 +7,7 @@
 //!
 //! # Unsafe
 //! Invariant of `#![allow(unsafe_code)]`: `own` is touched on the carrier's OS thread only, and
-//! no reference into it is held across a switch.
+//! what a switch writes there is reached by pointers.
 #![allow(unsafe_code)]
 
 use core::ptr::{self, NonNull};
@@ -75,11 +75,13 @@ impl Carrier {
         }
         // SAFETY: a carrier, which lives for ever.
         unsafe { slot::set(ptr::from_ref(self).cast_mut().cast()) };
-        self.own(|own| own.words = self.executor.runtime.platform().thread_words());
-        self.own(|own| own.told = OfThread::here());
+        self.own.words.set(self.executor.runtime.platform().thread_words());
+        // SAFETY: this thread's, and nothing runs here yet.
+        unsafe { *self.own.told.get() = OfThread::here() };
         let stands_by = self.starts_standby.load(Ordering::Relaxed);
         let stays = self.executor.keeps_home();
-        self.own(|own| (own.stands_by, own.stays) = (stands_by, stays));
+        self.own.stands_by.set(stands_by);
+        self.own.stays.set(stays);
         if !stands_by || self.stand_by() {
             let mut events = Events::new();
             loop {
@@ -94,7 +96,7 @@ impl Carrier {
         // SAFETY: none runs here any more.
         unsafe { slot::set(ptr::null_mut()) };
         let executor = self.executor;
-        let stood_by = self.own(|own| core::mem::take(&mut own.stands_by));
+        let stood_by = self.own.stands_by.replace(false);
         // Release: the next OS thread of this carrier finds it as it was left; pairs with the
         // acquire in `Executor::start`. The last touch of this thread.
         self.life.store(Life::Off as u8, Ordering::Release);
@@ -153,7 +155,7 @@ impl Carrier {
             return;
         }
         // SAFETY: the caller has claimed it.
-        if self.own(|own| own.stays) && unsafe { executor.send_home(task, Some(self)) } {
+        if self.own.stays.get() && unsafe { executor.send_home(task, Some(self)) } {
             return;
         }
         let waits = !self.queue.is_empty();
@@ -241,12 +243,8 @@ impl Carrier {
         let record = unsafe { task.as_ref() };
         let mounted: *mut Mounted = record.mounted.with_mut(|mounted| mounted);
         self.current.store(task.as_ptr(), Ordering::Relaxed);
-        let words = self.own(|own| own.words);
-        let own = self.own.with_mut(|own| own);
-        // SAFETY: within this thread's own fields; by the cell, as both outlast calls of `own`.
-        let thread = unsafe { &raw mut (*own).told };
-        // SAFETY: the same.
-        let from = unsafe { &raw mut (*own).context };
+        let words = self.own.words.get();
+        let (thread, from) = (self.own.told.get(), self.own.context.get());
         // SAFETY: the task is this carrier's until it parks or ends.
         let (to, saved) = unsafe { (&*mounted).resumption() };
         // SAFETY: the words are this OS thread's.
@@ -255,8 +253,8 @@ impl Carrier {
         let told = unsafe { (*mounted).told };
         // SAFETY: the context was made by `init` or saved when the task left; the task is ours.
         unsafe { OfThread::enter(thread, &told, from, to) };
-        // SAFETY: after the switch above, on the same stack.
-        self.own(|own| unsafe { own.told.back() });
+        // SAFETY: after the switch above, on the same stack; this thread's own field.
+        unsafe { (*thread).back() };
         self.current.store(ptr::null_mut(), Ordering::Relaxed);
         // SAFETY: the words are this OS thread's.
         let saved = unsafe { words::save(words) };
@@ -305,10 +303,8 @@ impl Carrier {
 
     /// A number for a choice among equals. Only on the carrier's own OS thread.
     pub(crate) fn random(&self) -> u32 {
-        self.own(|own| {
-            own.draw();
-            own.random
-        })
+        self.own.draw();
+        self.own.random.get()
     }
 }
 
@@ -339,14 +335,14 @@ pub(crate) unsafe fn leave(task: NonNull<Task>, request: Request) {
     let carrier = here().expect(
         "a child that was forked on a virtual thread has no carrier: it must exec or _exit",
     );
-    let to = carrier.own(|own| own.context);
+    // SAFETY: this thread's own field, which its last mount has written.
+    let to = unsafe { *carrier.own.context.get() };
     let ends = matches!(request, Request::Finish);
     // SAFETY: a running task's own field.
     unsafe { (*mounted).request = request };
     // SAFETY: the same; a pointer to it, no reference that would outlast the switch.
     let from = unsafe { &raw mut (*mounted).context };
-    // SAFETY: a field of this OS thread's carrier; by the cell, as in `mount`.
-    let thread = carrier.own.with(|own| unsafe { &raw const (*own).told });
+    let thread = carrier.own.told.get().cast_const();
     // SAFETY: a running task's own field.
     let told = unsafe { &raw mut (*mounted).told };
     // SAFETY: the carrier saved its context when it mounted this task.
@@ -361,7 +357,7 @@ fn entered(task: NonNull<Task>) {
         let carrier = here().expect("a task runs on a carrier");
         // SAFETY: it runs here.
         let told = unsafe { task.as_ref() }.mounted.with(|mounted| unsafe { (*mounted).told });
-        // SAFETY: it was just switched to, and this is its stack.
-        carrier.own(|own| unsafe { own.told.entered(&told) });
+        // SAFETY: it was just switched to, and this is its stack; this thread's own field.
+        unsafe { (*carrier.own.told.get()).entered(&told) };
     }
 }

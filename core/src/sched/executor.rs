@@ -3,8 +3,9 @@
 //! Carriers start as they are needed: the first at the first submit, up to `min_threads` while
 //! work waits and nobody is idle; beyond that, up to `max_threads`, as `standby.rs` says.
 //!
-//! Its place lives for ever; the executor in it may be shut down (`runtime/shutdown.rs`), and another one
-//! made there. So whoever has a handle goes through an [`ExecutorRef`], which knows the life.
+//! Its place lives for ever; the executor in it may be shut down (`runtime/shutdown.rs`), and
+//! another one made there. So whoever has a handle goes through an [`ExecutorRef`], which knows the
+//! life.
 //!
 //! # Unsafe
 //! Invariant of `#![allow(unsafe_code)]`: records are never unmapped; only a task's claimer

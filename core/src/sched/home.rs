@@ -61,8 +61,7 @@ use core::ptr::{self, NonNull};
 
 use crate::prim::Ordering;
 use crate::sched::carrier::Turn;
-use crate::sched::parts::Carrier;
-use crate::sched::parts::{Executor, Life};
+use crate::sched::parts::{Carrier, Executor, Life, Newcomers};
 use crate::task::header::Task;
 use crate::time::{Instant, MILLISECOND};
 
@@ -151,7 +150,7 @@ impl Carrier {
     /// `record` starts here.
     #[inline]
     pub(super) fn settle(&self, record: &Task) {
-        if !self.own(|own| own.stays) {
+        if !self.own.stays.get() {
             return;
         }
         record.home.store(self.id().0, Ordering::Relaxed);
@@ -159,20 +158,22 @@ impl Carrier {
         self.homed.store(self.homed() + 1, Ordering::Relaxed);
         let others = self.executor.terms.min_threads().saturating_sub(1);
         let most = 2 * EVIDENCE * others;
-        self.own(|own| own.newcomers.last = (own.newcomers.last + others).min(most));
+        let last = &self.own.newcomers.last;
+        last.set((last.get() + others).min(most));
     }
 
     /// `record`, which started here, has ended.
     #[inline]
     pub(super) fn unsettle(&self, record: &Task) {
-        if !self.own(|own| own.stays) {
+        if !self.own.stays.get() {
             return;
         }
         self.homed.store(self.homed() - 1, Ordering::Relaxed);
         let began = record.began.load(Ordering::Relaxed);
         if (self.turns.load(Ordering::Relaxed) as u16).wrapping_sub(began) <= BRIEF {
             let others = self.executor.terms.min_threads().saturating_sub(1);
-            self.own(|own| own.newcomers.last = own.newcomers.last.saturating_sub(2 * others));
+            let last = &self.own.newcomers.last;
+            last.set(last.get().saturating_sub(2 * others));
         }
     }
 
@@ -189,7 +190,7 @@ impl Carrier {
 
     /// Whether none of those that stay here is ready.
     pub(super) fn keeps_none(&self) -> bool {
-        self.own(|own| own.kept.is_empty()) && self.inbox.is_empty()
+        self.own.kept.is_empty() && self.inbox.is_empty()
     }
 
     /// Puts a task behind the others that stay here.
@@ -199,21 +200,21 @@ impl Carrier {
     unsafe fn keep(&self, task: NonNull<Task>) {
         self.empty_inbox();
         // SAFETY: claimed by the caller, so in no queue.
-        self.own(|own| unsafe { own.kept.push_back(task) });
+        unsafe { self.own.kept.push(task) };
     }
 
     fn empty_inbox(&self) {
         let mut came = self.inbox.pop_batch(usize::MAX);
-        self.own(|own| own.kept.append(&mut came));
+        self.own.kept.append(&mut came);
     }
 
     /// The oldest of those that stay here.
     fn next_kept(&self) -> Option<NonNull<Task>> {
-        if let Some(task) = self.own(|own| own.kept.pop_front()) {
+        if let Some(task) = self.own.kept.pop() {
             return Some(task);
         }
         self.empty_inbox();
-        self.own(|own| own.kept.pop_front())
+        self.own.kept.pop()
     }
 
     /// From run queue, `kept`, injector and what was offered, each of them first in one turn of
@@ -237,18 +238,16 @@ impl Carrier {
     #[inline]
     pub(super) unsafe fn offers(&'static self, task: NonNull<Task>) -> bool {
         let executor = self.executor;
-        let lasts = self.own(|own| {
-            let accepts = core::mem::take(&mut own.newcomers.accepts);
-            own.stays && !accepts && own.newcomers.last > 0
-        });
+        let Newcomers { accepts, last, .. } = &self.own.newcomers;
+        let lasts = self.own.stays.get() & !accepts.replace(false) && last.get() > 0;
         // The last of these looks reads words of other carriers, the first two do not.
         if !lasts || self.homed() <= LEAD {
             return false;
         }
         let others = executor.terms.min_threads().saturating_sub(1);
-        let enough = self.own(|own| own.newcomers.last >= EVIDENCE * others);
+        let enough = last.get() >= EVIDENCE * others;
         let Some(other) = (if enough { self.less_crowded() } else { None }) else { return false };
-        self.own(|own| own.newcomers.last -= 1);
+        last.set(last.get() - 1);
         // SAFETY: the task is this carrier's, so it is in no queue.
         unsafe { executor.offered.push(task) };
         match other.life.load(Ordering::Relaxed) == Life::Off as u8 {
@@ -266,7 +265,7 @@ impl Carrier {
         let staying = executor.terms.min_threads();
         let waiting = executor.offered.len() as u32 / staying.saturating_sub(1).max(1);
         let most = self.homed().saturating_sub(LEAD + waiting);
-        let start = self.own(|own| own.tick % staying.max(1));
+        let start = self.own.tick.get() % staying.max(1);
         let now = executor.runtime.platform().now();
         // Several are as good: not always the same one.
         (0..staying)
@@ -297,7 +296,8 @@ impl Carrier {
     pub(super) fn take_offered(&'static self, must: bool) -> Option<NonNull<Task>> {
         let executor = self.executor;
         if executor.offered.is_empty() {
-            self.own(|own| (own.newcomers.looks, own.newcomers.since) = (0, Instant::FAR));
+            self.own.newcomers.looks.set(0);
+            self.own.newcomers.since.set(Instant::FAR);
             return None;
         }
         let is_crowded = |other: &Carrier| other.homed() > self.homed() + LEAD / 2;
@@ -305,21 +305,23 @@ impl Carrier {
             return None;
         }
         let task = executor.offered.pop()?;
-        self.own(|own| own.newcomers.accepts = true);
+        self.own.newcomers.accepts.set(true);
         Some(task)
     }
 
     /// A look of a busy carrier at what was offered: it takes one if nobody does.
     pub(super) fn look_at_offered(&'static self) -> Option<NonNull<Task>> {
         if self.executor.offered.is_empty() {
-            self.own(|own| own.newcomers.looks = 0);
+            self.own.newcomers.looks.set(0);
             return None;
         }
-        let patient = self.own(|own| {
-            own.newcomers.looks += 1;
-            own.newcomers.looks <= PATIENT_LOOKS
-        });
-        if patient { None } else { self.take_offered(true).inspect(|_| self.offer_queue()) }
+        let looks = &self.own.newcomers.looks;
+        looks.set(looks.get() + 1);
+        if looks.get() <= PATIENT_LOOKS {
+            None
+        } else {
+            self.take_offered(true).inspect(|_| self.offer_queue())
+        }
     }
 
     /// This carrier has nothing else to do: how to go on while something is offered; none if
@@ -329,16 +331,14 @@ impl Carrier {
             return None;
         }
         let now = self.executor.runtime.platform().now();
-        let since = self.own(|own| {
-            own.newcomers.since = own.newcomers.since.min(now);
-            own.newcomers.since
-        });
-        Some(Turn::Idle { until: since + PATIENCE })
+        let since = &self.own.newcomers.since;
+        since.set(since.get().min(now));
+        Some(Turn::Idle { until: since.get() + PATIENCE })
     }
 
     /// The same as [`take_offered`](Self::take_offered), for one that has waited for takers.
     pub(super) fn take_back(&'static self) -> Option<NonNull<Task>> {
-        let since = self.own(|own| own.newcomers.since);
+        let since = self.own.newcomers.since.get();
         let must = since != Instant::FAR
             && !self.executor.offered.is_empty()
             && self.executor.runtime.platform().now() >= since + PATIENCE;

@@ -24,17 +24,17 @@
 //! flag, and never moved; `own` is touched on the carrier's OS thread only.
 #![allow(unsafe_code)]
 
+use core::cell::{Cell, UnsafeCell};
 use core::ptr::{self, NonNull};
 
 use drift_asm::Context;
 
-use crate::link::list::List;
 use crate::platform::{CarrierId, Event, MAX_CARRIERS, Platform, Stack, StackClass, ThreadWords};
 use crate::prim::{
     AtomicBool, AtomicI64, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, Ordering, SpinLock,
-    UnsafeCell,
 };
 use crate::queues::injector::Injector;
+use crate::queues::pile::{Pile, Row};
 use crate::queues::run_queue::RunQueue;
 use crate::queues::timers::Timers;
 use crate::sched::admission::Admission;
@@ -44,7 +44,7 @@ use crate::sched::policy::{ExecutorPolicy, Terms};
 use crate::sched::stage::Lives;
 use crate::source::Sources;
 use crate::task::header::{InQueue, Task};
-use crate::task::slab::{BATCH, Slab};
+use crate::task::slab::{Slab, Warm};
 use crate::task::told::OfThread;
 use crate::time::Instant;
 
@@ -57,8 +57,8 @@ const DEFAULT: u32 = 0;
 /// Warm stacks of each class that a carrier keeps.
 pub(super) const STACKS: usize = 16;
 
-/// What a virtual thread may spend in one go; see `budget.rs`. A call of 20 ns then costs a switch of 20 ns and a
-/// look at the clock once in 128 times.
+/// What a virtual thread may spend in one go; see `budget.rs`. A call of 20 ns then costs a switch
+/// of 20 ns and a look at the clock once in 128 times.
 pub(super) const FULL: i32 = 128;
 
 /// A runtime. Lives for ever.
@@ -174,7 +174,7 @@ pub(crate) struct Carrier {
     pub(super) sleeping_until: AtomicU64,
     pub(crate) life: AtomicU8,
     pub(super) starts_standby: AtomicBool,
-    pub(super) own: UnsafeCell<Own>,
+    pub(super) own: Own,
     pub(crate) executor: &'static Executor,
     id: CarrierId,
 }
@@ -183,61 +183,78 @@ pub(crate) struct Carrier {
 // own.
 unsafe impl Sync for Carrier {}
 
-/// What only the carrier's own OS thread touches; what each turn does, in one cache line.
+/// What only the carrier's own OS thread touches; what each turn does, in one cache line. Cells of
+/// one thread: nobody holds a reference to what is in one while something else runs.
 #[derive(Debug)]
 #[repr(C, align(64))]
 pub(super) struct Own {
-    pub context: Context,
-    pub words: ThreadWords,
-    pub told: OfThread,
+    /// These two are written by a switch, through pointers.
+    pub context: UnsafeCell<Context>,
+    pub told: UnsafeCell<OfThread>,
+    pub words: Cell<ThreadWords>,
     pub budget: Budget,
-    pub tick: u32,
-    pub random: u32,
+    pub tick: Cell<u32>,
+    pub random: Cell<u32>,
     /// Sleeps in a row that brought no work, for carriers that may end.
-    pub unused: u32,
+    pub unused: Cell<u32>,
     /// Whether started tasks stay: `Executor::keeps_home`, which does not change while the carrier
     /// runs.
-    pub stays: bool,
-    pub searching: bool,
+    pub stays: Cell<bool>,
+    pub searching: Cell<bool>,
     /// Counted in `Lookout::running`.
-    pub running: bool,
+    pub running: Cell<bool>,
     /// Is its executor's standby.
-    pub stands_by: bool,
+    pub stands_by: Cell<bool>,
     /// Ticks on the lookout since anything ran.
-    pub quiet: u32,
+    pub quiet: Cell<u32>,
     pub newcomers: Newcomers,
     /// Started tasks that stay here, of an executor whose tasks do not migrate.
-    pub kept: List<InQueue, Task>,
-    pub records: heapless::Vec<NonNull<Task>, { 2 * BATCH }>,
-    pub stacks: [heapless::Vec<Stack, STACKS>; StackClass::ALL.len()],
+    pub kept: Row<InQueue, Task>,
+    pub records: Warm,
+    pub stacks: [Pile<Stack, STACKS>; StackClass::ALL.len()],
     /// How many of each class were reserved for `stacks`; those in use are their records'.
-    pub reserved: [usize; StackClass::ALL.len()],
+    pub reserved: [Cell<usize>; StackClass::ALL.len()],
 }
 
 /// What is left of the budget of the task that runs; see `budget.rs`.
 #[derive(Debug)]
 pub(super) struct Budget {
     /// What the mounted task may still spend; below 0 if nothing.
-    pub left: i32,
+    pub left: Cell<i32>,
     /// When one that only spends lets the carrier serve deadlines and the poller.
-    pub serve_at: Instant,
+    pub serve_at: Cell<Instant>,
 }
 
 /// What a carrier knows of its starts, and of what was offered; see `home.rs`.
 #[derive(Debug)]
 pub(super) struct Newcomers {
     /// Evidence that new tasks last, in starts times the number of other carriers.
-    pub last: u32,
+    pub last: Cell<u32>,
     /// Looks in a row at which something was offered, of a busy carrier.
-    pub looks: u32,
+    pub looks: Cell<u32>,
     /// Since when something has been offered, as far as an idle carrier knows.
-    pub since: Instant,
+    pub since: Cell<Instant>,
     /// The task that is started next was offered: this carrier starts it for certain.
-    pub accepts: bool,
+    pub accepts: Cell<bool>,
 }
 
 impl Newcomers {
-    pub const NONE: Self = Self { last: 0, looks: 0, since: Instant::FAR, accepts: false };
+    const fn new() -> Self {
+        Self {
+            last: Cell::new(0),
+            looks: Cell::new(0),
+            since: Cell::new(Instant::FAR),
+            accepts: Cell::new(false),
+        }
+    }
+
+    /// Nothing is known.
+    pub fn forget(&self) {
+        self.last.set(0);
+        self.looks.set(0);
+        self.since.set(Instant::FAR);
+        self.accepts.set(false);
+    }
 }
 
 impl Runtime {
@@ -348,25 +365,25 @@ impl Carrier {
             sleeping_until: AtomicU64::new(0),
             life: AtomicU8::new(Life::Off as u8),
             starts_standby: AtomicBool::new(false),
-            own: UnsafeCell::new(Own {
-                context: Context::NONE,
-                words: ThreadWords::NONE,
-                told: OfThread::NONE,
-                stacks: [const { heapless::Vec::new() }; StackClass::ALL.len()],
-                reserved: [0; StackClass::ALL.len()],
-                records: heapless::Vec::new(),
-                kept: List::new(),
-                stays: false,
-                newcomers: Newcomers::NONE,
-                tick: 0,
-                budget: Budget { left: FULL, serve_at: Instant::ZERO },
-                random: random | 1,
-                searching: false,
-                stands_by: false,
-                running: false,
-                quiet: 0,
-                unused: 0,
-            }),
+            own: Own {
+                context: UnsafeCell::new(Context::NONE),
+                told: UnsafeCell::new(OfThread::NONE),
+                words: Cell::new(ThreadWords::NONE),
+                stacks: [const { Pile::new() }; StackClass::ALL.len()],
+                reserved: [const { Cell::new(0) }; StackClass::ALL.len()],
+                records: Pile::new(),
+                kept: Row::new(),
+                stays: Cell::new(false),
+                newcomers: Newcomers::new(),
+                tick: Cell::new(0),
+                budget: Budget { left: Cell::new(FULL), serve_at: Cell::new(Instant::ZERO) },
+                random: Cell::new(random | 1),
+                searching: Cell::new(false),
+                stands_by: Cell::new(false),
+                running: Cell::new(false),
+                quiet: Cell::new(0),
+                unused: Cell::new(0),
+            },
             executor,
             id,
         }
@@ -382,13 +399,5 @@ impl Carrier {
     #[inline]
     pub(crate) fn current(&self) -> Option<NonNull<Task>> {
         NonNull::new(self.current.load(Ordering::Relaxed))
-    }
-
-    /// The fields that are this thread's.
-    #[inline]
-    pub(super) fn own<R>(&self, with: impl FnOnce(&mut Own) -> R) -> R {
-        // SAFETY: called on the carrier's own OS thread, and `with` neither switches nor calls
-        // `own` again.
-        self.own.with_mut(|own| with(unsafe { &mut *own }))
     }
 }

@@ -12,10 +12,12 @@ use crate::task::header::Task;
 
 impl Own {
     /// The next `random`: Marsaglia, "Xorshift RNGs", 2003.
-    pub(super) fn draw(&mut self) {
-        self.random ^= self.random << 13;
-        self.random ^= self.random >> 17;
-        self.random ^= self.random << 5;
+    pub(super) fn draw(&self) {
+        let mut random = self.random.get();
+        random ^= random << 13;
+        random ^= random >> 17;
+        random ^= random << 5;
+        self.random.set(random);
     }
 }
 
@@ -24,10 +26,8 @@ impl Carrier {
     #[inline]
     pub(super) fn next(&'static self) -> Option<NonNull<Task>> {
         let executor = self.executor;
-        let (tick, stays) = self.own(|own| {
-            own.tick = own.tick.wrapping_add(1);
-            (own.tick, own.stays)
-        });
+        let tick = self.own.tick.get().wrapping_add(1);
+        self.own.tick.set(tick);
         if tick.is_multiple_of(SERVE_EVERY) {
             self.serve();
             // Those that found no stack must not wait for ever behind one that only yields.
@@ -45,7 +45,7 @@ impl Carrier {
             // SAFETY: the owner's thread.
             return unsafe { self.queue.pop() }.or_else(|| self.take_share());
         }
-        if stays {
+        if self.own.stays.get() {
             return self.next_of_four(tick);
         }
         self.next_in_queue().or_else(|| self.take_share()).or_else(|| self.steal())
@@ -107,13 +107,11 @@ impl Carrier {
     fn steal(&'static self) -> Option<NonNull<Task>> {
         let executor = self.executor;
         let active = executor.crew.active();
-        let may = self.own(|own| {
-            own.searching = own.searching || executor.idle.begin_search(active);
-            // Thieves start at different victims.
-            own.draw();
-            own.searching.then_some(own.random)
-        })?;
-        self.rob(may)
+        let own = &self.own;
+        own.searching.set(own.searching.get() || executor.idle.begin_search(active));
+        // Thieves start at different victims.
+        own.draw();
+        if own.searching.get() { self.rob(own.random.get()) } else { None }
     }
 
     /// Half of the first run queue that has anything, from carrier number `start` on.
@@ -137,11 +135,8 @@ impl Carrier {
     pub(super) fn found_work(&'static self) {
         let executor = self.executor;
         // Read, and not written: a store that the next turn's look waits for costs a nanosecond.
-        let is_the_next = self.own(|own| {
-            own.unused = 0;
-            own.running && !own.searching
-        });
-        if !is_the_next {
+        self.own.unused.set(0);
+        if !self.own.running.get() || self.own.searching.get() {
             self.found_first_work();
         }
         if executor.may_grow() && executor.crew.wants_standby(executor.max_threads) {
@@ -154,11 +149,8 @@ impl Carrier {
     #[inline(never)]
     fn found_first_work(&'static self) {
         let executor = self.executor;
-        let (searched, starts) = self.own(|own| {
-            let starts = !core::mem::replace(&mut own.running, true);
-            (core::mem::take(&mut own.searching), starts)
-        });
-        if starts {
+        let searched = self.own.searching.replace(false);
+        if !self.own.running.replace(true) {
             executor.runtime.rouse();
         }
         let waits = || executor.has_work() || !executor.starved.is_empty();

@@ -6,7 +6,7 @@ use crate::platform::{CarrierId, Events};
 use crate::prim::Ordering;
 use crate::sched::carrier::Turn;
 use crate::sched::idle::{Lookout, QUIET_TICKS, Role, TICK};
-use crate::sched::parts::{Carrier, Executor, Newcomers, Runtime};
+use crate::sched::parts::{Carrier, Executor, Own, Runtime};
 use crate::sched::standby::IDLE_LOOKS;
 use crate::sched::survey::Survey;
 use crate::time::{Instant, MILLISECOND};
@@ -60,7 +60,7 @@ impl Carrier {
         if let Some(turn) = self.wait_for_takers() {
             return turn;
         }
-        let unused = self.own(|own| own.unused);
+        let unused = self.own.unused.get();
         let is_ending = executor.lives.is_ending();
         let is_needed = !self.may_end()
             || unused <= IDLE_LOOKS
@@ -85,7 +85,9 @@ impl Carrier {
         }
         self.stop_running();
         self.empty_caches();
-        self.own(|own| (own.unused, own.quiet, own.newcomers) = (0, 0, Newcomers::NONE));
+        self.own.unused.set(0);
+        self.own.quiet.set(0);
+        self.own.newcomers.forget();
         if with_executor {
             executor.runtime.wakers.evacuate(self);
         }
@@ -99,14 +101,14 @@ impl Carrier {
     }
 
     fn stop_search(&'static self) {
-        let searched = self.own(|own| core::mem::take(&mut own.searching));
+        let searched = self.own.searching.replace(false);
         if searched && self.executor.idle.stop_searching() && self.executor.has_work() {
             self.executor.notify();
         }
     }
 
     fn stop_running(&self) {
-        if self.own(|own| core::mem::take(&mut own.running)) {
+        if self.own.running.replace(false) {
             self.executor.runtime.lookout.running.fetch_sub(1, Ordering::SeqCst);
         }
     }
@@ -120,7 +122,7 @@ impl Carrier {
         let deputizes = !polls && runtime.lookout.deputy.take(self.id().0);
         // SeqCst, and in this order: flag, word, then the look at the queues (`idle.rs`).
         self.asleep.store(true, Ordering::SeqCst);
-        executor.idle.fall_asleep(self.own(|own| core::mem::take(&mut own.searching)));
+        executor.idle.fall_asleep(self.own.searching.replace(false));
         // SeqCst, before the look at the deadlines; pairs with `hurry`.
         self.sleeping_until.store(u64::MAX, Ordering::SeqCst);
         let until = hint.min(self.plan(polls, deputizes));
@@ -138,10 +140,10 @@ impl Carrier {
         if !self.take_sleeper() {
             // Who took it counts this carrier as searching.
             executor.idle.was_woken();
-            self.own(|own| own.searching = true);
+            self.own.searching.set(true);
         } else if sees_work {
             executor.idle.search_on();
-            self.own(|own| own.searching = true);
+            self.own.searching.set(true);
         }
         if polls {
             runtime.lookout.poller.leave();
@@ -168,7 +170,7 @@ impl Carrier {
             return own;
         }
         let role: &Role = if polls { &runtime.lookout.poller } else { &runtime.lookout.deputy };
-        if self.own(|own| own.quiet) >= QUIET_TICKS || !runtime.has_many_carriers() {
+        if self.own.quiet.get() >= QUIET_TICKS || !runtime.has_many_carriers() {
             // SeqCst: dozes first, then looks whether anything runs, or nobody polls; pairs with
             // `hand_on`.
             role.set_dozing(true);
@@ -193,10 +195,9 @@ impl Carrier {
     fn look_out(&'static self, on_duty: bool) {
         let runtime = self.executor.runtime;
         let runs = runtime.lookout.running.load(Ordering::SeqCst) > 0;
-        self.own(|own| {
-            own.unused = own.unused.saturating_add(1);
-            own.quiet = if runs { 0 } else { own.quiet.saturating_add(1) };
-        });
+        let Own { unused, quiet, .. } = &self.own;
+        unused.set(unused.get().saturating_add(1));
+        quiet.set(if runs { 0 } else { quiet.get().saturating_add(1) });
         if on_duty {
             self.serve_others();
             let waits = |executor: &&Executor| executor.has_work() || executor.has_leftovers();

@@ -90,7 +90,7 @@ impl Carrier {
             }
             match executor.look(&mut progress) {
                 Look::Stuck => {
-                    self.own(|own| own.stands_by = false);
+                    self.own.stands_by.set(false);
                     executor.crew.join_in();
                     executor.crew.leave_standby();
                     return true;

@@ -12,9 +12,9 @@
 //! | yes      | the platform refused         | wakes all: their next call tells them why        |
 //!
 //! Besides watches, which wake for a registration of their own, there are two lists of those that
-//! look at levels (`wait/readiness/poll_many.rs`), which are asked for together with them, and look for
-//! themselves when they are woken. An owned descriptor is not asked for at all: its edges come by
-//! themselves, and who adds a watch looks at the level once. Those that call on it are in line
+//! look at levels (`wait/readiness/poll_many.rs`), which are asked for together with them, and look
+//! for themselves when they are woken. An owned descriptor is not asked for at all: its edges come
+//! by themselves, and who adds a watch looks at the level once. Those that call on it are in line
 //! (`line.rs`).
 //!
 //! A watch, or a look at a level, takes nothing away: an event wakes all that asked for it.

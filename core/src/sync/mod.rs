@@ -5,8 +5,8 @@
 //! | looks at the state and links   | changes the state and pops, under the same lock; what   |
 //! | itself under one lock          | the waiter wants is handed to it, so nobody barges in   |
 //!
-//! That is the whole protocol, and all of it is in `wait/wait_queue.rs`. To write a primitive: put its
-//! state and a `Waiters` behind a `SpinLock`; decide in the closure of `Queue::wait` whether to
+//! That is the whole protocol, and all of it is in `wait/wait_queue.rs`. To write a primitive: put
+//! its state and a `Waiters` behind a `SpinLock`; decide in the closure of `Queue::wait` whether to
 //! wait; pop where the state changes, and `resume` what was popped after the unlock. First come,
 //! first served, for virtual threads and OS threads alike.
 //!

@@ -16,7 +16,7 @@
 //! | `entry`                    | the spawner's, then the task's or its canceller's            |
 //! | `class`, `reserved`        | the owner of the record                                      |
 //! | `shields`, `reason`        | the task's own; anybody may look at the second               |
-//! | `outsiders`                | everybody's; see `state/outside.rs`                                |
+//! | `outsiders`                | everybody's; see `state/outside.rs`                          |
 //! | `home`, `began`            | written by the carrier that starts it, if it has to stay     |
 //!
 //! # Unsafe

@@ -14,6 +14,7 @@ use core::ptr::NonNull;
 use crate::link::list::List;
 use crate::platform::{Platform, PlatformError};
 use crate::prim::{AtomicBool, AtomicU32, Ordering, SpinLock};
+use crate::queues::pile::Pile;
 use crate::table::Table;
 use crate::task::handle::{Handle, INDEX_BITS, Kind, pack, unpack};
 use crate::task::header::{InQueue, Task};
@@ -30,7 +31,7 @@ pub(crate) const BATCH: usize = 32;
 const _: () = assert!(MAX_TASKS <= 1 << INDEX_BITS);
 
 /// Free records of one carrier, which gives the last one out first, while it is warm.
-pub(crate) type Warm = heapless::Vec<NonNull<Task>, { 2 * BATCH }>;
+pub(crate) type Warm = Pile<NonNull<Task>, { 2 * BATCH }>;
 
 /// All records of a runtime.
 #[derive(Debug)]
@@ -58,9 +59,9 @@ impl Slab {
 
     /// A free record, the caller's alone: from its carrier's warm ones if it has a list of them, or
     /// else from all. None if there is none, and [`extend`](Self::extend) has to make one.
-    pub(crate) fn take(&self, warm: Option<&mut Warm>) -> Option<NonNull<Task>> {
+    pub(crate) fn take(&self, warm: Option<&Warm>) -> Option<NonNull<Task>> {
         let Some(warm) = warm else { return self.free.lock().pop_front() };
-        if warm.is_empty() {
+        if warm.len() == 0 {
             let mut free = self.free.lock();
             while warm.len() < BATCH {
                 let Some(task) = free.pop_front() else { break };
@@ -109,8 +110,8 @@ impl Slab {
     }
 
     /// Keeps a free record warm.
-    pub(crate) fn keep(&self, warm: &mut Warm, task: NonNull<Task>) {
-        if warm.is_full() {
+    pub(crate) fn keep(&self, warm: &Warm, task: NonNull<Task>) {
+        if warm.len() == 2 * BATCH {
             let mut free = self.free.lock();
             for _ in 0..BATCH {
                 let cold = warm.pop().expect("a full list has a batch");

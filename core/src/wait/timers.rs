@@ -13,9 +13,9 @@
 //! the armer looks at the state after it has put the node in, the other looks at `timer_home`
 //! after it has changed the state, all four SeqCst, so one of them takes the node out again.
 //!
-//! A deadline is never early: a node fires at the first tick of the wheel not before it. It is
-//! late by less than a tick (65.536 us) plus what the sleep and the run queue add. A carrier
-//! serves its own wheel; while it is busy in one virtual thread, an idle one does (`sched/idle.rs`).
+//! A deadline is never early: a node fires at the first tick of the wheel not before it. It is late
+//! by less than a tick (65.536 us) plus what the sleep and the run queue add. A carrier serves its
+//! own wheel; while it is busy in one virtual thread, an idle one does (`sched/idle.rs`).
 //!
 //! # Unsafe
 //! Invariant of `#![allow(unsafe_code)]`: the table above, and that records are never unmapped.
