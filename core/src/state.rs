@@ -52,7 +52,7 @@ mod word;
 use crate::prim::{AtomicU64, Ordering};
 use crate::state::word::{
     CANCEL, ENGAGED, GENERATION_SHIFT, HEEDS_CANCEL, HEEDS_PERMIT, HELD, JOINED, PERMIT, PINNED,
-    STARTED, TICKET, WOKEN, WOKEN_INSIDE, Word,
+    STARTED, WOKEN, WOKEN_INSIDE, Word,
 };
 pub(crate) use crate::state::word::{Heeds, LAST_GENERATION, Phase, Ticket};
 
@@ -151,10 +151,9 @@ impl State {
         // Relaxed: the record came to its owner through a free list, under a lock or unshared.
         let word = Word(self.0.load(Ordering::Relaxed));
         assert_eq!(word.phase(), Phase::Free, "a record in use was given out again");
-        let open = Word(word.0 & !(TICKET ^ (u64::MAX << GENERATION_SHIFT)));
         // Release publishes the entry to whoever gets the handle; pairs with the acquire in
         // `transition` and `load`.
-        self.0.store(open.to(Phase::New).with(HELD).0, Ordering::Release);
+        self.0.store(word.to(Phase::New).with(HELD).0, Ordering::Release);
         word.generation()
     }
 
