@@ -82,20 +82,8 @@ impl Runtime {
 /// `task` is the current task of `runtime`.
 unsafe fn wait(runtime: &'static Runtime, task: NonNull<Task>, until: Instant) {
     // SAFETY: it runs here, so its record is alive.
-    match unsafe { task.as_ref() }.is_shielded() {
-        // SAFETY: as the caller says.
-        false => unsafe { wait_as(runtime, task, Heeds::Park, until) },
-        // SAFETY: the same.
-        true => unsafe { wait_as(runtime, task, Heeds::ShieldedPark, until) },
-    }
-}
-
-/// # Safety
-/// `task` is the current task of `runtime`.
-#[inline(always)]
-unsafe fn wait_as(runtime: &'static Runtime, task: NonNull<Task>, heeds: Heeds, until: Instant) {
-    // SAFETY: it runs here, so its record is alive.
     let record = unsafe { task.as_ref() };
+    let heeds = if record.is_shielded() { Heeds::ShieldedPark } else { Heeds::Park };
     if !record.state.end_wait(heeds) {
         record.reason.set(WaitsFor::Unpark, until);
         // SAFETY: a record of this runtime.
