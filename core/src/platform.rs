@@ -177,7 +177,7 @@ pub unsafe trait Platform: Sync + fmt::Debug {
 }
 
 /// A carrier, as its platform has it: what an OS thread or CPU runs.
-pub trait CarrierMain: Sync + fmt::Debug {
+pub trait CarrierMain: Sync {
     /// Its number in the runtime.
     fn id(&self) -> CarrierId;
 
@@ -193,6 +193,12 @@ pub trait CarrierMain: Sync + fmt::Debug {
     /// # Safety
     /// As for [`run`](Self::run).
     unsafe fn run_between(&'static self, between: &dyn Fn());
+}
+
+impl fmt::Debug for dyn CarrierMain {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "CarrierMain({})", self.id().0)
+    }
 }
 
 /// Names one carrier of a runtime: an index below [`MAX_CARRIERS`].

@@ -56,17 +56,17 @@ impl CarrierMain for Carrier {
     }
 
     unsafe fn run(&'static self) {
-        self.run_with(|| {});
+        self.run_with(None);
     }
 
     unsafe fn run_between(&'static self, between: &dyn Fn()) {
-        self.run_with(between);
+        self.run_with(Some(between));
     }
 }
 
 impl Carrier {
     /// Takes turns until there are no more.
-    fn run_with(&'static self, between: impl Fn()) {
+    fn run_with(&'static self, between: Option<&dyn Fn()>) {
         for turn in 0.. {
             if self.life.load(Ordering::Acquire) == Life::On as u8 {
                 break;
@@ -90,7 +90,9 @@ impl Carrier {
                     Turn::Idle { until } => self.sleep(until, &mut events),
                     Turn::Done => break,
                 }
-                between();
+                if let Some(between) = between {
+                    between();
+                }
             }
         }
         // SAFETY: none runs here any more.

@@ -25,6 +25,7 @@
 #![allow(unsafe_code)]
 
 use core::cell::{Cell, UnsafeCell};
+use core::fmt;
 use core::ptr::{self, NonNull};
 
 use drift_asm::Context;
@@ -104,7 +105,7 @@ pub(crate) struct Defaults {
 
 /// The one way up: what the scheduler asks of deadlines and readiness, which end waits from
 /// outside. They come back down by `schedule`.
-pub(crate) trait Wakers: Sync + core::fmt::Debug {
+pub(crate) trait Wakers: Sync {
     /// Wakes whose deadline has come in the wheel of `carrier`; whether there was any.
     fn fire(&self, carrier: &Carrier, now: Instant) -> bool;
 
@@ -116,6 +117,12 @@ pub(crate) trait Wakers: Sync + core::fmt::Debug {
 
     /// Moves what is left in the wheel of `carrier`, which ends, to one that does not.
     fn evacuate(&self, carrier: &Carrier);
+}
+
+impl fmt::Debug for dyn Wakers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Wakers")
+    }
 }
 
 /// Carriers, a queue and a policy: one place in the runtime's table.
