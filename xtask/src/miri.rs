@@ -41,7 +41,7 @@ const THREADS: [&str; 7] = [
     "every_value_of_many_senders_arrives_once",
     "once_is_done_once_and_a_failure_is_seen",
     "one_release_serves_a_crowd",
-    "a_slow_wake_leaves_later_epochs_alone",
+    "a_slow_wake_leaves_those_alone_who_come_later",
 ];
 
 /// Seeds of the threads' schedule in CI.

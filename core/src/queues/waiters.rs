@@ -28,6 +28,7 @@
 //! above; so is the state word of a sleeper, for ever.
 #![allow(unsafe_code)]
 
+use core::marker::PhantomData;
 use core::mem::offset_of;
 use core::ptr::{self, NonNull};
 
@@ -122,7 +123,7 @@ pub(crate) struct InWaiters;
 #[derive(Debug)]
 pub(crate) struct Waiter {
     link: Link<Waiter>,
-    /// Null for a mark.
+    /// Null in the head of a [`Leaving`].
     sleeper: *const Sleeper,
     /// What it waits for, in the words of the list's owner; in one list of several its number.
     pub tag: u32,
@@ -143,9 +144,8 @@ impl Waiter {
         Self { link: Link::new(), sleeper, tag, value }
     }
 
-    /// Nobody waits there: it is linked to tell who came before it. A popper that passes it unlinks
-    /// it.
-    pub(crate) fn mark() -> Self {
+    /// The head of a [`Leaving`]; nobody waits there.
+    pub(crate) fn head() -> Self {
         Self::new(ptr::null(), 0, ptr::null_mut())
     }
 }
@@ -194,14 +194,14 @@ impl Waiters {
         unsafe { self.0.push_back(waiter) };
     }
 
-    /// Unlinks, if nobody popped it.
+    /// Unlinks, if nobody popped it; from a [`Leaving`] too, where it is never the front.
     ///
     /// # Safety
     /// `waiter` was pushed here, and is the caller's.
     pub(crate) unsafe fn remove(&mut self, waiter: NonNull<Waiter>) {
         // SAFETY: alive, and the lock around this list is held.
         if unsafe { List::is_linked(waiter) } {
-            // SAFETY: linked, and in no other list.
+            // SAFETY: linked here, or behind the head of a `Leaving`.
             unsafe { self.0.remove(waiter) };
         }
     }
@@ -213,39 +213,10 @@ impl Waiters {
 
     /// Pops and claims the first who still waits, if its tag is accepted.
     pub(crate) fn pop_if(&mut self, accept: impl Fn(u32) -> bool) -> Option<Popped> {
-        self.pop_to(None, accept)
-    }
-
-    /// Pops and claims the first who still waits, of those before `mark`. If there is none, the
-    /// mark is unlinked.
-    ///
-    /// # Safety
-    /// `mark` was pushed here, and is the caller's.
-    pub(crate) unsafe fn pop_before(&mut self, mark: NonNull<Waiter>) -> Option<Popped> {
-        // SAFETY: alive, and the lock around this list is held.
-        match unsafe { List::is_linked(mark) } {
-            true => self.pop_to(Some(mark), |_| true),
-            false => None,
-        }
-    }
-
-    #[inline]
-    fn pop_to(
-        &mut self,
-        mark: Option<NonNull<Waiter>>,
-        accept: impl Fn(u32) -> bool,
-    ) -> Option<Popped> {
         while let Some(front) = self.0.front() {
             // SAFETY: it is linked, and the lock that `self` is behind keeps its frame in place.
             let waiter = unsafe { front.as_ref() };
-            if waiter.sleeper.is_null() {
-                self.0.pop_front();
-                if mark == Some(front) {
-                    return None;
-                }
-                continue;
-            }
-            // SAFETY: the same.
+            // SAFETY: the same; only the head of a `Leaving` has none.
             let sleeper = unsafe { &*waiter.sleeper };
             // Relaxed: a look only; `claim` decides.
             let waits = sleeper.claim.load(Ordering::Relaxed) == 0;
@@ -253,8 +224,8 @@ impl Waiters {
                 return None;
             }
             self.0.pop_front();
-            if waits && sleeper.claim(waiter.tag) {
-                return Some(Popped { who: who(sleeper), tag: waiter.tag, value: waiter.value });
+            if waits && let Some(popped) = claim(waiter) {
+                return Some(popped);
             }
         }
         None
@@ -268,7 +239,6 @@ impl Waiters {
             // SAFETY: the same.
             // Relaxed: a look only; `claim` decides.
             !ptr::eq(waiter.sleeper, own)
-                && !waiter.sleeper.is_null()
                 && unsafe { &*waiter.sleeper }.claim.load(Ordering::Relaxed) == 0
         })
     }
@@ -284,6 +254,52 @@ impl Waiters {
     pub(crate) fn count(&self) -> usize {
         self.0.count()
     }
+}
+
+/// All who waited in a list at one time, to be woken one by one: those that come to the list later
+/// are not among them. Its head is in the waker's frame. All of it is behind the lock of that list.
+#[derive(Debug)]
+pub(crate) struct Leaving<'a> {
+    /// Its front is the head.
+    list: List<InWaiters, Waiter>,
+    head: PhantomData<&'a mut Waiter>,
+}
+
+impl<'a> Leaving<'a> {
+    /// Nobody, behind that head.
+    pub(crate) fn new(head: &'a mut Waiter) -> Self {
+        let mut list = List::new();
+        // SAFETY: in no list, and borrowed for as long as `list` is used.
+        unsafe { list.push_back(NonNull::from(head)) };
+        Self { list, head: PhantomData }
+    }
+
+    /// Moves all who wait in `waiters` here, at the cost of one.
+    pub(crate) fn take(&mut self, waiters: &mut Waiters) {
+        self.list.append(&mut waiters.0);
+    }
+
+    /// Pops and claims the first who still waits.
+    pub(crate) fn pop(&mut self) -> Option<Popped> {
+        while let Some(first) = self.list.iter().nth(1) {
+            // SAFETY: linked behind the head, and the lock around the list is held.
+            unsafe { List::unlink(first) };
+            // SAFETY: it was linked, and that lock keeps its frame in place.
+            if let Some(popped) = claim(unsafe { first.as_ref() }) {
+                return Some(popped);
+            }
+        }
+        None
+    }
+}
+
+/// Ends the wait of a waiter that was just unlinked, under the lock of its list; none if it has
+/// ended.
+fn claim(waiter: &Waiter) -> Option<Popped> {
+    // SAFETY: its owner leaves the frame, where the sleeper is too, after it had that lock.
+    let sleeper = unsafe { &*waiter.sleeper };
+    let popped = || Popped { who: who(sleeper), tag: waiter.tag, value: waiter.value };
+    sleeper.claim(waiter.tag).then(popped)
 }
 
 /// How to set a claimed sleeper going.

@@ -4,12 +4,11 @@ use core::ptr;
 
 use crate::error::ConcurrencyError;
 use crate::prim::{SpinLock, const_unless_loom};
-use crate::queues::waiters::Waiters;
+use crate::queues::waiters::{Leaving, Waiter, Waiters};
 use crate::task::reason::WaitsFor;
 use crate::wait::bounds::Wait;
 use crate::wait::wait_queue::{Queue, Waited};
 use crate::wait::wake;
-use crate::wait::wake::EPOCHS;
 
 /// Holds everybody until as many have come as it was made for; then it starts anew.
 #[derive(Debug)]
@@ -21,7 +20,7 @@ pub struct Barrier {
 #[derive(Debug)]
 struct State {
     arrived: u32,
-    /// Meetings so far, modulo `EPOCHS`.
+    /// Meetings so far; wraps.
     meeting: u32,
     waiters: Waiters,
 }
@@ -46,7 +45,8 @@ impl Barrier {
     /// then wait for somebody else.
     pub fn wait(&self, wait: &Wait) -> Result<bool, ConcurrencyError> {
         let queue = Queue { waits_for: WaitsFor::Barrier, lock: &self.state, list: waiters };
-        let mut next = 0;
+        let mut head = Waiter::head();
+        let mut leaving = Leaving::new(&mut head);
         let mut met = false;
         let waits = |state: &mut State| {
             state.arrived += 1;
@@ -54,8 +54,8 @@ impl Barrier {
                 return Some(state.meeting);
             }
             state.arrived = 0;
-            state.meeting = (state.meeting + 1) % EPOCHS;
-            next = state.meeting;
+            state.meeting = state.meeting.wrapping_add(1);
+            leaving.take(&mut state.waiters);
             None
         };
         let gives_up = |state: &mut State, meeting| {
@@ -66,7 +66,7 @@ impl Barrier {
         let waited = queue.wait_and(wait, ptr::null_mut(), waits, || {}, gives_up);
         match waited {
             Ok(Waited::No) => {
-                wake::wake_before(&self.state, self.state.lock(), waiters, next);
+                wake::wake_each(&self.state, self.state.lock(), |_| leaving.pop());
                 Ok(true)
             }
             Ok(Waited::Yes) => Ok(false),

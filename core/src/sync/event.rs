@@ -1,7 +1,5 @@
 //! Something that happens, and has happened until it is reset.
 
-use core::ptr;
-
 use crate::error::ConcurrencyError;
 use crate::prim::{SpinLock, const_unless_loom};
 use crate::queues::waiters::Waiters;
@@ -9,7 +7,6 @@ use crate::task::reason::WaitsFor;
 use crate::wait::bounds::Wait;
 use crate::wait::wait_queue::Queue;
 use crate::wait::wake;
-use crate::wait::wake::EPOCHS;
 
 /// A flag to wait for.
 #[derive(Debug)]
@@ -18,8 +15,6 @@ pub struct Event(SpinLock<State>);
 #[derive(Debug)]
 struct State {
     is_set: bool,
-    /// How often it was set, modulo `EPOCHS`.
-    times: u32,
     waiters: Waiters,
 }
 
@@ -31,7 +26,7 @@ impl Event {
     const_unless_loom! {
         /// Not set.
         pub fn new() -> Self {
-            Self(SpinLock::new(State { is_set: false, times: 0, waiters: Waiters::new() }))
+            Self(SpinLock::new(State { is_set: false, waiters: Waiters::new() }))
         }
     }
 
@@ -41,9 +36,7 @@ impl Event {
         if core::mem::replace(&mut state.is_set, true) {
             return;
         }
-        state.times = (state.times + 1) % EPOCHS;
-        let times = state.times;
-        wake::wake_before(&self.0, state, waiters, times);
+        wake::wake_all(&self.0, state, waiters);
     }
 
     /// Unsets it: who comes from now on waits.
@@ -63,9 +56,8 @@ impl Event {
     pub fn wait(&self, wait: &Wait) -> Result<(), ConcurrencyError> {
         let queue = Queue { waits_for: WaitsFor::Event, lock: &self.0, list: waiters };
         let mut was_set = false;
-        let waits = |state: &mut State| (!state.is_set).then_some(state.times);
-        let gives_up = |state: &mut State, times| was_set = state.times != times;
-        let waited = queue.wait_and(wait, ptr::null_mut(), waits, || {}, gives_up);
+        let gives_up = |state: &mut State| was_set = state.is_set;
+        let waited = queue.wait(wait, |state| !state.is_set, gives_up);
         match waited {
             Err(error) if !was_set => Err(error),
             _ => Ok(()),

@@ -13,8 +13,6 @@
 //! | finish       | Running   | Done, or  | all who wait look again               |
 //! |              |           | Poisoned  |                                       |
 
-use core::ptr;
-
 use crate::error::ConcurrencyError;
 use crate::prim::{AtomicBool, Ordering, SpinLock, const_unless_loom};
 use crate::queues::waiters::Waiters;
@@ -22,7 +20,6 @@ use crate::task::reason::WaitsFor;
 use crate::wait::bounds::Wait;
 use crate::wait::wait_queue::{Queue, Waited};
 use crate::wait::wake;
-use crate::wait::wake::EPOCHS;
 
 /// Whether something was done, and who does it.
 #[derive(Debug)]
@@ -34,8 +31,6 @@ pub struct Once {
 #[derive(Debug)]
 struct State {
     phase: Phase,
-    /// The number of the run that waiters wait for: their tag.
-    run: u32,
     waiters: Waiters,
 }
 
@@ -69,7 +64,7 @@ impl Once {
     const_unless_loom! {
         /// Not done.
         pub fn new() -> Self {
-            let state = State { phase: Phase::New, run: 0, waiters: Waiters::new() };
+            let state = State { phase: Phase::New, waiters: Waiters::new() };
             Self { is_done: AtomicBool::new(false), state: SpinLock::new(state) }
         }
     }
@@ -90,7 +85,7 @@ impl Once {
             let mut begun = Begun::Done;
             let waits = |state: &mut State| {
                 begun = match state.phase {
-                    Phase::Running => return Some(state.run),
+                    Phase::Running => return true,
                     Phase::Done => Begun::Done,
                     Phase::Poisoned if !again => Begun::Poisoned,
                     Phase::New => Begun::Run,
@@ -99,9 +94,9 @@ impl Once {
                 if matches!(begun, Begun::Run | Begun::RunAgain) {
                     state.phase = Phase::Running;
                 }
-                None
+                false
             };
-            if queue.wait_and(wait, ptr::null_mut(), waits, || {}, |_, _| {})? == Waited::No {
+            if queue.wait(wait, waits, |_| {})? == Waited::No {
                 return Ok(begun);
             }
         }
@@ -119,9 +114,9 @@ impl Once {
             let waits = |state: &mut State| {
                 is_done = state.phase == Phase::Done;
                 let ends = is_done || state.phase == Phase::Poisoned && !again;
-                (!ends).then_some(state.run)
+                !ends
             };
-            if queue.wait_and(wait, ptr::null_mut(), waits, || {}, |_, _| {})? == Waited::No {
+            if queue.wait(wait, waits, |_| {})? == Waited::No {
                 return Ok(is_done);
             }
         }
@@ -138,9 +133,7 @@ impl Once {
         // Release publishes what was done; pairs with the acquire in `is_done`. With the lock: who
         // sees it finds it done in `begin` too.
         self.is_done.store(done, Ordering::Release);
-        state.run = (state.run + 1) % EPOCHS;
-        let next = state.run;
-        wake::wake_before(&self.state, state, waiters, next);
+        wake::wake_all(&self.state, state, waiters);
     }
 }
 

@@ -5,7 +5,6 @@
 #![allow(unsafe_code)]
 
 use core::marker::PhantomData;
-use core::ptr::{self, NonNull};
 use std::rc::Rc;
 use std::sync::{Condvar as StdCondvar, Mutex as StdMutex, PoisonError};
 use std::thread;
@@ -18,8 +17,7 @@ use super::{barrier::Barrier, condvar::Condvar, event::Event, mutex::Mutex, once
 use super::{once::Once, reentrant::ReentrantMutex, rwlock::RwLock, semaphore::Semaphore};
 use crate::error::ConcurrencyError;
 use crate::prim::{AtomicU32, Ordering};
-use crate::queues::waiters::{self, Sleeper, WaitQueue, Waiter, Waiters};
-use crate::wait::{bounds::Wait, wake};
+use crate::wait::bounds::Wait;
 
 static STAGE: Stage = Stage { wait, wake, ..NOBODY };
 static WAITING: (StdMutex<()>, StdCondvar) = (StdMutex::new(()), StdCondvar::new());
@@ -204,34 +202,6 @@ fn a_crowd_is_notified_at_once_or_one_by_one() {
             assert!(!condvar.notify_one());
             mutex.unlock();
         });
-    }
-}
-
-#[test]
-fn a_slow_wake_leaves_later_epochs_alone() {
-    for (epoch, tags, woken) in [
-        (1, [0, 0, 1], 2),
-        (1, [0, 1, 2], 1),
-        (0, [wake::EPOCHS - 1, 0, 1], 1),
-        (wake::EPOCHS - 1, [wake::EPOCHS - 2, 0, 1], 1),
-    ] {
-        let queue = WaitQueue::new(Waiters::new());
-        let sleepers = [(); 3].map(|()| Sleeper::new(&STAGE.forever(), false));
-        let waiter = |index: usize| Waiter::new(&sleepers[index], tags[index], ptr::null_mut());
-        let mut waiters = [0, 1, 2].map(waiter);
-        let nodes = waiters.each_mut().map(NonNull::from);
-        for node in nodes {
-            // SAFETY: in this frame until it is removed below.
-            unsafe { queue.lock().push(node) };
-        }
-        let counted = wake::wake_before(&queue, queue.lock(), waiters::all, epoch);
-        assert_eq!(counted, woken, "epoch {epoch}, tags {tags:?}");
-        let popped = sleepers.each_ref().map(|sleeper| sleeper.end().is_some());
-        assert_eq!(popped, [0, 1, 2].map(|index| index < woken));
-        for node in nodes {
-            // SAFETY: pushed above, unless popped.
-            unsafe { queue.lock().remove(node) };
-        }
     }
 }
 

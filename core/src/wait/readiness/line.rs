@@ -36,7 +36,7 @@
 //! but gives those in line nothing before it has changed the word.
 //!
 //! # Unsafe
-//! Invariant of `#![allow(unsafe_code)]`: a mark of `wake` is unlinked before its frame ends.
+//! Invariant of `#![allow(unsafe_code)]`: a waiter is unlinked before its frame ends.
 #![allow(unsafe_code)]
 
 use core::mem::ManuallyDrop;
@@ -45,7 +45,7 @@ use core::ptr::{self, NonNull};
 use crate::error::ConcurrencyError;
 use crate::platform::{Interest, Platform, Poll, Source};
 use crate::prim::SpinGuard;
-use crate::queues::waiters::{Popped, Sleeper, Waiter};
+use crate::queues::waiters::{Leaving, Popped, Sleeper, Waiter};
 use crate::source::line::Line;
 use crate::source::readiness::Direction;
 use crate::source::slot::{Slot, SlotState};
@@ -210,32 +210,6 @@ impl<'a> Side<'a> {
     }
 }
 
-/// How many are still to be woken in one direction, of those that look and of callers.
-struct Left {
-    direction: Interest,
-    /// Behind the lookers that were there when it began; none once they were woken.
-    lookers: Option<NonNull<Waiter>>,
-    callers: u32,
-}
-
-impl Left {
-    fn pop(&mut self, slot: &Slot, state: &mut SlotState) -> Option<Popped> {
-        if let Some(mark) = self.lookers {
-            // SAFETY: pushed in `wake`, whose frame it is in.
-            let looker = unsafe { state.lookers(self.direction).pop_before(mark) };
-            if looker.is_some() {
-                return looker;
-            }
-            self.lookers = None;
-        }
-        self.callers = self.callers.checked_sub(1)?;
-        let line = state.line(self.direction);
-        let caller = line.pop();
-        slot.direction(self.direction).set_line(line.has_any());
-        caller
-    }
-}
-
 impl Slot {
     /// Gives a turn to the first in each line of the directions that are `ready`, and ends the hold
     /// of the lock. After the words say why.
@@ -256,24 +230,26 @@ impl Slot {
     /// After the words or the state say why.
     pub(super) fn wake(&self, ready: Interest, all: Interest) {
         let directions = ready.directions();
+        let mut head = Waiter::head();
+        let mut lookers = Leaving::new(&mut head);
         let mut state = self.state.lock();
-        let mut marks = [Waiter::mark(), Waiter::mark()];
-        let mut marks = marks.iter_mut().map(NonNull::from);
-        let mut left = [Interest::READ, Interest::WRITE].map(|direction| {
+        let mut callers = [Interest::READ, Interest::WRITE].map(|direction| {
             if !directions.intersects(direction) {
-                return Left { direction, lookers: None, callers: 0 };
+                return (direction, 0);
             }
+            lookers.take(state.lookers(direction));
             let most = if all.intersects(direction) { u32::MAX } else { 1 };
-            let lookers = state.lookers(direction);
-            let mark = marks.next().filter(|_| !lookers.is_empty());
-            if let Some(mark) = mark {
-                // SAFETY: `wake_each` goes on until `pop` has found the mark unlinked.
-                unsafe { lookers.push(mark) };
-            }
-            Left { direction, lookers: mark, callers: state.line(direction).length.min(most) }
+            (direction, state.line(direction).length.min(most))
         });
         wake_each(&self.state, state, |state| {
-            left.iter_mut().find_map(|left| left.pop(self, state))
+            let mut caller = |(direction, left): &mut (Interest, u32)| {
+                *left = left.checked_sub(1)?;
+                let line = state.line(*direction);
+                let caller = line.pop();
+                self.direction(*direction).set_line(line.has_any());
+                caller
+            };
+            lookers.pop().or_else(|| callers.iter_mut().find_map(&mut caller))
         });
     }
 

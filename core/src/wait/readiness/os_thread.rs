@@ -235,7 +235,7 @@ impl Slot {
         };
         if has_any {
             for list in lists {
-                wake_all(&self.state, list);
+                wake_all(&self.state, self.state.lock(), list);
             }
         }
     }
