@@ -16,9 +16,12 @@
 //! they are long (Knuth, The Art of Computer Programming, volume 3, section 6.3: digital search
 //! trees).
 //!
+//! A call that waits inside has watches in its frame instead (`wait/readiness/poll_many.rs`): they
+//! are linked in slots as the others are, and unlinked before it returns.
+//!
 //! # Unsafe
-//! Invariant of `#![allow(unsafe_code)]`: watches are written before they are handed out, and
-//! never unmapped.
+//! Invariant of `#![allow(unsafe_code)]`: watches of a store are written before they are handed
+//! out, and never unmapped; others stay in place while they are linked.
 #![allow(unsafe_code)]
 
 use core::array;
@@ -26,10 +29,10 @@ use core::mem::{self, offset_of};
 use core::ptr::{self, NonNull};
 
 use crate::link::{Link, Linked};
-use crate::platform::{Platform, PlatformError};
+use crate::platform::{Interest, Platform, PlatformError};
 use crate::prim::Ordering::Relaxed;
 use crate::prim::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, SpinLock};
-use crate::state::{State, Ticket};
+use crate::state::{State, Then, Ticket};
 use crate::table::Table;
 
 /// Watches of a runtime: waits for descriptors that there can be at once. Numbers have 32 bits.
@@ -50,14 +53,15 @@ pub(crate) struct InSlot;
 #[derive(Debug)]
 pub(crate) struct Watch {
     link: Link<Watch>,
-    /// These are written by who takes the watch, before anybody else knows it.
-    task: AtomicPtr<State>,
+    /// Written by who takes the watch from the store, before anybody else knows it.
     source: AtomicU32,
     /// Under the lock of the task's watches: the two that follow in the tree; of one that is spare
     /// or free the first is the next.
     below: [AtomicU32; 2],
-    /// These two are written under both locks.
-    pub(crate) ticket: AtomicU64,
+    /// These four are written under both locks, or before it is linked by who has it for itself.
+    task: AtomicPtr<State>,
+    ticket: AtomicU64,
+    is_inside: AtomicBool,
     pub(crate) interest: AtomicU32,
     /// In a list of its slot; under the slot's lock.
     pub(crate) linked: AtomicBool,
@@ -79,14 +83,16 @@ impl Watch {
             source: AtomicU32::new(0),
             below: array::from_fn(|_| AtomicU32::new(0)),
             ticket: AtomicU64::new(0),
+            is_inside: AtomicBool::new(false),
             interest: AtomicU32::new(0),
             linked: AtomicBool::new(false),
         }
     }
 
-    /// The watch at `place`, for as long as the caller likes: watches are never unmapped.
+    /// The watch at `place`: of a store, for as long as the caller likes; or any that is linked,
+    /// for as long as the caller holds the lock of its slot.
     pub(crate) fn at<'a>(place: NonNull<Self>) -> &'a Self {
-        // SAFETY: as said; a watch is written before its address is given to anybody.
+        // SAFETY: those of a store are never unmapped, and linked ones stay in place.
         unsafe { place.as_ref() }
     }
 
@@ -97,6 +103,30 @@ impl Watch {
 
     pub(crate) fn ticket(&self) -> Ticket {
         Ticket::from_bits(self.ticket.load(Relaxed))
+    }
+
+    /// Makes it the watch of that wait: of the user's own, or of one inside a call.
+    pub(crate) fn set(
+        &self,
+        task: NonNull<State>,
+        ticket: Ticket,
+        interest: Interest,
+        is_inside: bool,
+    ) {
+        self.task.store(task.as_ptr(), Relaxed);
+        self.ticket.store(ticket.to_bits(), Relaxed);
+        self.interest.store(interest.0, Relaxed);
+        self.is_inside.store(is_inside, Relaxed);
+    }
+
+    /// Claims its task for an event; only in its own wait.
+    pub(crate) fn wake(&self) -> Then {
+        // SAFETY: records are never unmapped; the ticket says whether it still waits.
+        let state = unsafe { self.task().as_ref() };
+        match self.is_inside.load(Relaxed) {
+            true => state.wake_inside(self.ticket()),
+            false => state.wake(self.ticket()),
+        }
     }
 }
 
@@ -215,14 +245,12 @@ impl Watches {
     pub(crate) fn take(
         &mut self,
         store: &Store,
-        task: NonNull<State>,
         source: u32,
     ) -> Option<NonNull<Watch>> {
         let spare = self.spare.pop(store);
         let number = if spare == 0 { store.take() } else { spare };
         let watch = store.get(number)?;
         let own = Watch::at(watch);
-        own.task.store(task.as_ptr(), Relaxed);
         own.source.store(source, Relaxed);
         self.place_of(store, source).store(number, Relaxed);
         Some(watch)

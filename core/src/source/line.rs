@@ -45,12 +45,6 @@ impl Line {
         Some(popped)
     }
 
-    /// Whether nobody is in line.
-    #[inline]
-    pub(crate) fn is_empty(&self) -> bool {
-        self.length == 0
-    }
-
     /// Whether a caller that comes may have to wait for others.
     #[inline]
     pub(crate) fn has_any(&self) -> bool {

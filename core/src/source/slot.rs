@@ -11,20 +11,17 @@
 //! |          |                              | they are woken; the rest as above                |
 //! | yes      | the platform refused         | wakes all: their next call tells them why        |
 //!
-//! Besides watches, which wake for a registration of their own, there are two lists of those that
-//! look at levels (`wait/readiness/poll_many.rs`), which are asked for together with them, and look
-//! for themselves when they are woken. An owned descriptor is not asked for at all: its edges come
-//! by themselves, and who adds a watch looks at the level once. Those that call on it are in line
-//! (`line.rs`).
+//! An owned descriptor is not asked for at all: its edges come by themselves, and who adds a watch
+//! looks at the level once. Those that call on it are in line (`line.rs`).
 //!
-//! A watch, or a look at a level, takes nothing away: an event wakes all that asked for it.
+//! A watch takes nothing away: an event wakes all that asked for it.
 //!
 //! The generation goes up with every question and travels in the event. Asking anew makes the
 //! kernel look again, so dropping an old event loses nothing.
 //!
 //! # Unsafe
-//! Invariant of `#![allow(unsafe_code)]`: watches are never unmapped, and linked ones are touched
-//! under the slot's lock.
+//! Invariant of `#![allow(unsafe_code)]`: a linked watch stays in place, and is touched under the
+//! slot's lock.
 #![allow(unsafe_code)]
 
 use core::ptr::NonNull;
@@ -38,7 +35,6 @@ use crate::source::crew::{Crew, LEADS};
 use crate::source::line::Line;
 use crate::source::readiness::Direction;
 use crate::source::waiting::{Claimed, Waiting};
-use crate::state::Ticket;
 
 /// What an asker must do next.
 #[must_use]
@@ -73,24 +69,13 @@ pub(crate) struct SlotState {
     is_owned: bool,
     arming: bool,
     again: bool,
-    /// The last question was also for the lists; and some of those who were in them before it may
-    /// still be.
-    asked_for_lists: bool,
-    has_old_waiters: bool,
     pub read_line: Line,
     pub write_line: Line,
-    readers: Waiters,
-    writers: Waiters,
     waiting: Waiting,
     /// OS threads that sleep beside the descriptor: woken when it closes.
     pub threads: Waiters,
     read_crew: Crew,
     write_crew: Crew,
-}
-
-/// Who looks at whether it can be read.
-pub(crate) fn readers(state: &mut SlotState) -> &mut Waiters {
-    &mut state.readers
 }
 
 /// OS threads that sleep beside it.
@@ -109,16 +94,12 @@ impl Slot {
             waiting: Waiting::NONE,
             read_crew: Crew::new(),
             write_crew: Crew::new(),
-            readers: Waiters::new(),
-            writers: Waiters::new(),
             threads: Waiters::new(),
             read_line: Line::new(),
             write_line: Line::new(),
             generation: 0,
             arming: false,
             again: false,
-            asked_for_lists: false,
-            has_old_waiters: false,
             is_owned: false,
             closes: 0,
         };
@@ -135,11 +116,6 @@ impl Slot {
 }
 
 impl SlotState {
-    /// Who looks at the level of one direction (`wait/readiness/poll_many.rs`).
-    pub(crate) fn lookers(&mut self, direction: Interest) -> &mut Waiters {
-        if direction == Interest::READ { &mut self.readers } else { &mut self.writers }
-    }
-
     /// Who calls in one direction (`line.rs`).
     pub(crate) fn line(&mut self, direction: Interest) -> &mut Line {
         if direction == Interest::READ { &mut self.read_line } else { &mut self.write_line }
@@ -150,11 +126,8 @@ impl SlotState {
         if direction == Interest::READ { &mut self.read_crew } else { &mut self.write_crew }
     }
 
-    /// Links a watch, which is in no slot.
-    pub(crate) fn add(&mut self, watch: NonNull<Watch>, ticket: Ticket, interest: Interest) {
-        let own = Watch::at(watch);
-        own.ticket.store(ticket.to_bits(), Relaxed);
-        own.interest.store(interest.0, Relaxed);
+    /// Links a watch, which is set and in no slot.
+    pub(crate) fn add(&mut self, watch: NonNull<Watch>) {
         self.waiting.add(watch);
     }
 
@@ -170,9 +143,9 @@ impl SlotState {
         self.waiting.add(watch);
     }
 
-    /// Unlinks a watch, if an event has not done so.
-    pub(crate) fn remove(&mut self, watch: NonNull<Watch>) {
-        self.waiting.remove(watch);
+    /// Unlinks a watch; false if an event has done so, or it was not linked.
+    pub(crate) fn remove(&mut self, watch: NonNull<Watch>) -> bool {
+        self.waiting.remove(watch)
     }
 
     /// Whether the reactor has taken the descriptor over.
@@ -238,7 +211,6 @@ impl SlotState {
     /// The answer to a question: what to ask now. Watches that wait for a descriptor of the past
     /// are due.
     pub(crate) fn armed(&mut self, is_new: bool) -> Ask {
-        self.has_old_waiters &= is_new;
         if is_new {
             self.waiting.new_source();
         }
@@ -249,11 +221,6 @@ impl SlotState {
         Ask::Nothing
     }
 
-    /// Whether the lists may have some who wait for a descriptor of the past, after `armed`.
-    pub(crate) fn has_old_waiters(&mut self) -> bool {
-        core::mem::take(&mut self.has_old_waiters)
-    }
-
     /// The platform refused: all watches are due.
     pub(crate) fn refused(&mut self) {
         self.arming = false;
@@ -261,8 +228,8 @@ impl SlotState {
         self.waiting.end();
     }
 
-    /// An event: whose watches want it is due; false if it is none of this descriptor's. Who waits
-    /// in the lists is to be woken; then `rest` says what to ask for.
+    /// An event: whose watches want it is due; false if it is none of this descriptor's. `rest`
+    /// says what to ask for.
     pub(crate) fn ready(&mut self, generation: u32, ready: Interest) -> bool {
         let is_present = generation == self.generation;
         if is_present {
@@ -273,35 +240,17 @@ impl SlotState {
 
     /// What to ask for those whom an event has left.
     pub(crate) fn rest(&mut self) -> Ask {
-        let nobody = self.waiting.is_empty() && !self.has_lookers();
-        if nobody || self.is_owned { Ask::Nothing } else { self.ask() }
-    }
-
-    /// Whether an event may have somebody to wake beside watches.
-    #[inline]
-    pub(crate) fn has_callers(&self) -> bool {
-        self.has_lookers() || !self.read_line.is_empty() || !self.write_line.is_empty()
-    }
-
-    /// Whether anybody looks at a level.
-    #[inline]
-    pub(crate) fn has_lookers(&self) -> bool {
-        !self.readers.is_empty() || !self.writers.is_empty()
+        if self.waiting.is_empty() || self.is_owned { Ask::Nothing } else { self.ask() }
     }
 
     fn question(&mut self) -> Ask {
-        let has_lookers = self.has_lookers();
-        let asked_before = core::mem::replace(&mut self.asked_for_lists, has_lookers);
-        self.has_old_waiters = asked_before && self.asked_for_lists;
-        if self.waiting.is_empty() && !self.asked_for_lists {
+        if self.waiting.is_empty() {
             self.arming = false;
             return Ask::Nothing;
         }
         let generation = self.next_generation();
         self.waiting.ask();
-        let reads = if self.readers.is_empty() { Interest::NONE } else { Interest::READ };
-        let writes = if self.writers.is_empty() { Interest::NONE } else { Interest::WRITE };
-        Ask::Arm(self.waiting.wanted().union(reads).union(writes), generation)
+        Ask::Arm(self.waiting.wanted(), generation)
     }
 
     /// What is ready now: the watches that want it are due. Errors and hang-up always count.

@@ -16,8 +16,8 @@
 //! out matters to the list only if it is the front.
 //!
 //! # Unsafe
-//! Invariant of `#![allow(unsafe_code)]`: watches are never unmapped, and linked ones are touched
-//! under the slot's lock.
+//! Invariant of `#![allow(unsafe_code)]`: a linked watch stays in place, and is touched under the
+//! slot's lock.
 #![allow(unsafe_code)]
 
 use core::ptr::NonNull;
@@ -87,27 +87,29 @@ impl Waiting {
         unsafe { self.lists[place].push_back(watch) };
     }
 
-    /// Unlinks a watch, if an event has not done so.
-    pub(super) fn remove(&mut self, watch: NonNull<Watch>) {
+    /// Unlinks a watch; false if it was not linked.
+    pub(super) fn remove(&mut self, watch: NonNull<Watch>) -> bool {
         let linked = &Watch::at(watch).linked;
         if !linked.load(Relaxed) {
-            return;
+            return false;
         }
         linked.store(false, Relaxed);
         if self.due.front() == Some(watch) {
             // SAFETY: linked, and the front of this list.
-            return unsafe { self.due.remove(watch) };
+            unsafe { self.due.remove(watch) };
+            return true;
         }
         for (place, list) in self.lists.iter_mut().enumerate() {
             if list.front() == Some(watch) {
                 // SAFETY: linked, and the front of this list.
                 unsafe { list.remove(watch) };
                 self.filled &= !(u16::from(list.is_empty()) << place);
-                return;
+                return true;
             }
         }
         // SAFETY: linked in one of the lists, and no front.
         unsafe { List::unlink(watch) };
+        true
     }
 
     /// Whether none waits for an event.
@@ -191,9 +193,7 @@ impl Waiting {
             let Some(watch) = self.due.pop_front() else { return false };
             let own = Watch::at(watch);
             own.linked.store(false, Relaxed);
-            // SAFETY: records are never unmapped; the ticket says whether it still waits.
-            let state = unsafe { own.task().as_ref() };
-            if state.wake(own.ticket()) == Then::Enqueue {
+            if own.wake() == Then::Enqueue {
                 // SAFETY: `wake` claimed the task, so it is in no queue.
                 unsafe { claimed.push_back(Task::of_state(own.task())) };
             }

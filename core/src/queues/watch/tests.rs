@@ -5,7 +5,6 @@ use std::vec::Vec;
 
 use super::{AT_ONCE, MAX_WATCHES, Store, Watch, Watches};
 use crate::prim::Ordering::Relaxed;
-use crate::state::State;
 use crate::state::Ticket;
 use crate::sync::stage::PLENTY;
 
@@ -18,15 +17,13 @@ pub(crate) fn store(places: usize) -> &'static Store {
     store
 }
 
-const NOBODY: NonNull<State> = NonNull::dangling();
-
 /// A ticket of the wait of that number.
 fn ticket(wait: u64) -> Ticket {
     Ticket::from_bits(wait << 32)
 }
 
 fn take(watches: &mut Watches, store: &Store, source: u32, wait: u64) -> NonNull<Watch> {
-    let watch = watches.take(store, NOBODY, source).expect("there is room");
+    let watch = watches.take(store, source).expect("there is room");
     Watch::at(watch).ticket.store(ticket(wait).to_bits(), Relaxed);
     watch
 }
@@ -156,7 +153,7 @@ fn a_watch_more_than_there_are_is_none_and_changes_nothing() {
     let store = Store::new();
     store.made.store(MAX_WATCHES as u32, Relaxed);
     for _ in 0..3 {
-        assert!(Watches::new().take(&store, NOBODY, 1).is_none());
+        assert!(Watches::new().take(&store, 1).is_none());
     }
     assert_eq!(store.made.load(Relaxed), MAX_WATCHES as u32);
 }

@@ -35,8 +35,9 @@ impl Fixture {
 
     fn new_watch(&mut self, interest: Interest) -> NonNull<Watch> {
         let (task, ticket) = parked();
-        let watch = Watches::new().take(store(1), task.cast(), 3).expect("there is one");
-        self.slot.add(watch, ticket, interest);
+        let watch = Watches::new().take(store(1), 3).expect("there is one");
+        Watch::at(watch).set(task.cast(), ticket, interest, false);
+        self.slot.add(watch);
         watch
     }
 
@@ -170,18 +171,19 @@ fn a_close_is_counted_and_claims_all() {
 fn a_watch_is_reused_after_its_wait_and_kept_within_it() {
     let (task, ticket) = parked();
     let (store, mut watches) = (store(1), Watches::new());
-    let watch = watches.take(store, task.cast(), 5).expect("there is one");
+    let watch = watches.take(store, 5).expect("there is one");
     let mut slot = Slot::new().state.into_inner();
-    slot.add(watch, ticket, Interest::READ);
+    Watch::at(watch).set(task.cast(), ticket, Interest::READ, false);
+    slot.add(watch);
     assert!(!watches.retire(store, ticket, |_, _| panic!("its wait still lasts")));
     assert_eq!(watches.find(store, 5), Some(watch));
     let mut retired = Vec::new();
     watches.retire(store, Ticket::NONE, |watch, source| retired.push((watch, source)));
     assert_eq!(retired, [(watch, 5)]);
-    slot.remove(watch);
-    slot.remove(watch);
+    assert!(slot.remove(watch));
+    assert!(!slot.remove(watch));
     assert!(slot.waiting.is_empty() && watches.find(store, 5).is_none());
-    assert_eq!(watches.take(store, task.cast(), 6), Some(watch));
+    assert_eq!(watches.take(store, 6), Some(watch));
 }
 
 /// However many wait, a hold of the lock claims 64 at most, and the others can leave meanwhile.
@@ -218,8 +220,8 @@ fn watches_leave_from_every_list() {
             let _ = fixture.slot.armed(false);
         }
         for row in watches.chunks(3) {
-            fixture.slot.remove(row[place]);
-            fixture.slot.remove(row[place]);
+            assert!(fixture.slot.remove(row[place]));
+            assert!(!fixture.slot.remove(row[place]));
         }
         fixture.slot.close();
         assert_eq!(fixture.claimed().len(), 6);

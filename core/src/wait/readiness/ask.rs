@@ -68,6 +68,7 @@ fn watch(
     let record = unsafe { task.as_ref() };
     runtime.sources.use_it();
     let store = &runtime.sources.watches;
+    let state_of = NonNull::from(&record.state);
     let ask = {
         let mut watches = record.watches.lock();
         if let Some(watch) = watches.find(store, source.0) {
@@ -79,17 +80,19 @@ fn watch(
             } else {
                 // Of a wait that has ended. Who takes it back finds it in use for this one.
                 state.remove(watch);
-                state.add(watch, ticket, interest);
+                Watch::at(watch).set(state_of, ticket, interest, false);
+                state.add(watch);
             }
             state.ask()
         } else {
-            let Some(watch) = watches.take(store, NonNull::from(&record.state), source.0) else {
+            let Some(watch) = watches.take(store, source.0) else {
                 drop(watches);
                 let has_room = store.make_room(runtime.platform()).is_ok();
                 return has_room && self::watch(runtime, slot, task, source, ticket, interest);
             };
             let mut state = slot.state.lock();
-            state.add(watch, ticket, interest);
+            Watch::at(watch).set(state_of, ticket, interest, false);
+            state.add(watch);
             // SeqCst, before the look at the state: see the module's head.
             record.watching.fetch_add(1, Ordering::SeqCst);
             if record.state.is_over(ticket) {
@@ -109,7 +112,6 @@ fn watch(
 /// Asks the platform until nothing is left to ask.
 pub(super) fn converse(runtime: &'static Runtime, slot: &Slot, source: Source, mut ask: Ask) {
     loop {
-        let mut wakes = false;
         let mut owned = None;
         match ask {
             Ask::Nothing => return,
@@ -130,13 +132,9 @@ pub(super) fn converse(runtime: &'static Runtime, slot: &Slot, source: Source, m
                         Ask::Nothing
                     }
                 };
-                wakes = answer.is_err() || state.has_old_waiters();
                 owned = state.owned_generation();
                 wake_due(slot, state);
             }
-        }
-        if wakes {
-            slot.wake(Interest::BOTH, Interest::BOTH);
         }
         while let Some(generation) = owned {
             // Taken over meanwhile: what was just armed has replaced its registration. If the
@@ -168,14 +166,7 @@ pub(crate) fn deliver(runtime: &'static Runtime, event: Event) {
     if state.is_owned() {
         return slot.edge(state, event.ready);
     }
-    let ask = match state.has_callers() {
-        false => wake_all_due(slot, state, SlotState::rest),
-        true => {
-            wake_due(slot, state);
-            slot.wake(event.ready, Interest::BOTH);
-            slot.state.lock().rest()
-        }
-    };
+    let ask = wake_all_due(slot, state, SlotState::rest);
     converse(runtime, slot, Source(source), ask);
 }
 

@@ -30,8 +30,7 @@
 //! not say ready or the line is empty. A turn is a value whose drop ends it: a caller that
 //! succeeds, fails, is cancelled, times out or unwinds passes on what it leaves.
 //!
-//! Those that look at levels (`poll_many.rs`) and watches take nothing away, so an event wakes all
-//! of them, and they have no turns. OS threads look at the level by themselves, one of them at a
+//! Watches take nothing away, so an event wakes all of them, and they have no turns. OS threads look at the level by themselves, one of them at a
 //! time (`os_thread.rs`): they are in no line, and that one has a turn, which counts as others' do,
 //! but gives those in line nothing before it has changed the word.
 //!
@@ -45,7 +44,7 @@ use core::ptr::{self, NonNull};
 use crate::error::ConcurrencyError;
 use crate::platform::{Interest, Platform, Poll, Source};
 use crate::prim::SpinGuard;
-use crate::queues::waiters::{Leaving, Popped, Sleeper, Waiter};
+use crate::queues::waiters::{Popped, Sleeper, Waiter};
 use crate::source::line::Line;
 use crate::source::readiness::Direction;
 use crate::source::slot::{Slot, SlotState};
@@ -225,31 +224,24 @@ impl Slot {
         popped.into_iter().flatten().for_each(Popped::resume);
     }
 
-    /// Wakes those that look at levels in the directions that are `ready`, and gives turns to
-    /// callers: to the first in line, or in the directions of `all` to all that are in line now.
-    /// After the words or the state say why.
+    /// Gives turns in the directions that are `ready`: to the first in line, or in the directions of
+    /// `all` to all that are in line now. After the words or the state say why.
     pub(super) fn wake(&self, ready: Interest, all: Interest) {
         let directions = ready.directions();
-        let mut head = Waiter::head();
-        let mut lookers = Leaving::new(&mut head);
         let mut state = self.state.lock();
-        let mut callers = [Interest::READ, Interest::WRITE].map(|direction| {
-            if !directions.intersects(direction) {
-                return (direction, 0);
-            }
-            lookers.take(state.lookers(direction));
+        let mut left = [Interest::READ, Interest::WRITE].map(|direction| {
             let most = if all.intersects(direction) { u32::MAX } else { 1 };
-            (direction, state.line(direction).length.min(most))
+            let length = state.line(direction).length;
+            (direction, if directions.intersects(direction) { length.min(most) } else { 0 })
         });
         wake_each(&self.state, state, |state| {
-            let mut caller = |(direction, left): &mut (Interest, u32)| {
+            left.iter_mut().find_map(|(direction, left)| {
                 *left = left.checked_sub(1)?;
                 let line = state.line(*direction);
                 let caller = line.pop();
                 self.direction(*direction).set_line(line.has_any());
                 caller
-            };
-            lookers.pop().or_else(|| callers.iter_mut().find_map(&mut caller))
+            })
         });
     }
 

@@ -44,7 +44,7 @@ impl Slot {
         if directions.intersects(Interest::WRITE) {
             self.write.ready(is_broken);
         }
-        if !is_ended && !state.has_due() && !state.has_lookers() {
+        if !is_ended && !state.has_due() {
             return self.give_turns(state, directions);
         }
         wake_due(self, state);

@@ -26,8 +26,10 @@ use crate::error::ConcurrencyError;
 use crate::platform::{Interest, PlatformError, Poll, Source};
 use crate::prim::UnsafeCell;
 use crate::queues::waiters::{Sleeper, Waiter};
+use crate::queues::watch::Watch;
 use crate::sched::parts::Runtime;
-use crate::source::slot::{Ask, Slot, readers, threads};
+use crate::source::slot::{Ask, Slot};
+use crate::state::State;
 use crate::task::reason::WaitsFor;
 use crate::wait::bounds::Wait;
 use crate::wait::readiness::ask::converse;
@@ -35,78 +37,76 @@ use crate::wait::readiness::ask::converse;
 /// Where a [`Runtime::poll_many`] waits for one of its descriptors.
 #[derive(Debug)]
 pub struct Place {
-    /// Cells: while they are linked, others write to them under the slot's lock.
-    read: UnsafeCell<Waiter>,
-    write: UnsafeCell<Waiter>,
-    /// How often the slot's descriptor had been closed when the waiters were linked.
+    /// Of a virtual thread.
+    watch: Watch,
+    /// Of an OS thread. A cell: while it is linked, others write to it under the slot's lock.
+    waiter: UnsafeCell<Waiter>,
+    /// How often the slot's descriptor had been closed when they were linked.
     closes: Cell<u32>,
 }
 
 impl Default for Place {
     fn default() -> Self {
-        let waiter = || UnsafeCell::new(Waiter::new(ptr::null(), 0, ptr::null_mut()));
-        Self { read: waiter(), write: waiter(), closes: Cell::new(0) }
+        let waiter = Waiter::new(ptr::null(), 0, ptr::null_mut());
+        Self { watch: Watch::new(), waiter: UnsafeCell::new(waiter), closes: Cell::new(0) }
     }
 }
 
-fn node(waiter: &UnsafeCell<Waiter>) -> NonNull<Waiter> {
-    waiter.with_mut(|waiter| NonNull::new(waiter).expect("a field has an address"))
+/// How a wait for several descriptors ended at one of them.
+struct Ended {
+    is_woken: bool,
+    is_closed: bool,
 }
 
 impl Place {
-    /// Links for what `poll` asks; whether the reactor owns the descriptor. An OS thread links for
-    /// nothing but a close.
+    fn node(&self) -> NonNull<Waiter> {
+        self.waiter.with_mut(|waiter| NonNull::new(waiter).expect("a field has an address"))
+    }
+
+    /// Links for what `poll` asks; whether the reactor owns the descriptor.
     ///
     /// # Safety
-    /// `self` and the sleeper stay where they are until `unlink`.
+    /// `self` stays where it is until `unlink`, and `task` is the caller.
     unsafe fn link(
         &self,
         runtime: &'static Runtime,
         slot: &Slot,
         poll: &Poll,
-        sleeper: *const Sleeper,
-        is_thread: bool,
+        task: NonNull<State>,
     ) -> bool {
-        for waiter in [&self.read, &self.write] {
-            // SAFETY: not linked, so nobody else knows it.
-            unsafe { node(waiter).write(Waiter::new(sleeper, 0, ptr::null_mut())) };
-        }
+        // SAFETY: it runs here, so its record is alive.
+        self.watch.set(task, unsafe { task.as_ref() }.own_ticket(), poll.interest(), true);
         let (is_owned, ask) = {
             let mut state = slot.state.lock();
             self.closes.set(state.closes());
-            if is_thread {
-                // SAFETY: as the caller promises.
-                unsafe { state.threads.push(node(&self.read)) };
-                return state.is_owned();
-            }
-            if poll.interest().intersects(Interest::READ) {
-                // SAFETY: as the caller promises.
-                unsafe { state.lookers(Interest::READ).push(node(&self.read)) };
-            }
-            if poll.interest().intersects(Interest::WRITE) {
-                // SAFETY: the same.
-                unsafe { state.lookers(Interest::WRITE).push(node(&self.write)) };
-            }
-            let is_owned = state.is_owned();
+            state.add(NonNull::from(&self.watch));
             // The edges of an owned one come by themselves.
-            (is_owned, if is_owned { Ask::Nothing } else { state.ask() })
+            (state.is_owned(), if state.is_owned() { Ask::Nothing } else { state.ask() })
         };
         converse(runtime, slot, poll.source(), ask);
         is_owned
     }
 
-    /// Whether the descriptor was closed since the link.
+    /// Links an OS thread, to be told of a close.
     ///
     /// # Safety
-    /// It was linked in `slot`, by the same kind of thread.
-    unsafe fn unlink(&self, slot: &Slot, is_thread: bool) -> bool {
+    /// `self` and the sleeper stay where they are until `unlink`.
+    unsafe fn link_thread(&self, slot: &Slot, sleeper: *const Sleeper) {
+        // SAFETY: not linked, so nobody else knows it.
+        unsafe { self.node().write(Waiter::new(sleeper, 0, ptr::null_mut())) };
         let mut state = slot.state.lock();
-        let list = if is_thread { threads } else { readers };
-        // SAFETY: as the caller says; one that was not linked is in no list.
-        unsafe { list(&mut state).remove(node(&self.read)) };
-        // SAFETY: the same.
-        unsafe { state.lookers(Interest::WRITE).remove(node(&self.write)) };
-        state.closes() != self.closes.get()
+        self.closes.set(state.closes());
+        // SAFETY: as the caller promises.
+        unsafe { state.threads.push(self.node()) };
+    }
+
+    /// After `link` or `link_thread` in that slot.
+    fn unlink(&self, slot: &Slot) -> Ended {
+        let mut state = slot.state.lock();
+        // SAFETY: linked there, or in no list.
+        unsafe { state.threads.remove(self.node()) };
+        let is_woken = !state.remove(NonNull::from(&self.watch));
+        Ended { is_woken, is_closed: state.closes() != self.closes.get() }
     }
 }
 
@@ -172,31 +172,37 @@ impl Runtime {
         wait: &Wait,
     ) -> Result<bool, ConcurrencyError> {
         let slot_of = |poll: &Poll| self.slot_of(poll.source()).expect("it was asked before");
-        let (sleeper, is_thread) = (Sleeper::new(wait, true), wait.is_of_thread());
-        let mut any_is_owned = false;
-        for (poll, place) in polls.iter().zip(places) {
-            // SAFETY: the places are borrowed, and the sleeper is in this frame: both stay until
-            // they are unlinked below.
-            let link =
-                unsafe { place.link(self, slot_of(poll), poll, &raw const sleeper, is_thread) };
-            any_is_owned |= link;
-        }
-        // An edge that came before the link is not told again; whatever is wrong is found by the
-        // next question.
-        let is_told = match is_thread {
-            true => sleeper.sleep_beside(wait, polls),
-            false => any_is_owned && self.platform().io_poll(polls) != Ok(0),
+        let sleeper = Sleeper::new(wait, true);
+        let is_told = match sleeper.task {
+            Some(task) => {
+                let mut any_is_owned = false;
+                for (poll, place) in polls.iter().zip(places) {
+                    // SAFETY: the places are borrowed until they are unlinked below.
+                    any_is_owned |= unsafe { place.link(self, slot_of(poll), poll, task) };
+                }
+                // An edge that came before the link is not told again; whatever is wrong is found
+                // by the next question.
+                let is_told = any_is_owned && self.platform().io_poll(polls) != Ok(0);
+                if !is_told {
+                    sleeper.sleep(wait, WaitsFor::Readiness);
+                }
+                is_told
+            }
+            None => {
+                for (poll, place) in polls.iter().zip(places) {
+                    // SAFETY: the same, and the sleeper is in this frame.
+                    unsafe { place.link_thread(slot_of(poll), &raw const sleeper) };
+                }
+                sleeper.sleep_beside(wait, polls)
+            }
         };
-        if !is_thread && !is_told {
-            sleeper.sleep(wait, WaitsFor::Readiness);
-        }
-        let is_over = sleeper.end().is_none() && !is_told;
-        let mut closed = false;
+        let (mut is_woken, mut is_closed) = (is_told | sleeper.end().is_some(), false);
         for (poll, place) in polls.iter().zip(places) {
-            // SAFETY: linked above.
-            closed |= unsafe { place.unlink(slot_of(poll), is_thread) };
+            let ended = place.unlink(slot_of(poll));
+            is_woken |= ended.is_woken && sleeper.task.is_some();
+            is_closed |= ended.is_closed;
         }
         sleeper.forget();
-        if closed { Err(ConcurrencyError::Closed) } else { Ok(is_over) }
+        if is_closed { Err(ConcurrencyError::Closed) } else { Ok(!is_woken) }
     }
 }
