@@ -242,11 +242,7 @@ impl Watches {
     }
 
     /// Takes one for a source that has none in use. None if there is none to be had.
-    pub(crate) fn take(
-        &mut self,
-        store: &Store,
-        source: u32,
-    ) -> Option<NonNull<Watch>> {
+    pub(crate) fn take(&mut self, store: &Store, source: u32) -> Option<NonNull<Watch>> {
         let spare = self.spare.pop(store);
         let number = if spare == 0 { store.take() } else { spare };
         let watch = store.get(number)?;

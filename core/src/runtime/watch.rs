@@ -8,8 +8,6 @@
 //! Invariant of `#![allow(unsafe_code)]`: records are never unmapped.
 #![allow(unsafe_code)]
 
-use core::ptr::NonNull;
-
 use crate::platform::{CarrierId, MAX_CARRIERS};
 use crate::prim::Ordering;
 use crate::sched::parts::Carrier;
@@ -39,7 +37,7 @@ pub struct Watch {
 
 #[derive(Clone, Copy, Debug)]
 struct Seen {
-    task: Option<NonNull<Task>>,
+    task: Option<&'static Task>,
     turns: u32,
     since: Instant,
     /// It was told of this turn.
@@ -66,9 +64,7 @@ impl Watch {
             }
             let kept = now.0.saturating_sub(seen.since.0);
             let Some(task) = task.filter(|_| !seen.told && kept >= limit) else { continue };
-            // SAFETY: records are never unmapped.
-            let record = unsafe { task.as_ref() };
-            let handle = runtime.tasks.handle(record.index, record.state.generation()).0;
+            let handle = runtime.tasks.handle(task.index, task.state.generation()).0;
             // Else the turn has just ended, and the handle may be of the record's next life.
             if carrier.turn_now() == (Some(task), turns) {
                 seen.told = true;
@@ -88,7 +84,7 @@ impl Default for Watch {
 }
 
 impl Carrier {
-    fn turn_now(&self) -> (Option<NonNull<Task>>, u32) {
+    fn turn_now(&self) -> (Option<&'static Task>, u32) {
         (self.current(), self.turns.load(Ordering::Relaxed))
     }
 }

@@ -4,8 +4,6 @@
 //! Invariant of `#![allow(unsafe_code)]`: a cached stack is in nobody's use.
 #![allow(unsafe_code)]
 
-use core::ptr::NonNull;
-
 use crate::platform::{PlatformError, Stack, StackClass};
 use crate::prim::Ordering;
 use crate::sched::here::with_carrier;
@@ -17,21 +15,19 @@ impl Runtime {
     ///
     /// # Errors
     /// When there is no room for one more.
-    pub(super) fn take_record(&'static self) -> Result<NonNull<Task>, PlatformError> {
+    pub(super) fn take_record(&'static self) -> Result<&'static Task, PlatformError> {
         let take = |carrier: &Carrier| self.tasks.take(Some(&carrier.own.records));
         let found = with_carrier(self, take).unwrap_or_else(|| self.tasks.take(None));
         found.map_or_else(|| self.tasks.extend(self.platform), Ok)
     }
 
     /// Ends the life of a record whose last hold was released.
-    pub(crate) fn recycle(&'static self, task: NonNull<Task>) {
-        // SAFETY: records are never unmapped.
-        let record = unsafe { task.as_ref() };
-        record.executor.store(core::ptr::null_mut(), Ordering::Relaxed);
-        if !record.state.close() {
+    pub(crate) fn recycle(&'static self, task: &'static Task) {
+        task.executor.store(core::ptr::null_mut(), Ordering::Relaxed);
+        if !task.state.close() {
             // It has no next life.
             // SAFETY: nobody has a hold of it, nor will.
-            return unsafe { self.unreserve(record) };
+            return unsafe { self.unreserve(task) };
         }
         if self.tasks.is_scarce() {
             return self.give_up(task);
@@ -45,13 +41,11 @@ impl Runtime {
     /// Puts a closed record back for everybody, with all that this carrier keeps, and without
     /// stacks.
     #[cold]
-    fn give_up(&'static self, task: NonNull<Task>) {
+    fn give_up(&'static self, task: &'static Task) {
         let mut next = Some(task);
         while let Some(task) = next {
-            // SAFETY: records are never unmapped.
-            let record = unsafe { task.as_ref() };
             // SAFETY: a free one is its keeper's alone.
-            unsafe { self.unreserve(record) };
+            unsafe { self.unreserve(task) };
             self.tasks.give_back(task);
             next = with_carrier(self, |carrier| carrier.own.records.pop()).flatten();
         }
@@ -65,12 +59,12 @@ impl Runtime {
     #[cold]
     pub(super) unsafe fn reserve_anew(
         &'static self,
-        record: &Task,
+        task: &Task,
         class: StackClass,
     ) -> Result<(), PlatformError> {
         let platform = self.platform();
         // SAFETY: the caller's.
-        unsafe { self.unreserve(record) };
+        unsafe { self.unreserve(task) };
         platform.stack_reserve(class).or_else(|refusal| {
             self.tasks.set_scarce();
             // What this carrier keeps warm, it keeps from somebody now.
@@ -78,7 +72,7 @@ impl Runtime {
             if gave == Some(true) { platform.stack_reserve(class) } else { Err(refusal) }
         })?;
         // SAFETY: the caller's.
-        record.reserved.with_mut(|reserved| unsafe { *reserved = Some(class) });
+        task.reserved.with_mut(|reserved| unsafe { *reserved = Some(class) });
         Ok(())
     }
 
@@ -86,9 +80,9 @@ impl Runtime {
     ///
     /// # Safety
     /// The record is the caller's alone.
-    unsafe fn unreserve(&self, record: &Task) {
+    unsafe fn unreserve(&self, task: &Task) {
         // SAFETY: the caller's.
-        let reserved = record.reserved.with_mut(|reserved| unsafe { (*reserved).take() });
+        let reserved = task.reserved.with_mut(|reserved| unsafe { (*reserved).take() });
         if let Some(class) = reserved {
             self.platform.stack_unreserve(class);
         }

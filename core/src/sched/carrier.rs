@@ -121,15 +121,17 @@ impl Carrier {
     fn turn(&'static self) -> Turn {
         // One that found no stack is tried again when there is nothing else.
         let starved = || self.executor.starved.pop();
-        let Some(task) = self.next().or_else(starved) else { return self.idle_turn() };
+        let Some(task) = self.next().or_else(starved).map(Task::at) else {
+            return self.idle_turn();
+        };
         self.found_work();
         if self.run_task(task) { Turn::Worked } else { self.starve(task) }
     }
 
     /// No memory for the stack of `task` just now: behind everything, and a little later.
-    fn starve(&self, task: NonNull<Task>) -> Turn {
+    fn starve(&self, task: &'static Task) -> Turn {
         // SAFETY: it came from a queue, and is this carrier's.
-        unsafe { self.executor.starved.push(task) };
+        unsafe { self.executor.starved.push(task.into()) };
         if !self.queue.is_empty() || !self.keeps_none() {
             return Turn::Worked;
         }
@@ -140,19 +142,19 @@ impl Carrier {
     ///
     /// # Safety
     /// On the carrier's own OS thread; the caller has claimed `task`, one of the same executor.
-    pub(crate) unsafe fn push(&'static self, task: NonNull<Task>) {
+    pub(crate) unsafe fn push(&'static self, task: &'static Task) {
         let executor = self.executor;
         if executor.is_solo() {
             // In order: behind what waits in the injector already.
             if !executor.injector.is_empty() {
                 // SAFETY: the caller has claimed it.
-                unsafe { executor.injector.push(task) };
+                unsafe { executor.injector.push(task.into()) };
                 return;
             }
             // SAFETY: the owner's thread, and a claimed task.
-            if let Err(task) = unsafe { self.queue.push(task) } {
+            if unsafe { self.queue.push(task.into()) }.is_err() {
                 // SAFETY: the same task.
-                unsafe { executor.injector.push(task) };
+                unsafe { executor.injector.push(task.into()) };
             }
             return;
         }
@@ -162,7 +164,7 @@ impl Carrier {
         }
         let waits = !self.queue.is_empty();
         // SAFETY: the owner's thread, and a claimed task.
-        if let Err(task) = unsafe { self.queue.push(task) } {
+        if unsafe { self.queue.push(task.into()) }.is_err() {
             // SAFETY: the same.
             unsafe { self.overflow(task) };
         }
@@ -177,7 +179,7 @@ impl Carrier {
     ///
     /// # Safety
     /// As for `push`.
-    unsafe fn overflow(&'static self, task: NonNull<Task>) {
+    unsafe fn overflow(&'static self, task: &'static Task) {
         let mut half = List::new();
         for _ in 0..SHARE {
             // SAFETY: the owner's thread.
@@ -186,36 +188,34 @@ impl Carrier {
             unsafe { half.push_back(old) };
         }
         // SAFETY: the caller has claimed it.
-        unsafe { half.push_back(task) };
+        unsafe { half.push_back(task.into()) };
         // SAFETY: all of them are this carrier's.
         unsafe { self.executor.inject(half) };
     }
 
     /// Runs `task` until it leaves; false if there was no stack for it.
-    fn run_task(&'static self, task: NonNull<Task>) -> bool {
-        // SAFETY: records are never unmapped, and a queued task is held.
-        let record = unsafe { task.as_ref() };
-        if !record.state.is_started() {
+    fn run_task(&'static self, task: &'static Task) -> bool {
+        if !task.state.is_started() {
             // SAFETY: it came from a queue, and is this carrier's.
             if unsafe { self.offers(task) } {
                 return true;
             }
             // SAFETY: the spawner wrote it before the task was queued.
-            let class = record.class.with(|class| unsafe { *class });
-            let stack = match record.state.will_start() {
+            let class = task.class.with(|class| unsafe { *class });
+            let stack = match task.state.will_start() {
                 true => self.take_stack(class),
                 false => None,
             };
-            if stack.is_none() && record.state.will_start() {
+            if stack.is_none() && task.state.will_start() {
                 return false;
             }
-            if stack.is_none() || !record.state.start() {
+            if stack.is_none() || !task.state.start() {
                 // Whoever cancelled it gives its place back.
                 stack.into_iter().for_each(|stack| self.put_stack(stack));
                 self.let_go(task);
                 return true;
             }
-            self.settle(record);
+            self.settle(task);
             // Memory came: those that had none need not wait until this one leaves.
             let others = self.executor.starved.pop_batch(usize::MAX);
             if !others.is_empty() {
@@ -223,10 +223,10 @@ impl Carrier {
                 unsafe { self.executor.inject(others) };
             }
             let stack = stack.expect("just checked");
-            record.mounted.with_mut(|mounted| {
+            task.mounted.with_mut(|mounted| {
                 // SAFETY: a started task that is not mounted is its carrier's.
                 let mounted = unsafe { &mut *mounted };
-                let argument = task.as_ptr().cast();
+                let argument = ptr::from_ref(task).cast_mut().cast();
                 // SAFETY: the stack is this task's alone, and its top is aligned.
                 mounted.context = unsafe { init(stack.top as *mut u8, begin, argument) };
                 // SAFETY: the stack was just taken for this task.
@@ -240,11 +240,9 @@ impl Carrier {
     }
 
     /// Switches into the task and, when it has left, does what it asked for.
-    fn mount(&'static self, task: NonNull<Task>) {
-        // SAFETY: as in `run_task`.
-        let record = unsafe { task.as_ref() };
-        let mounted: *mut Mounted = record.mounted.with_mut(|mounted| mounted);
-        self.current.store(task.as_ptr(), Ordering::Relaxed);
+    fn mount(&'static self, task: &'static Task) {
+        let mounted: *mut Mounted = task.mounted.with_mut(|mounted| mounted);
+        self.current.store(ptr::from_ref(task).cast_mut(), Ordering::Relaxed);
         let words = self.own.words.get();
         let (thread, from) = (self.own.told.get(), self.own.context.get());
         // SAFETY: the task is this carrier's until it parks or ends.
@@ -269,9 +267,9 @@ impl Carrier {
             Request::Yield => unsafe { self.push(task) },
             Request::Park(heeds) => {
                 self.fill_budget();
-                self.executor.uncount(record);
-                if record.state.commit_park(heeds) == Then::Enqueue {
-                    self.executor.count(record);
+                self.executor.uncount(task);
+                if task.state.commit_park(heeds) == Then::Enqueue {
+                    self.executor.count(task);
                     // SAFETY: the owner's thread, and `commit_park` left the task to us.
                     unsafe { self.push(task) };
                 }
@@ -285,8 +283,8 @@ impl Carrier {
                 // SAFETY: it began with the task's stack, which it leaves here.
                 unsafe { told.end() };
                 self.put_stack(stack.expect("a task that ran has a stack"));
-                self.unsettle(record);
-                self.executor.uncount(record);
+                self.unsettle(task);
+                self.executor.uncount(task);
                 self.executor.runtime.complete(task);
                 self.let_go(task);
             }
@@ -294,10 +292,9 @@ impl Carrier {
     }
 
     /// Gives up a carrier's hold of an ended task.
-    fn let_go(&self, task: NonNull<Task>) {
+    fn let_go(&self, task: &'static Task) {
         let runtime = self.executor.runtime;
-        // SAFETY: held until the release below.
-        let state = &unsafe { task.as_ref() }.state;
+        let state = &task.state;
         if state.release(Hold::Engagement, state.generation()) {
             runtime.recycle(task);
         }
@@ -312,10 +309,9 @@ impl Carrier {
 
 /// What every virtual thread runs first and last, on its own stack.
 unsafe extern "C" fn begin(argument: *mut u8) -> ! {
-    let task = NonNull::new(argument.cast::<Task>()).expect("init was given a record");
+    let task = Task::at(NonNull::new(argument.cast()).expect("init was given a record"));
     entered(task);
-    // SAFETY: a carrier has just mounted it.
-    let entry = unsafe { task.as_ref() }.entry.with_mut(|entry| entry);
+    let entry = task.entry.with_mut(|entry| entry);
     // SAFETY: a started task owns its entry.
     let (run, payload) = unsafe { Entry::running(entry) };
     // SAFETY: `run` is called here only, once: `spawn`'s caller vouches for it.
@@ -331,9 +327,8 @@ unsafe extern "C" fn begin(argument: *mut u8) -> ! {
 /// # Safety
 /// `task` is the current task of this OS thread.
 #[inline]
-pub(crate) unsafe fn leave(task: NonNull<Task>, request: Request) {
-    // SAFETY: it runs here.
-    let mounted: *mut Mounted = unsafe { task.as_ref() }.mounted.with_mut(|mounted| mounted);
+pub(crate) unsafe fn leave(task: &'static Task, request: Request) {
+    let mounted: *mut Mounted = task.mounted.with_mut(|mounted| mounted);
     let carrier = here().expect(
         "a child that was forked on a virtual thread has no carrier: it must exec or _exit",
     );
@@ -354,11 +349,10 @@ pub(crate) unsafe fn leave(task: NonNull<Task>, request: Request) {
 
 /// The current task runs, for the first time or again.
 #[inline(always)]
-fn entered(task: NonNull<Task>) {
+fn entered(task: &'static Task) {
     if cfg!(feature = "sanitize") {
         let carrier = here().expect("a task runs on a carrier");
-        // SAFETY: it runs here.
-        let told = unsafe { task.as_ref() }.mounted.with(|mounted| unsafe { (*mounted).told });
+        let told = task.mounted.with(|mounted| unsafe { (*mounted).told });
         // SAFETY: it was just switched to, and this is its stack; this thread's own field.
         unsafe { (*carrier.own.told.get()).entered(&told) };
     }

@@ -12,7 +12,7 @@
 //! queues it.
 #![allow(unsafe_code)]
 
-use core::ptr::{self, NonNull};
+use core::ptr;
 
 use crate::error::ConcurrencyError;
 use crate::link::list::List;
@@ -107,7 +107,7 @@ impl Executor {
     ///
     /// # Safety
     /// The caller has claimed `task`.
-    pub(crate) unsafe fn enqueue(&'static self, task: NonNull<Task>) {
+    pub(crate) unsafe fn enqueue(&'static self, task: &'static Task) {
         match current_carrier(self.runtime) {
             Some(carrier) if ptr::eq(carrier.executor, self) => {
                 // SAFETY: the carrier of this OS thread; the task is the caller's.
@@ -117,7 +117,7 @@ impl Executor {
             _ if unsafe { self.send_home(task, None) } => {}
             _ => {
                 // SAFETY: the task is the caller's, so it is in no queue.
-                unsafe { self.injector.push(task) };
+                unsafe { self.injector.push(task.into()) };
                 self.notify();
             }
         }

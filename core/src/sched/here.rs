@@ -7,7 +7,7 @@
 //! Invariant of `#![allow(unsafe_code)]`: the slot holds null or the carrier of this OS thread.
 #![allow(unsafe_code)]
 
-use core::ptr::{self, NonNull};
+use core::ptr;
 
 use crate::queues::waiters::{Popped, Sleeper, Who};
 use crate::sched::parts::{Carrier, Runtime};
@@ -38,7 +38,7 @@ pub(crate) fn with_carrier<R>(
 
 /// The task that runs here, if it is one of `runtime`.
 #[inline]
-pub(crate) fn current_task(runtime: &'static Runtime) -> Option<NonNull<Task>> {
+pub(crate) fn current_task(runtime: &'static Runtime) -> Option<&'static Task> {
     current_carrier(runtime)?.current()
 }
 
@@ -46,11 +46,9 @@ pub(crate) fn current_task(runtime: &'static Runtime) -> Option<NonNull<Task>> {
 ///
 /// # Safety
 /// The caller has claimed `task`, which was submitted.
-pub(crate) unsafe fn schedule(task: NonNull<Task>) {
-    // SAFETY: records are never unmapped.
-    let record = unsafe { task.as_ref() };
-    let executor = record.executor().expect("a task that parked was submitted");
-    executor.count(record);
+pub(crate) unsafe fn schedule(task: &'static Task) {
+    let executor = task.executor().expect("a task that parked was submitted");
+    executor.count(task);
     // SAFETY: the caller has claimed it.
     unsafe { executor.enqueue(task) };
 }

@@ -98,11 +98,10 @@ impl Executor {
     #[inline]
     pub(super) unsafe fn send_home(
         &'static self,
-        task: NonNull<Task>,
+        task: &'static Task,
         here: Option<&'static Carrier>,
     ) -> bool {
-        // SAFETY: records are never unmapped.
-        let stays = self.keeps_home() && unsafe { task.as_ref() }.state.is_started();
+        let stays = self.keeps_home() && task.state.is_started();
         if stays {
             // SAFETY: as the caller says.
             unsafe { self.queue_at_home(task, here) };
@@ -113,17 +112,15 @@ impl Executor {
     /// # Safety
     /// The caller has claimed `task`, which was started on a carrier of this executor.
     #[inline(never)]
-    unsafe fn queue_at_home(&'static self, task: NonNull<Task>, here: Option<&'static Carrier>) {
-        // SAFETY: records are never unmapped.
-        let record = unsafe { task.as_ref() };
+    unsafe fn queue_at_home(&'static self, task: &'static Task, here: Option<&'static Carrier>) {
         // Relaxed: written by the carrier that started it, long before anybody could claim it.
-        let home = self.runtime.carrier(record.home.load(Ordering::Relaxed).into());
+        let home = self.runtime.carrier(task.home.load(Ordering::Relaxed).into());
         if here.is_some_and(|here| ptr::eq(here, home)) {
             // SAFETY: on the home's own thread; the task is the caller's.
             unsafe { home.keep(task) };
         } else {
             // SAFETY: the task is the caller's, so it is in no queue.
-            unsafe { home.inbox.push(task) };
+            unsafe { home.inbox.push(task.into()) };
             self.wake_home(home);
         }
     }
@@ -149,12 +146,12 @@ impl Executor {
 impl Carrier {
     /// `record` starts here.
     #[inline]
-    pub(super) fn settle(&self, record: &Task) {
+    pub(super) fn settle(&self, task: &Task) {
         if !self.own.stays.get() {
             return;
         }
-        record.home.store(self.id().0, Ordering::Relaxed);
-        record.began.store(self.turns.load(Ordering::Relaxed) as u16, Ordering::Relaxed);
+        task.home.store(self.id().0, Ordering::Relaxed);
+        task.began.store(self.turns.load(Ordering::Relaxed) as u16, Ordering::Relaxed);
         self.homed.store(self.homed() + 1, Ordering::Relaxed);
         let others = self.executor.terms.min_threads().saturating_sub(1);
         let most = 2 * EVIDENCE * others;
@@ -164,12 +161,12 @@ impl Carrier {
 
     /// `record`, which started here, has ended.
     #[inline]
-    pub(super) fn unsettle(&self, record: &Task) {
+    pub(super) fn unsettle(&self, task: &Task) {
         if !self.own.stays.get() {
             return;
         }
         self.homed.store(self.homed() - 1, Ordering::Relaxed);
-        let began = record.began.load(Ordering::Relaxed);
+        let began = task.began.load(Ordering::Relaxed);
         if (self.turns.load(Ordering::Relaxed) as u16).wrapping_sub(began) <= BRIEF {
             let others = self.executor.terms.min_threads().saturating_sub(1);
             let last = &self.own.newcomers.last;
@@ -197,10 +194,10 @@ impl Carrier {
     ///
     /// # Safety
     /// On the carrier's own OS thread; the caller has claimed `task`, whose home this is.
-    unsafe fn keep(&self, task: NonNull<Task>) {
+    unsafe fn keep(&self, task: &'static Task) {
         self.empty_inbox();
         // SAFETY: claimed by the caller, so in no queue.
-        unsafe { self.own.kept.push(task) };
+        unsafe { self.own.kept.push(task.into()) };
     }
 
     fn empty_inbox(&self) {
@@ -236,7 +233,7 @@ impl Carrier {
     /// On the carrier's own OS thread; the task is this carrier's, and was not started. It is
     /// given up if this is true.
     #[inline]
-    pub(super) unsafe fn offers(&'static self, task: NonNull<Task>) -> bool {
+    pub(super) unsafe fn offers(&'static self, task: &'static Task) -> bool {
         let executor = self.executor;
         let Newcomers { accepts, last, .. } = &self.own.newcomers;
         let lasts = self.own.stays.get() & !accepts.replace(false) && last.get() > 0;
@@ -249,7 +246,7 @@ impl Carrier {
         let Some(other) = (if enough { self.less_crowded() } else { None }) else { return false };
         last.set(last.get() - 1);
         // SAFETY: the task is this carrier's, so it is in no queue.
-        unsafe { executor.offered.push(task) };
+        unsafe { executor.offered.push(task.into()) };
         match other.life.load(Ordering::Relaxed) == Life::Off as u8 {
             true => executor.grow(),
             // SeqCst within, after the push; pairs with `sleep`.

@@ -5,8 +5,6 @@
 //! owns an entry.
 #![allow(unsafe_code)]
 
-use core::ptr::NonNull;
-
 use crate::platform::{PlatformError, StackClass};
 use crate::prim::{Ordering, fence};
 use crate::sched::here::schedule;
@@ -31,30 +29,27 @@ impl Runtime {
         class: StackClass,
     ) -> Result<Handle, PlatformError> {
         let task = self.take_record()?;
-        // SAFETY: a record from `take` is this call's alone until `open` publishes it.
-        let record = unsafe { task.as_ref() };
         // SAFETY: as above.
-        if record.reserved.with(|reserved| unsafe { *reserved }) != Some(class) {
+        if task.reserved.with(|reserved| unsafe { *reserved }) != Some(class) {
             // SAFETY: as above.
-            if let Err(error) = unsafe { self.reserve_anew(record, class) } {
+            if let Err(error) = unsafe { self.reserve_anew(task, class) } {
                 self.tasks.give_back(task);
                 return Err(error);
             }
         }
         // SAFETY: as above.
-        record.class.with_mut(|own| unsafe { *own = class });
+        task.class.with_mut(|own| unsafe { *own = class });
         // SAFETY: as above.
-        record.entry.with_mut(|own| unsafe { *own = entry });
-        let generation = record.state.open();
-        Ok(self.tasks.handle(record.index, generation))
+        task.entry.with_mut(|own| unsafe { *own = entry });
+        let generation = task.state.open();
+        Ok(self.tasks.handle(task.index, generation))
     }
 
     /// Asks for cancellation; false if it is too late, or there is no such virtual thread. One
     /// that has not started never will: its entry is dropped by this call.
     pub fn cancel(&'static self, handle: Handle) -> bool {
         let Some((task, generation)) = self.tasks.find(handle) else { return false };
-        // SAFETY: records are never unmapped.
-        match unsafe { task.as_ref() }.state.cancel(generation) {
+        match task.state.cancel(generation) {
             Cancelled::Discard => {
                 self.discard(task);
                 true
@@ -73,8 +68,7 @@ impl Runtime {
     /// goes on, and its record is free when it ends: until then the handle is not stale.
     pub fn abandon(&'static self, handle: Handle) {
         let Some((task, generation)) = self.tasks.find(handle) else { return };
-        // SAFETY: records are never unmapped.
-        let state = &unsafe { task.as_ref() }.state;
+        let state = &task.state;
         match state.abandon(generation) {
             Cancelled::Discard => self.discard(task),
             Cancelled::Recorded => {
@@ -89,8 +83,7 @@ impl Runtime {
     /// Leaves one pending wake, or resumes a parked virtual thread.
     pub fn unpark(&'static self, handle: Handle) {
         let Some((task, generation)) = self.tasks.find(handle) else { return };
-        // SAFETY: records are never unmapped.
-        if unsafe { task.as_ref() }.state.unpark(generation) == Then::Enqueue {
+        if task.state.unpark(generation) == Then::Enqueue {
             // SAFETY: `unpark` claimed it for us.
             unsafe { schedule(task) };
         }
@@ -100,8 +93,7 @@ impl Runtime {
     /// thread was cancelled: its record is free when it ends, and the handle good until then.
     pub fn abandon_if_cancelled(&'static self, handle: Handle) {
         let Some((task, generation)) = self.tasks.find(handle) else { return };
-        // SAFETY: records are never unmapped.
-        let state = &unsafe { task.as_ref() }.state;
+        let state = &task.state;
         if state.is_cancelled() && state.release(Hold::Handle, generation) {
             self.recycle(task);
         }
@@ -110,31 +102,28 @@ impl Runtime {
     /// Whether it has ended, and its writes are visible. A stale handle's has.
     pub fn is_completed(&'static self, handle: Handle) -> bool {
         match self.tasks.find(handle) {
-            // SAFETY: records are never unmapped.
-            Some((task, generation)) => unsafe { task.as_ref() }.state.is_completed(generation),
+            Some((task, generation)) => task.state.is_completed(generation),
             None => true,
         }
     }
 
     /// Drops the entry of a task that will never run, and ends it.
-    pub(crate) fn discard(&'static self, task: NonNull<Task>) {
-        // SAFETY: records are never unmapped.
-        let record = unsafe { task.as_ref() };
-        let generation = record.state.generation();
+    pub(crate) fn discard(&'static self, task: &'static Task) {
+        let generation = task.state.generation();
         // SeqCst, after the cancellation; pairs with the fence in `ExecutorRef::hand_over`.
         fence(Ordering::SeqCst);
-        if let Some(executor) = record.executor() {
-            executor.uncount(record);
+        if let Some(executor) = task.executor() {
+            executor.uncount(task);
         }
-        let entry = record.entry.with_mut(|entry| entry);
+        let entry = task.entry.with_mut(|entry| entry);
         // SAFETY: phase `Dropping` gives the entry to its canceller, which is this call.
         let (discard, payload) = unsafe { Entry::discarding(entry) };
         // SAFETY: `discard` is called here only, and `run` never will be.
         unsafe { discard(payload) };
         self.complete(task);
         // Again: a carrier that has let go of it meanwhile, and found it not over, is told.
-        let executor = record.executor();
-        if record.state.release(Hold::Pin, generation) {
+        let executor = task.executor();
+        if task.state.release(Hold::Pin, generation) {
             self.recycle(task);
         }
         if let Some(executor) = executor {
@@ -143,26 +132,24 @@ impl Runtime {
     }
 
     /// Publishes the end and wakes who waits for it. The caller has a hold that it releases next.
-    pub(crate) fn complete(&'static self, task: NonNull<Task>) {
-        // SAFETY: records are never unmapped, and the caller's hold keeps it from reuse.
-        let record = unsafe { task.as_ref() };
-        let joined = record.state.complete();
+    pub(crate) fn complete(&'static self, task: &'static Task) {
+        let joined = task.state.complete();
         // What others registered before the end is taken back here.
-        if record.has_registered() {
+        if task.has_registered() {
             self.wakers.forget(self, task);
         }
         if joined {
-            wake_joiners(record);
+            wake_joiners(task);
         }
     }
 }
 
 /// Nobody links itself any more, and a record stays where it is: one after the other, without a
 /// look for more behind the last.
-fn wake_joiners(record: &Task) {
+fn wake_joiners(task: &Task) {
     loop {
         let (popped, is_last) = {
-            let mut joiners = record.joiners.lock();
+            let mut joiners = task.joiners.lock();
             (joiners.pop(), joiners.is_empty())
         };
         if let Some(popped) = popped {

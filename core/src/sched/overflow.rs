@@ -26,10 +26,8 @@ const GUARD: usize = 64 << 10;
 #[must_use]
 pub fn stack_limit() -> Option<usize> {
     let task = here()?.current()?;
-    // SAFETY: it runs here, so its record is alive.
-    let record = unsafe { task.as_ref() };
     // SAFETY: the stack of a running task is not changed by anybody.
-    record.mounted.with(|mounted| unsafe { (*mounted).stack.as_ref().map(|stack| stack.limit) })
+    task.mounted.with(|mounted| unsafe { (*mounted).stack.as_ref().map(|stack| stack.limit) })
 }
 
 /// Whether a fault at `address` is the virtual thread that runs here going below its stack.
@@ -38,15 +36,13 @@ pub fn stack_limit() -> Option<usize> {
 pub fn overflow_report(address: usize) -> Option<OverflowReport> {
     let carrier = here()?;
     let task = carrier.current()?;
-    // SAFETY: it runs here, so its record is alive.
-    let record = unsafe { task.as_ref() };
     // SAFETY: the stack of a running task is not changed by anybody.
-    let (limit, top) = record.mounted.with(|mounted| unsafe {
+    let (limit, top) = task.mounted.with(|mounted| unsafe {
         (*mounted).stack.as_ref().map(|stack| (stack.limit, stack.top))
     })?;
     let tasks = &carrier.executor.runtime.tasks;
     (limit.saturating_sub(GUARD)..limit).contains(&address).then(|| OverflowReport {
-        handle: tasks.handle(record.index, record.state.generation()).0,
+        handle: tasks.handle(task.index, task.state.generation()).0,
         limit,
         top,
     })

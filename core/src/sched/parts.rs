@@ -113,7 +113,7 @@ pub(crate) trait Wakers: Sync {
     fn deliver(&self, runtime: &'static Runtime, event: Event);
 
     /// The task has ended: takes back what is registered for it.
-    fn forget(&self, runtime: &'static Runtime, task: NonNull<Task>);
+    fn forget(&self, runtime: &'static Runtime, task: &'static Task);
 
     /// Moves what is left in the wheel of `carrier`, which ends, to one that does not.
     fn evacuate(&self, carrier: &Carrier);
@@ -404,7 +404,7 @@ impl Carrier {
 
     /// The task that runs here; a guess on any other OS thread than the carrier's own.
     #[inline]
-    pub(crate) fn current(&self) -> Option<NonNull<Task>> {
-        NonNull::new(self.current.load(Ordering::Relaxed))
+    pub(crate) fn current(&self) -> Option<&'static Task> {
+        NonNull::new(self.current.load(Ordering::Relaxed)).map(Task::at)
     }
 }

@@ -195,7 +195,7 @@ impl Waiting {
             own.linked.store(false, Relaxed);
             if own.wake() == Then::Enqueue {
                 // SAFETY: `wake` claimed the task, so it is in no queue.
-                unsafe { claimed.push_back(Task::of_state(own.task())) };
+                unsafe { claimed.push_back(Task::of_state(own.task()).into()) };
             }
         }
         !self.due.is_empty()

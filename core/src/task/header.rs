@@ -216,6 +216,13 @@ unsafe impl Linked<InQueue> for Task {
 
 unsafe fn nothing(_: *mut Payload) {}
 
+/// Whether they are one record.
+impl PartialEq for Task {
+    fn eq(&self, other: &Self) -> bool {
+        ptr::eq(self, other)
+    }
+}
+
 impl Task {
     /// A record that was never used.
     pub(crate) fn new(index: u32) -> Self {
@@ -254,15 +261,29 @@ impl Task {
     }
 
     /// The record around a timer node.
-    pub(crate) fn of_timer(node: NonNull<TimerNode>) -> NonNull<Self> {
+    pub(crate) fn of_timer(node: NonNull<TimerNode>) -> &'static Self {
         // SAFETY: every timer node is the field `timer` of a record.
-        unsafe { node.byte_sub(offset_of!(Task, timer)) }.cast()
+        Self::at(unsafe { node.byte_sub(offset_of!(Task, timer)) }.cast())
     }
 
-    /// The record around a state word.
-    pub(crate) fn of_state(state: NonNull<State>) -> NonNull<Self> {
+    /// The record that a list or a queue has: there are no others, and none is ever unmapped.
+    #[inline]
+    pub(crate) fn at(node: NonNull<Self>) -> &'static Self {
+        // SAFETY: as said.
+        unsafe { node.as_ref() }
+    }
+
+    /// Its state word, from which [`of_state`](Self::of_state) leads back.
+    #[inline]
+    pub(crate) fn state_word(&'static self) -> NonNull<State> {
         const { assert!(offset_of!(Task, state) == 0) };
-        state.cast()
+        NonNull::from(self).cast()
+    }
+
+    /// The record of a word that [`state_word`](Self::state_word) gave.
+    #[inline]
+    pub(crate) fn of_state(state: NonNull<State>) -> &'static Self {
+        Self::at(state.cast())
     }
 
     /// Whether anything was registered for one of its waits, and not taken back.
@@ -274,9 +295,9 @@ impl Task {
     }
 
     /// The node that wheels link.
-    pub(crate) fn timer_node(task: NonNull<Self>) -> NonNull<TimerNode> {
-        // SAFETY: `task` is a live record, so `timer` lies inside the same allocation.
-        unsafe { task.byte_add(offset_of!(Task, timer)) }.cast()
+    pub(crate) fn timer_node(&'static self) -> NonNull<TimerNode> {
+        // SAFETY: the field lies inside the record.
+        unsafe { NonNull::from(self).byte_add(offset_of!(Task, timer)) }.cast()
     }
 
     /// Whether its waits do not heed cancellation just now. Only the task itself asks.

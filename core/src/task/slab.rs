@@ -9,8 +9,6 @@
 //! Invariant of `#![allow(unsafe_code)]`: every index below `used` is a record.
 #![allow(unsafe_code)]
 
-use core::ptr::NonNull;
-
 use crate::link::list::List;
 use crate::platform::{Platform, PlatformError};
 use crate::prim::{AtomicBool, AtomicU32, Ordering, SpinLock};
@@ -31,7 +29,7 @@ pub(crate) const BATCH: usize = 32;
 const _: () = assert!(MAX_TASKS <= 1 << INDEX_BITS);
 
 /// Free records of one carrier, which gives the last one out first, while it is warm.
-pub(crate) type Warm = Pile<NonNull<Task>, { 2 * BATCH }>;
+pub(crate) type Warm = Pile<&'static Task, { 2 * BATCH }>;
 
 /// All records of a runtime.
 #[derive(Debug)]
@@ -59,13 +57,13 @@ impl Slab {
 
     /// A free record, the caller's alone: from its carrier's warm ones if it has a list of them, or
     /// else from all. None if there is none, and [`extend`](Self::extend) has to make one.
-    pub(crate) fn take(&self, warm: Option<&Warm>) -> Option<NonNull<Task>> {
-        let Some(warm) = warm else { return self.free.lock().pop_front() };
+    pub(crate) fn take(&self, warm: Option<&Warm>) -> Option<&'static Task> {
+        let Some(warm) = warm else { return self.free.lock().pop_front().map(Task::at) };
         if warm.len() == 0 {
             let mut free = self.free.lock();
             while warm.len() < BATCH {
                 let Some(task) = free.pop_front() else { break };
-                warm.push(task).expect("the list has room for a batch");
+                warm.push(Task::at(task)).expect("the list has room for a batch");
             }
         }
         warm.pop()
@@ -75,7 +73,7 @@ impl Slab {
     ///
     /// # Errors
     /// When there is no room for one more.
-    pub(crate) fn extend(&self, platform: &dyn Platform) -> Result<NonNull<Task>, PlatformError> {
+    pub(crate) fn extend(&self, platform: &dyn Platform) -> Result<&'static Task, PlatformError> {
         loop {
             let next = {
                 let mut free = self.free.lock();
@@ -87,11 +85,11 @@ impl Slab {
                     // Release publishes the record; pairs with the acquire in `find`. SeqCst:
                     // before a submit of it; pairs with the load in `used`.
                     self.used.store(index + 1, Ordering::SeqCst);
-                    return Ok(task);
+                    return Ok(Task::at(task));
                 }
                 // Others may have ended meanwhile.
                 if let Some(task) = free.pop_front() {
-                    return Ok(task);
+                    return Ok(Task::at(task));
                 }
                 index as usize
             };
@@ -104,19 +102,19 @@ impl Slab {
     }
 
     /// Puts back a record that was taken and not opened, or closed.
-    pub(crate) fn give_back(&self, task: NonNull<Task>) {
+    pub(crate) fn give_back(&self, task: &'static Task) {
         // SAFETY: the caller owns the record, so it is in no list.
-        unsafe { self.free.lock().push_back(task) };
+        unsafe { self.free.lock().push_back(task.into()) };
     }
 
     /// Keeps a free record warm.
-    pub(crate) fn keep(&self, warm: &Warm, task: NonNull<Task>) {
+    pub(crate) fn keep(&self, warm: &Warm, task: &'static Task) {
         if warm.len() == 2 * BATCH {
             let mut free = self.free.lock();
             for _ in 0..BATCH {
                 let cold = warm.pop().expect("a full list has a batch");
                 // SAFETY: a record in a carrier's list is in no other.
-                unsafe { free.push_back(cold) };
+                unsafe { free.push_back(cold.into()) };
             }
         }
         warm.push(task).expect("there is room now");
@@ -135,14 +133,14 @@ impl Slab {
 
     /// The record and the generation that a handle names; none if it never named one here.
     #[inline]
-    pub(crate) fn find(&self, handle: Handle) -> Option<(NonNull<Task>, u32)> {
+    pub(crate) fn find(&self, handle: Handle) -> Option<(&'static Task, u32)> {
         let (index, generation) = unpack(Kind::Task, self.birth, handle.0)?;
         // Acquire pairs with the release in `extend`.
         if index >= self.used.load(Ordering::Acquire) {
             return None;
         }
         // SAFETY: every index below `used` is a record, which was claimed before that was stored.
-        Some((unsafe { self.records.at(index as usize) }, generation))
+        Some((Task::at(unsafe { self.records.at(index as usize) }), generation))
     }
 
     /// No handle names a record any more, and no record is written anew. Only a store.
@@ -160,9 +158,7 @@ impl Slab {
     pub(crate) fn record(&self, index: u32) -> &'static Task {
         assert!(index < self.used.load(Ordering::Acquire), "record {index} is not written yet");
         // SAFETY: every index below `used` is a record, which was claimed before that was stored.
-        let task = unsafe { self.records.at(index as usize) };
-        // SAFETY: the same; records are never unmapped.
-        unsafe { task.as_ref() }
+        Task::at(unsafe { self.records.at(index as usize) })
     }
 
     /// The name of one life of a record.

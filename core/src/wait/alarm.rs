@@ -29,7 +29,7 @@ use crate::wait::timers::{announce, server};
 #[derive(Debug)]
 pub(crate) struct Alarm {
     node: TimerNode,
-    task: NonNull<Task>,
+    task: &'static Task,
     ticket: Ticket,
     carrier: AtomicU32,
     linked: AtomicBool,
@@ -37,7 +37,7 @@ pub(crate) struct Alarm {
 
 impl Alarm {
     /// An alarm of `task`, which calls, in its present wait.
-    pub(crate) fn new(task: NonNull<Task>, ticket: Ticket) -> Self {
+    pub(crate) fn new(task: &'static Task, ticket: Ticket) -> Self {
         Self {
             node: TimerNode::new(Kind::Alarm),
             task,
@@ -60,8 +60,7 @@ impl Alarm {
         if deadline == Instant::FAR {
             return;
         }
-        // SAFETY: the task runs here, so its record is alive.
-        let carrier = server(runtime, unsafe { self.task.as_ref() });
+        let carrier = server(runtime, self.task);
         self.carrier.store(u32::from(carrier.id().0) + 1, Ordering::Relaxed);
         let mut wheel = carrier.timers.lock();
         self.linked.store(true, Ordering::Relaxed);
@@ -86,13 +85,11 @@ impl Alarm {
 ///
 /// # Safety
 /// `node` was in the wheel whose lock is held, and is part of an alarm.
-pub(super) unsafe fn expired(node: NonNull<TimerNode>) -> Option<NonNull<Task>> {
+pub(super) unsafe fn expired(node: NonNull<TimerNode>) -> Option<&'static Task> {
     // SAFETY: the caller's promise; the field lies inside the alarm.
     let alarm: NonNull<Alarm> = unsafe { node.byte_sub(offset_of!(Alarm, node)) }.cast();
     // SAFETY: its task takes the lock before it leaves the alarm's frame.
     let alarm = unsafe { alarm.as_ref() };
     alarm.linked.store(false, Ordering::Relaxed);
-    // SAFETY: records are never unmapped.
-    let state = &unsafe { alarm.task.as_ref() }.state;
-    (state.wake_inside(alarm.ticket) == Then::Enqueue).then_some(alarm.task)
+    (alarm.task.state.wake_inside(alarm.ticket) == Then::Enqueue).then_some(alarm.task)
 }

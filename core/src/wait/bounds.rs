@@ -4,8 +4,6 @@
 //! Invariant of `#![allow(unsafe_code)]`: the record of the task that runs here is alive.
 #![allow(unsafe_code)]
 
-use core::ptr::NonNull;
-
 use crate::error::ConcurrencyError;
 use crate::platform::Platform;
 use crate::sched::here::{current_task, with_carrier};
@@ -58,7 +56,7 @@ impl Wait {
 
     /// The virtual thread that waits: the one that calls, if one does.
     #[inline]
-    pub(super) fn task(&self) -> Option<(NonNull<Task>, &'static Runtime)> {
+    pub(super) fn task(&self) -> Option<(&'static Task, &'static Runtime)> {
         let runtime = self.runtime?;
         current_task(runtime).map(|task| (task, runtime))
     }
@@ -70,9 +68,8 @@ impl Wait {
 
     /// Whether cancellation ends a wait of `task`, which calls.
     #[inline]
-    pub(super) fn heeds_cancel(&self, task: NonNull<Task>) -> bool {
-        // SAFETY: the current task's record is alive: we run on it.
-        self.is_cancellable && !unsafe { task.as_ref() }.is_shielded()
+    pub(super) fn heeds_cancel(&self, task: &'static Task) -> bool {
+        self.is_cancellable && !task.is_shielded()
     }
 
     /// Whether there is no time to wait at all.
@@ -86,10 +83,8 @@ impl Wait {
     /// That one.
     #[inline]
     pub fn check(&self) -> Result<(), ConcurrencyError> {
-        let is_cancelled = |(task, _): (NonNull<Task>, _)| {
-            // SAFETY: the current task's record is alive: we run on it.
-            self.heeds_cancel(task) && unsafe { task.as_ref() }.is_cancelled()
-        };
+        let is_cancelled =
+            |(task, _): (&'static Task, _)| self.heeds_cancel(task) && task.is_cancelled();
         match self.is_cancellable && self.task().is_some_and(is_cancelled) {
             true => Err(ConcurrencyError::Cancelled),
             false => Ok(()),

@@ -37,12 +37,10 @@ pub(crate) fn evacuate(carrier: &Carrier) {
         let kind = unsafe { node.as_ref() }.kind();
         assert_eq!(kind, Kind::Task, "a wait inside a call ends before its executor does");
         let task = Task::of_timer(node);
-        // SAFETY: records are never unmapped.
-        let record = unsafe { task.as_ref() };
         // SAFETY: `timer_home` names this wheel, whose lock is held.
-        let ticket = record.timer_ticket.with(|own| unsafe { *own });
-        let deadline = record.timer.deadline();
-        record.timer_home.store(0, Ordering::SeqCst);
+        let ticket = task.timer_ticket.with(|own| unsafe { *own });
+        let deadline = task.timer.deadline();
+        task.timer_home.store(0, Ordering::SeqCst);
         drop(wheel);
         // Who arms or disarms in between finds a node in no wheel, as if this came later: an
         // earlier deadline stays, and for an ended wait nothing is armed.
@@ -67,7 +65,7 @@ pub(crate) fn fire(carrier: &Carrier, now: Instant) -> bool {
             };
             if let Some(task) = claimed {
                 // SAFETY: the expiry claimed the task, so it is in no queue.
-                unsafe { due.push_back(task) };
+                unsafe { due.push_back(task.into()) };
             }
         });
         if is_over {
@@ -78,7 +76,7 @@ pub(crate) fn fire(carrier: &Carrier, now: Instant) -> bool {
         while let Some(task) = due.pop_front() {
             fired = true;
             // SAFETY: claimed above.
-            unsafe { schedule(task) };
+            unsafe { schedule(Task::at(task)) };
         }
         if is_over {
             break;
@@ -104,14 +102,12 @@ fn advance(wheel: &mut Wheel, now: Instant, mut due: impl FnMut(NonNull<TimerNod
 ///
 /// # Safety
 /// `node` was in the wheel whose lock is held, and is part of a record.
-unsafe fn expired(node: NonNull<TimerNode>) -> Option<NonNull<Task>> {
+unsafe fn expired(node: NonNull<TimerNode>) -> Option<&'static Task> {
     let task = Task::of_timer(node);
-    // SAFETY: records are never unmapped.
-    let record = unsafe { task.as_ref() };
     // SAFETY: `timer_home` names the wheel whose lock is held.
-    let ticket = record.timer_ticket.with(|own| unsafe { *own });
-    record.timer_home.store(0, Ordering::SeqCst);
-    (record.state.wake(ticket) == Then::Enqueue).then_some(task)
+    let ticket = task.timer_ticket.with(|own| unsafe { *own });
+    task.timer_home.store(0, Ordering::SeqCst);
+    (task.state.wake(ticket) == Then::Enqueue).then_some(task)
 }
 
 /// The carrier whose wheel never has to be moved: the first of an executor that never ends.

@@ -4,8 +4,6 @@
 //! Invariant of `#![allow(unsafe_code)]`: a task is parked by itself only.
 #![allow(unsafe_code)]
 
-use core::ptr::NonNull;
-
 use crate::sched::carrier;
 use crate::sched::parts::Runtime;
 use crate::state::Heeds;
@@ -20,12 +18,11 @@ use crate::wait::alarm::Alarm;
 /// `task` is the current task of `runtime`.
 pub(crate) unsafe fn wait_inside(
     runtime: &'static Runtime,
-    task: NonNull<Task>,
+    task: &'static Task,
     heeds: Heeds,
     until: Instant,
 ) {
-    // SAFETY: it runs here, so its record is alive.
-    let state = &unsafe { task.as_ref() }.state;
+    let state = &task.state;
     let alarm = Alarm::new(task, state.own_ticket());
     // SAFETY: disarmed below, in this frame.
     unsafe { alarm.arm(runtime, until) };

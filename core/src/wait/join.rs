@@ -37,24 +37,20 @@ impl Runtime {
         }
     }
 
-    #[allow(unsafe_code)]
     fn join_unpaid(&'static self, handle: Handle, wait: &Wait) -> Result<Waited, ConcurrencyError> {
         let Some((task, generation)) = self.tasks.find(handle) else { return Ok(Waited::No) };
-        // SAFETY: records are never unmapped; each use below gives the generation.
-        let record = unsafe { task.as_ref() };
         if crate::sched::here::current_task(self) == Some(task) {
-            let is_stale = record.state.generation() != generation;
+            let is_stale = task.state.generation() != generation;
             return if is_stale { Ok(Waited::No) } else { Err(ConcurrencyError::Closed) };
         }
-        let joiners =
-            Queue { waits_for: WaitsFor::Join, lock: &record.joiners, list: waiters::all };
-        let waited = joiners.wait(wait, |_| record.state.expect_joiner(generation), |_| {});
+        let joiners = Queue { waits_for: WaitsFor::Join, lock: &task.joiners, list: waiters::all };
+        let waited = joiners.wait(wait, |_| task.state.expect_joiner(generation), |_| {});
         if let Err(error) = waited
-            && !record.state.is_completed(generation)
+            && !task.state.is_completed(generation)
         {
             return Err(error);
         }
-        if record.state.release(Hold::Handle, generation) {
+        if task.state.release(Hold::Handle, generation) {
             self.recycle(task);
         }
         Ok(waited.unwrap_or(Waited::No))
@@ -64,10 +60,7 @@ impl Runtime {
     #[must_use]
     pub fn current(&'static self) -> Option<Handle> {
         let task = crate::sched::here::current_task(self)?;
-        // SAFETY: it is the one that runs here.
-        #[allow(unsafe_code)]
-        let record = unsafe { task.as_ref() };
-        Some(self.tasks.handle(record.index, record.state.generation()))
+        Some(self.tasks.handle(task.index, task.state.generation()))
     }
 }
 

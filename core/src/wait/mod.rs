@@ -19,8 +19,6 @@ mod timers;
 pub(crate) mod wait_queue;
 pub(crate) mod wake;
 
-use core::ptr::NonNull;
-
 use crate::platform::Event;
 use crate::sched::parts::{Carrier, Runtime, Wakers};
 use crate::task::header::Task;
@@ -42,7 +40,7 @@ impl Wakers for Waits {
         readiness::deliver(runtime, event);
     }
 
-    fn forget(&self, runtime: &'static Runtime, task: NonNull<Task>) {
+    fn forget(&self, runtime: &'static Runtime, task: &'static Task) {
         timers::disarm_all(runtime, task);
         readiness::forget(runtime, task);
     }

@@ -4,8 +4,6 @@
 //! Invariant of `#![allow(unsafe_code)]`: a task is parked by itself only.
 #![allow(unsafe_code)]
 
-use core::ptr::NonNull;
-
 use crate::prim::Ordering;
 use crate::sched::budget;
 use crate::sched::carrier;
@@ -52,8 +50,7 @@ impl Runtime {
     /// cancellation.
     pub fn shield(&'static self, change: i16) {
         if let Some(task) = current_task(self) {
-            // SAFETY: it is the current task.
-            let shields = &unsafe { task.as_ref() }.shields;
+            let shields = &task.shields;
             let changed = shields.load(Ordering::Relaxed).wrapping_add_signed(change);
             shields.store(changed, Ordering::Relaxed);
         }
@@ -63,16 +60,14 @@ impl Runtime {
     /// since it started. None on an OS thread.
     pub fn entry(&'static self) -> Option<(Run, *mut Payload)> {
         let task = current_task(self)?;
-        // SAFETY: it is the current task, so the entry is its own.
-        let entry = unsafe { task.as_ref() }.entry.with_mut(|entry| entry);
+        let entry = task.entry.with_mut(|entry| entry);
         // SAFETY: the same.
         Some(unsafe { Entry::running(entry) })
     }
 
     /// Whether the calling virtual thread was asked to end.
     pub fn is_cancelled(&'static self) -> bool {
-        // SAFETY: it is the current task.
-        current_task(self).is_some_and(|task| unsafe { task.as_ref() }.state.is_cancelled())
+        current_task(self).is_some_and(|task| task.state.is_cancelled())
     }
 }
 
@@ -80,33 +75,31 @@ impl Runtime {
 ///
 /// # Safety
 /// `task` is the current task of `runtime`.
-unsafe fn wait(runtime: &'static Runtime, task: NonNull<Task>, until: Instant) {
-    // SAFETY: it runs here, so its record is alive.
-    let record = unsafe { task.as_ref() };
-    let heeds = if record.is_shielded() { Heeds::ShieldedPark } else { Heeds::Park };
-    if !record.state.end_wait(heeds) {
-        record.reason.set(WaitsFor::Unpark, until);
+unsafe fn wait(runtime: &'static Runtime, task: &'static Task, until: Instant) {
+    let heeds = if task.is_shielded() { Heeds::ShieldedPark } else { Heeds::Park };
+    if !task.state.end_wait(heeds) {
+        task.reason.set(WaitsFor::Unpark, until);
         // SAFETY: a record of this runtime.
-        unsafe { timers::arm(runtime, task, record.state.own_ticket(), until) };
+        unsafe { timers::arm(runtime, task, task.state.own_ticket(), until) };
         // SAFETY: it is the current task.
         unsafe { carrier::leave(task, Request::Park(heeds)) };
     } else {
         budget::did_not_wait();
     }
-    let present = record.state.own_ticket();
+    let present = task.state.own_ticket();
     if present.begins_a_round() {
-        forget_old_tickets(runtime, record);
+        forget_old_tickets(runtime, task);
     }
     // SAFETY: a record of this runtime.
     unsafe { timers::disarm(runtime, task, present) };
-    unwatch(runtime, record, present);
+    unwatch(runtime, task, present);
 }
 
 /// Lets all threads finish that register something for an earlier wait: its number comes again.
 #[cold]
-fn forget_old_tickets(runtime: &'static Runtime, record: &Task) {
+fn forget_old_tickets(runtime: &'static Runtime, task: &Task) {
     for turn in 0.. {
-        if record.outsiders.are_gone() {
+        if task.outsiders.are_gone() {
             return;
         }
         runtime.platform().thread_yield(turn);

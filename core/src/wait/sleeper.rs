@@ -4,8 +4,6 @@
 //! Invariant of `#![allow(unsafe_code)]`: the record of the task that runs here is alive.
 #![allow(unsafe_code)]
 
-use core::ptr::NonNull;
-
 use crate::platform::Poll;
 use crate::prim::Ordering;
 use crate::queues::waiters::{HELD, Sleeper};
@@ -19,9 +17,7 @@ use crate::wait::inside::wait_inside;
 impl Sleeper {
     /// Of whoever calls; for one list, or for several.
     pub(crate) fn new(wait: &Wait, is_shared: bool) -> Self {
-        // SAFETY: the current task's record is alive: we run on it.
-        let state = |task: NonNull<Task>| NonNull::from(&unsafe { task.as_ref() }.state);
-        Self::of(wait.task().map(|(task, _)| state(task)), is_shared, wait.platform)
+        Self::of(wait.task().map(|(task, _)| task.state_word()), is_shared, wait.platform)
     }
 
     /// Sleeps until claimed, or `wait` ends. Only its owner.
@@ -34,8 +30,7 @@ impl Sleeper {
             return;
         };
         let task = Task::of_state(state);
-        // SAFETY: it runs here, so its record is alive.
-        unsafe { task.as_ref() }.reason.set(waits_for, wait.until);
+        task.reason.set(waits_for, wait.until);
         let heeds = match wait.heeds_cancel(task) {
             true => Heeds::CancellableInside,
             false => Heeds::Inside,

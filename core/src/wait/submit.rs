@@ -5,8 +5,6 @@
 //! queues it.
 #![allow(unsafe_code)]
 
-use core::ptr::NonNull;
-
 use crate::error::ConcurrencyError;
 use crate::prim::{Ordering, fence};
 use crate::queues::waiters::{self, Waiters};
@@ -55,16 +53,14 @@ impl ExecutorRef {
         let executor = self.executor;
         let (task, generation) =
             executor.runtime.tasks.find(handle).ok_or(ConcurrencyError::Closed)?;
-        // SAFETY: records are never unmapped.
-        let record = unsafe { task.as_ref() };
         // Somebody else's submit may come first, and that one may be taken back.
-        while self.is_new(record, generation)? {
+        while self.is_new(task, generation)? {
             let admitted = match self.admit(&wait) {
                 Ok(admitted) => admitted,
-                Err(error) if self.is_new(record, generation)? => return Err(error),
+                Err(error) if self.is_new(task, generation)? => return Err(error),
                 Err(_) => return Ok(()),
             };
-            if record.state.submit(generation) == Submitted::Enqueue {
+            if task.state.submit(generation) == Submitted::Enqueue {
                 return self.hand_over(task, generation, admitted);
             }
             executor.admission.give_back(admitted);
@@ -74,12 +70,12 @@ impl ExecutorRef {
 
     /// Whether it has to be submitted; `Closed` if it is gone. Looks again while somebody else
     /// submits it, who may find the executor closed.
-    fn is_new(self, record: &Task, generation: u32) -> Result<bool, ConcurrencyError> {
+    fn is_new(self, task: &Task, generation: u32) -> Result<bool, ConcurrencyError> {
         let mut turn = 0;
         loop {
-            match record.state.phase(generation).ok_or(ConcurrencyError::Closed)? {
+            match task.state.phase(generation).ok_or(ConcurrencyError::Closed)? {
                 Phase::New => return Ok(true),
-                Phase::Active if record.executor().is_none() => {
+                Phase::Active if task.executor().is_none() => {
                     self.executor.runtime.platform().thread_yield(turn);
                     turn += 1;
                 }
@@ -111,13 +107,11 @@ impl ExecutorRef {
     /// Queues a task that was claimed by `submit`.
     fn hand_over(
         self,
-        task: NonNull<Task>,
+        task: &'static Task,
         generation: u32,
         admitted: Admitted,
     ) -> Result<(), ConcurrencyError> {
         let executor = self.executor;
-        // SAFETY: records are never unmapped.
-        let record = unsafe { task.as_ref() };
         // SeqCst within, after the transition; pairs with the close (`sched/stage.rs`).
         if !self.is_open() {
             // Before foreign code runs.
@@ -127,15 +121,15 @@ impl ExecutorRef {
         if admitted.limited {
             // Release pairs with the acquire in `uncount`; before `executor`, whose reader may
             // be a canceller that uncounts.
-            record.counted.store(true, Ordering::Release);
+            task.counted.store(true, Ordering::Release);
         }
-        record.set_executor(executor);
+        task.set_executor(executor);
         if admitted.limited {
             // SeqCst, before the look: a canceller sees what is stored above and uncounts, or is
             // seen here; pairs with the fence in `Runtime::discard`.
             fence(Ordering::SeqCst);
-            if !record.state.will_start() {
-                executor.uncount(record);
+            if !task.state.will_start() {
+                executor.uncount(task);
             }
         }
         drop(admitted);
@@ -168,11 +162,10 @@ impl ExecutorRef {
 #[cold]
 fn take_back(
     runtime: &'static Runtime,
-    task: NonNull<Task>,
+    task: &'static Task,
     generation: u32,
 ) -> Result<(), ConcurrencyError> {
-    // SAFETY: records are never unmapped, and the submitter's engagement holds this one.
-    let state = &unsafe { task.as_ref() }.state;
+    let state = &task.state;
     match state.unsubmit(generation) {
         Unsubmitted::New => Err(ConcurrencyError::Closed),
         Unsubmitted::Discard => {

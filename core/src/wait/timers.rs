@@ -21,8 +21,6 @@
 //! Invariant of `#![allow(unsafe_code)]`: the table above, and that records are never unmapped.
 #![allow(unsafe_code)]
 
-use core::ptr::NonNull;
-
 use crate::prim::{Ordering, SpinGuard};
 use crate::queues::wheel::Wheel;
 use crate::sched::here::{current_carrier, schedule};
@@ -39,7 +37,7 @@ use crate::time::Instant;
 /// `task` is a record of `runtime`.
 pub(crate) unsafe fn arm(
     runtime: &'static Runtime,
-    task: NonNull<Task>,
+    task: &'static Task,
     ticket: Ticket,
     deadline: Instant,
 ) {
@@ -56,52 +54,50 @@ pub(crate) unsafe fn arm(
 /// As for `arm`.
 pub(super) unsafe fn arm_at(
     runtime: &'static Runtime,
-    task: NonNull<Task>,
+    task: &'static Task,
     ticket: Ticket,
     deadline: Instant,
     server: impl Fn(&'static Runtime, &Task) -> &'static Carrier,
 ) {
-    // SAFETY: records are never unmapped.
-    let record = unsafe { task.as_ref() };
     loop {
         // SeqCst, here and in the exchange: see the module's head.
-        let home = record.timer_home.load(Ordering::SeqCst);
+        let home = task.timer_home.load(Ordering::SeqCst);
         let carrier = match home {
-            0 => server(runtime, record),
+            0 => server(runtime, task),
             n => runtime.carrier(n as usize - 1),
         };
         let number = carrier.id().0 + 1;
         let mut wheel = carrier.timers.lock();
         if home == 0 {
             let entered =
-                record.timer_home.compare_exchange(0, number, Ordering::SeqCst, Ordering::SeqCst);
+                task.timer_home.compare_exchange(0, number, Ordering::SeqCst, Ordering::SeqCst);
             if entered.is_err() {
                 continue;
             }
         } else {
-            if record.timer_home.load(Ordering::SeqCst) != home {
+            if task.timer_home.load(Ordering::SeqCst) != home {
                 continue;
             }
             // A late caller must not take the deadline of the present wait away.
-            if record.state.is_over(ticket) {
+            if task.state.is_over(ticket) {
                 return;
             }
             // SAFETY: `home` names this wheel, whose lock is held.
-            let same = record.timer_ticket.with(|own| unsafe { *own } == ticket);
-            if same && record.timer.deadline() <= deadline {
+            let same = task.timer_ticket.with(|own| unsafe { *own } == ticket);
+            if same && task.timer.deadline() <= deadline {
                 return;
             }
             // SAFETY: the node is in this wheel, as `home` says.
-            unsafe { wheel.remove(Task::timer_node(task)) };
+            unsafe { wheel.remove(task.timer_node()) };
         }
         // SAFETY: `home` names this wheel, whose lock is held, and the node is in none.
-        record.timer_ticket.with_mut(|own| unsafe { *own = ticket });
+        task.timer_ticket.with_mut(|own| unsafe { *own = ticket });
         // SAFETY: the same.
-        unsafe { wheel.insert(Task::timer_node(task), deadline) };
-        if record.state.is_over(ticket) {
+        unsafe { wheel.insert(task.timer_node(), deadline) };
+        if task.state.is_over(ticket) {
             // SAFETY: it was just put in.
-            unsafe { wheel.remove(Task::timer_node(task)) };
-            record.timer_home.store(0, Ordering::SeqCst);
+            unsafe { wheel.remove(task.timer_node()) };
+            task.timer_home.store(0, Ordering::SeqCst);
             return;
         }
         return announce(carrier, wheel);
@@ -110,10 +106,10 @@ pub(super) unsafe fn arm_at(
 
 /// The carrier whose wheel takes a deadline: the one that runs here, or else the executor's first;
 /// not one that ends when it is idle.
-pub(super) fn server(runtime: &'static Runtime, record: &Task) -> &'static Carrier {
+pub(super) fn server(runtime: &'static Runtime, task: &Task) -> &'static Carrier {
     current_carrier(runtime)
         .filter(|carrier| !carrier.may_end())
-        .unwrap_or_else(|| server_of(runtime, record))
+        .unwrap_or_else(|| server_of(runtime, task))
 }
 
 /// After an insert: tells the carrier if its next deadline is sooner now.
@@ -129,7 +125,7 @@ pub(super) fn announce(carrier: &Carrier, wheel: SpinGuard<'_, Wheel>) {
 }
 
 /// The task has ended: takes its deadline back, of whichever wait.
-pub(super) fn disarm_all(runtime: &'static Runtime, task: NonNull<Task>) {
+pub(super) fn disarm_all(runtime: &'static Runtime, task: &'static Task) {
     // SAFETY: a record of that runtime, which `Wakers::forget` names.
     unsafe { disarm(runtime, task, Ticket::NONE) };
 }
@@ -138,24 +134,22 @@ pub(super) fn disarm_all(runtime: &'static Runtime, task: NonNull<Task>) {
 ///
 /// # Safety
 /// `task` is a record of `runtime`.
-pub(crate) unsafe fn disarm(runtime: &'static Runtime, task: NonNull<Task>, keep: Ticket) {
-    // SAFETY: records are never unmapped.
-    let record = unsafe { task.as_ref() };
+pub(crate) unsafe fn disarm(runtime: &'static Runtime, task: &'static Task, keep: Ticket) {
     loop {
         // SeqCst: see the module's head.
-        let home = record.timer_home.load(Ordering::SeqCst);
+        let home = task.timer_home.load(Ordering::SeqCst);
         if home == 0 {
             return;
         }
         let mut wheel = runtime.carrier(home as usize - 1).timers.lock();
-        if record.timer_home.load(Ordering::SeqCst) == home {
+        if task.timer_home.load(Ordering::SeqCst) == home {
             // SAFETY: `home` names this wheel, whose lock is held.
-            if record.timer_ticket.with(|own| unsafe { *own } == keep) {
+            if task.timer_ticket.with(|own| unsafe { *own } == keep) {
                 return;
             }
             // SAFETY: the node is in this wheel, as `home` says.
-            unsafe { wheel.remove(Task::timer_node(task)) };
-            record.timer_home.store(0, Ordering::SeqCst);
+            unsafe { wheel.remove(task.timer_node()) };
+            task.timer_home.store(0, Ordering::SeqCst);
             return;
         }
     }
@@ -174,10 +168,8 @@ impl Runtime {
     /// Unparks the virtual thread once at `deadline`, if its present wait lasts until then.
     pub fn unpark_at(&'static self, handle: Handle, deadline: Instant) {
         let Some((task, generation)) = self.tasks.find(handle) else { return };
-        // SAFETY: records are never unmapped.
-        let record = unsafe { task.as_ref() };
-        let outsider = record.outsiders.enter();
-        let Some(ticket) = outsider.ticket(&record.state, generation) else { return };
+        let outsider = task.outsiders.enter();
+        let Some(ticket) = outsider.ticket(&task.state, generation) else { return };
         if deadline == Instant::ZERO {
             return wake(task, ticket);
         }
@@ -187,9 +179,8 @@ impl Runtime {
 }
 
 /// The wake of a registration that is over already.
-pub(crate) fn wake(task: NonNull<Task>, ticket: Ticket) {
-    // SAFETY: records are never unmapped.
-    if unsafe { task.as_ref() }.state.wake(ticket) == Then::Enqueue {
+pub(crate) fn wake(task: &'static Task, ticket: Ticket) {
+    if task.state.wake(ticket) == Then::Enqueue {
         // SAFETY: `wake` claimed it.
         unsafe { schedule(task) };
     }

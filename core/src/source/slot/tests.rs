@@ -30,7 +30,7 @@ impl Fixture {
     }
 
     fn watch(&mut self, interest: Interest) -> NonNull<Task> {
-        Task::of_state(Watch::at(self.new_watch(interest)).task())
+        Task::of_state(Watch::at(self.new_watch(interest)).task()).into()
     }
 
     fn new_watch(&mut self, interest: Interest) -> NonNull<Watch> {

@@ -9,8 +9,6 @@
 //! Invariant of `#![allow(unsafe_code)]`: watches and records are never unmapped.
 #![allow(unsafe_code)]
 
-use core::ptr::NonNull;
-
 use crate::platform::{Armed, Event, Interest, Source};
 use crate::prim::{Ordering, SpinGuard};
 use crate::queues::watch::Watch;
@@ -36,10 +34,8 @@ impl Runtime {
         deadline: Instant,
     ) {
         let Some((task, generation)) = self.tasks.find(handle) else { return };
-        // SAFETY: records are never unmapped.
-        let record = unsafe { task.as_ref() };
-        let outsider = record.outsiders.enter();
-        let Some(ticket) = outsider.ticket(&record.state, generation) else { return };
+        let outsider = task.outsiders.enter();
+        let Some(ticket) = outsider.ticket(&task.state, generation) else { return };
         if deadline == Instant::ZERO {
             return wake(task, ticket);
         }
@@ -59,23 +55,21 @@ impl Runtime {
 fn watch(
     runtime: &'static Runtime,
     slot: &'static Slot,
-    task: NonNull<Task>,
+    task: &'static Task,
     source: Source,
     ticket: Ticket,
     interest: Interest,
 ) -> bool {
-    // SAFETY: records are never unmapped.
-    let record = unsafe { task.as_ref() };
     runtime.sources.use_it();
     let store = &runtime.sources.watches;
-    let state_of = NonNull::from(&record.state);
+    let state_of = task.state_word();
     let ask = {
-        let mut watches = record.watches.lock();
+        let mut watches = task.watches.lock();
         if let Some(watch) = watches.find(store, source.0) {
             let mut state = slot.state.lock();
             if Watch::at(watch).ticket() == ticket {
                 state.widen(watch, interest);
-            } else if record.state.is_over(ticket) {
+            } else if task.state.is_over(ticket) {
                 return true;
             } else {
                 // Of a wait that has ended. Who takes it back finds it in use for this one.
@@ -94,12 +88,12 @@ fn watch(
             Watch::at(watch).set(state_of, ticket, interest, false);
             state.add(watch);
             // SeqCst, before the look at the state: see the module's head.
-            record.watching.fetch_add(1, Ordering::SeqCst);
-            if record.state.is_over(ticket) {
+            task.watching.fetch_add(1, Ordering::SeqCst);
+            if task.state.is_over(ticket) {
                 state.remove(watch);
                 drop(state);
                 watches.give_back(store, source.0);
-                record.watching.fetch_sub(1, Ordering::SeqCst);
+                task.watching.fetch_sub(1, Ordering::SeqCst);
                 return true;
             }
             state.ask()
@@ -175,46 +169,44 @@ const SPARE: u32 = 1 << 31;
 
 /// Takes the watches of ended waits back; those of the wait of `keep` stay.
 #[inline]
-pub(crate) fn unwatch(runtime: &'static Runtime, record: &Task, keep: Ticket) {
+pub(crate) fn unwatch(runtime: &'static Runtime, task: &Task, keep: Ticket) {
     // SeqCst: see the module's head.
-    if record.watching.load(Ordering::SeqCst) & !SPARE != 0 {
-        take_back(runtime, record, keep);
+    if task.watching.load(Ordering::SeqCst) & !SPARE != 0 {
+        take_back(runtime, task, keep);
     }
 }
 
 #[inline(never)]
-fn take_back(runtime: &'static Runtime, record: &Task, keep: Ticket) {
+fn take_back(runtime: &'static Runtime, task: &Task, keep: Ticket) {
     let store = &runtime.sources.watches;
     let mut is_more = true;
     while is_more {
-        is_more = record.watches.lock().retire(store, keep, |watch, source| {
+        is_more = task.watches.lock().retire(store, keep, |watch, source| {
             let slot = runtime.sources.slot(source).expect("a watch has a slot");
             slot.state.lock().remove(watch);
-            record.watching.fetch_sub(1, Ordering::SeqCst);
+            task.watching.fetch_sub(1, Ordering::SeqCst);
         });
     }
     // Relaxed: only the task itself reads and writes this bit.
-    if record.watching.load(Ordering::Relaxed) & SPARE == 0 {
-        record.watching.fetch_add(SPARE, Ordering::Relaxed);
+    if task.watching.load(Ordering::Relaxed) & SPARE == 0 {
+        task.watching.fetch_add(SPARE, Ordering::Relaxed);
     }
 }
 
 /// The task has ended: all its watches go back to the runtime.
 #[inline]
-pub(crate) fn forget(runtime: &'static Runtime, task: NonNull<Task>) {
-    // SAFETY: records are never unmapped.
-    let record = unsafe { task.as_ref() };
+pub(crate) fn forget(runtime: &'static Runtime, task: &'static Task) {
     // SeqCst: see the module's head.
-    if record.watching.load(Ordering::SeqCst) != 0 {
-        give_back(runtime, record);
+    if task.watching.load(Ordering::SeqCst) != 0 {
+        give_back(runtime, task);
     }
 }
 
 #[inline(never)]
-fn give_back(runtime: &'static Runtime, record: &Task) {
-    take_back(runtime, record, Ticket::NONE);
-    record.watching.fetch_sub(SPARE, Ordering::Relaxed);
-    let spares = record.watches.lock().empty();
+fn give_back(runtime: &'static Runtime, task: &Task) {
+    take_back(runtime, task, Ticket::NONE);
+    task.watching.fetch_sub(SPARE, Ordering::Relaxed);
+    let spares = task.watches.lock().empty();
     spares.give_back(&runtime.sources.watches);
 }
 
@@ -252,7 +244,7 @@ fn wake_all_due<'a, R>(
 fn schedule(mut claimed: Claimed) {
     while let Some(task) = claimed.pop_front() {
         // SAFETY: a claimed task is its claimer's until it is scheduled.
-        unsafe { schedule_one(task) };
+        unsafe { schedule_one(Task::at(task)) };
     }
 }
 

@@ -29,7 +29,7 @@ use crate::queues::waiters::{Sleeper, Waiter};
 use crate::queues::watch::Watch;
 use crate::sched::parts::Runtime;
 use crate::source::slot::{Ask, Slot};
-use crate::state::State;
+use crate::task::header::Task;
 use crate::task::reason::WaitsFor;
 use crate::wait::bounds::Wait;
 use crate::wait::readiness::ask::converse;
@@ -72,10 +72,9 @@ impl Place {
         runtime: &'static Runtime,
         slot: &Slot,
         poll: &Poll,
-        task: NonNull<State>,
+        task: &'static Task,
     ) -> bool {
-        // SAFETY: it runs here, so its record is alive.
-        self.watch.set(task, unsafe { task.as_ref() }.own_ticket(), poll.interest(), true);
+        self.watch.set(task.state_word(), task.state.own_ticket(), poll.interest(), true);
         let (is_owned, ask) = {
             let mut state = slot.state.lock();
             self.closes.set(state.closes());
@@ -173,7 +172,7 @@ impl Runtime {
     ) -> Result<bool, ConcurrencyError> {
         let slot_of = |poll: &Poll| self.slot_of(poll.source()).expect("it was asked before");
         let sleeper = Sleeper::new(wait, true);
-        let is_told = match sleeper.task {
+        let is_told = match sleeper.task.map(Task::of_state) {
             Some(task) => {
                 let mut any_is_owned = false;
                 for (poll, place) in polls.iter().zip(places) {
