@@ -66,18 +66,6 @@ pub(crate) enum Then {
     Enqueue,
 }
 
-/// The answer to `submit`.
-#[must_use]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Submitted {
-    /// The caller must enqueue it.
-    Enqueue,
-    /// It was submitted or cancelled before; nothing to do.
-    Before,
-    /// The handle is stale.
-    Gone,
-}
-
 /// The answer to `unsubmit`.
 #[must_use]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -158,15 +146,12 @@ impl State {
     }
 
     /// New to Active. Refuses every other phase.
-    pub(crate) fn submit(&self, generation: u32) -> Submitted {
-        self.transition(|word| {
-            if word.generation() != generation || word.phase() == Phase::Free {
-                return (None, Submitted::Gone);
+    pub(crate) fn submit(&self, generation: u32) -> Then {
+        self.transition(|word| match word.phase() {
+            Phase::New if word.generation() == generation => {
+                (Some(word.to(Phase::Active).with(ENGAGED)), Then::Enqueue)
             }
-            match word.phase() {
-                Phase::New => (Some(word.to(Phase::Active).with(ENGAGED)), Submitted::Enqueue),
-                _ => (None, Submitted::Before),
-            }
+            _ => (None, Then::Nothing),
         })
     }
 

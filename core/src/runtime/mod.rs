@@ -65,7 +65,6 @@ impl Runtime {
             executors,
             carriers,
             taken: SpinLock::new(Taken { executors: 0, carriers: 0 }),
-            ready: core::array::from_fn(|_| AtomicBool::new(false)),
             listed: AtomicU32::new(0),
             defaults: Defaults {
                 preferred: [AtomicI64::new(0), AtomicI64::new(0)],
@@ -141,9 +140,15 @@ impl Runtime {
             // SAFETY: it gave this place to this call alone.
             unsafe { place.write(carrier) };
         }
-        // Release publishes the executor and its carriers; pairs with the acquire in `executor`.
-        self.ready[index].store(true, Ordering::Release);
-        self.listed.fetch_max(index as u32 + 1, Ordering::Release);
+        // Behind those before it. Release publishes the executor and its carriers, and with the
+        // acquire those before; pairs with the acquire in `executor`.
+        let (this, next) = (index as u32, index as u32 + 1);
+        let mut turn = 0;
+        while self.listed.compare_exchange(this, next, Ordering::AcqRel, Ordering::Relaxed).is_err()
+        {
+            self.platform.thread_yield(turn);
+            turn += 1;
+        }
         Ok(ExecutorRef { executor, generation: 1 })
     }
 

@@ -223,7 +223,7 @@ impl Executor {
     fn finish_now(&'static self, generation: u32) -> usize {
         if !self.lives.claim(generation) {
             // Whoever claimed it has seen one at least, or is about to see none.
-            return usize::from(self.lives.is(generation, Stage::Joining));
+            return usize::from(self.lives.is(generation, Stage::Claimed));
         }
         let left = self.carriers().filter(|carrier| !carrier.is_gone()).count();
         if left > 0 {
@@ -247,7 +247,7 @@ impl Executor {
 }
 
 impl Carrier {
-    /// Whether nothing is left of the OS threads that ran it. Of an executor that is Joining.
+    /// Whether nothing is left of the OS threads that ran it. Of an executor that is Claimed.
     fn is_gone(&self) -> bool {
         // SeqCst: after the change to Ending; pairs with `start`.
         let is_off = self.life.load(Ordering::SeqCst) == Life::Off as u8;

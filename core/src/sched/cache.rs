@@ -6,7 +6,7 @@
 
 use crate::platform::{PlatformError, Stack, StackClass};
 use crate::prim::Ordering;
-use crate::sched::here::with_carrier;
+use crate::sched::here::current_carrier;
 use crate::sched::parts::{Carrier, Runtime, STACKS};
 use crate::task::header::Task;
 
@@ -16,9 +16,8 @@ impl Runtime {
     /// # Errors
     /// When there is no room for one more.
     pub(super) fn take_record(&'static self) -> Result<&'static Task, PlatformError> {
-        let take = |carrier: &Carrier| self.tasks.take(Some(&carrier.own.records));
-        let found = with_carrier(self, take).unwrap_or_else(|| self.tasks.take(None));
-        found.map_or_else(|| self.tasks.extend(self.platform), Ok)
+        let warm = current_carrier(self).map(|carrier| &carrier.own.records);
+        self.tasks.take(warm).map_or_else(|| self.tasks.extend(self.platform), Ok)
     }
 
     /// Ends the life of a record whose last hold was released.
@@ -32,9 +31,9 @@ impl Runtime {
         if self.tasks.is_scarce() {
             return self.give_up(task);
         }
-        let keep = |carrier: &Carrier| self.tasks.keep(&carrier.own.records, task);
-        if with_carrier(self, keep).is_none() {
-            self.tasks.give_back(task);
+        match current_carrier(self) {
+            Some(carrier) => self.tasks.keep(&carrier.own.records, task),
+            None => self.tasks.give_back(task),
         }
     }
 
@@ -47,9 +46,9 @@ impl Runtime {
             // SAFETY: a free one is its keeper's alone.
             unsafe { self.unreserve(task) };
             self.tasks.give_back(task);
-            next = with_carrier(self, |carrier| carrier.own.records.pop()).flatten();
+            next = current_carrier(self).and_then(|carrier| carrier.own.records.pop());
         }
-        with_carrier(self, Carrier::give_up_stacks);
+        current_carrier(self).map(Carrier::give_up_stacks);
     }
 
     /// Reserves a stack of `class` for `record`, instead of what was reserved before.
@@ -68,7 +67,7 @@ impl Runtime {
         platform.stack_reserve(class).or_else(|refusal| {
             self.tasks.set_scarce();
             // What this carrier keeps warm, it keeps from somebody now.
-            let gave = with_carrier(self, Carrier::give_up_stacks);
+            let gave = current_carrier(self).map(Carrier::give_up_stacks);
             if gave == Some(true) { platform.stack_reserve(class) } else { Err(refusal) }
         })?;
         // SAFETY: the caller's.

@@ -27,15 +27,6 @@ pub(crate) fn current_carrier(runtime: &'static Runtime) -> Option<&'static Carr
     here().filter(|carrier| ptr::eq(carrier.executor.runtime, runtime))
 }
 
-/// Calls `with` with the carrier of this OS thread, if it is one of `runtime`.
-#[inline]
-pub(crate) fn with_carrier<R>(
-    runtime: &'static Runtime,
-    with: impl FnOnce(&'static Carrier) -> R,
-) -> Option<R> {
-    current_carrier(runtime).map(with)
-}
-
 /// The task that runs here, if it is one of `runtime`.
 #[inline]
 pub(crate) fn current_task(runtime: &'static Runtime) -> Option<&'static Task> {

@@ -77,9 +77,7 @@ pub struct Runtime {
     pub(crate) executors: NonNull<Executor>,
     pub(crate) carriers: NonNull<Carrier>,
     pub(crate) taken: SpinLock<Taken>,
-    /// Set once the executor of that index and its carriers are written.
-    pub(crate) ready: [AtomicBool; MAX_EXECUTORS],
-    /// Executors below may be ready.
+    /// Executors below are written, and their carriers.
     pub(crate) listed: AtomicU32,
     pub(crate) defaults: Defaults,
 }
@@ -281,12 +279,12 @@ impl Runtime {
     /// The executor of that index.
     pub(crate) fn executor(&'static self, index: u32) -> Option<&'static Executor> {
         // Acquire pairs with the release in `Runtime::make_executor`.
-        if !self.ready.get(index as usize)?.load(Ordering::Acquire) {
+        if index >= self.listed.load(Ordering::Acquire) {
             return None;
         }
-        // SAFETY: `ready` has an index for each place of the table.
+        // SAFETY: the table has a place for each that is listed.
         let place = unsafe { self.executors.add(index as usize) };
-        // SAFETY: it is ready, so written.
+        // SAFETY: it is listed, so written.
         Some(unsafe { place.as_ref() })
     }
 
@@ -296,9 +294,7 @@ impl Runtime {
 
     /// All executors.
     pub(crate) fn executors(&'static self) -> impl Iterator<Item = &'static Executor> {
-        // Acquire pairs with the release in `Runtime::make_executor`.
-        let listed = self.listed.load(Ordering::Acquire);
-        (0..listed).filter_map(|index| self.executor(index))
+        (0..).map_while(|index| self.executor(index))
     }
 
     /// The carrier of that number, which some executor has.

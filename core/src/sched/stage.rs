@@ -13,11 +13,11 @@
 //! |---------|-------|---------------------------------------------|------------------------|
 //! | Open    | close | a shutdown                                  | Closed                 |
 //! | Closed  | end   | a shutdown or carrier that finds none alive | Ending                 |
-//! | Ending  | claim | a shutdown; who looks for a free place      | Joining                |
-//! | Joining | leave | the same, if a carrier's thread is left     | Ending                 |
-//! | Joining | free  | the same, when the carriers are gone        | Free                   |
-//! | Free    | take  | who creates an executor                     | Making, the next life  |
-//! | Making  | open  | the same                                    | Open                   |
+//! | Ending  | claim | a shutdown; who looks for a free place      | Claimed                |
+//! | Claimed | leave | the same, if a carrier's thread is left     | Ending                 |
+//! | Claimed | free  | the same, when the carriers are gone        | Free                   |
+//! | Free    | take  | who creates an executor                     | Claimed, the next life |
+//! | Claimed | open  | the same                                    | Open                   |
 //!
 //! **No submit is missed**, and it pays no read-modify-write for that: a submitter changes the
 //! task's state word and then loads this one; a shutdown closes this one and then loads the state
@@ -41,12 +41,10 @@ pub(crate) enum Stage {
     Closed = 1,
     /// None is alive; carriers end.
     Ending = 2,
-    /// Somebody looks whether the carriers' OS threads are gone.
-    Joining = 3,
+    /// Somebody alone looks whether the carriers' OS threads are gone, or prepares the next life.
+    Claimed = 3,
     /// Can be given out again.
     Free = 4,
-    /// Is being given out again.
-    Making = 5,
 }
 
 const SHIFT: u32 = 3;
@@ -108,18 +106,18 @@ impl Lives {
 
     /// The caller alone looks whether the carriers are gone.
     pub(crate) fn claim(&self, generation: u32) -> bool {
-        self.step(generation, Stage::Ending, Stage::Joining)
+        self.step(generation, Stage::Ending, Stage::Claimed)
     }
 
     /// Some are not.
     pub(crate) fn leave(&self, generation: u32) {
-        let left = self.step(generation, Stage::Joining, Stage::Ending);
+        let left = self.step(generation, Stage::Claimed, Stage::Ending);
         debug_assert!(left, "who claimed it is alone with it");
     }
 
     /// They are gone.
     pub(crate) fn free(&self, generation: u32) {
-        let freed = self.step(generation, Stage::Joining, Stage::Free);
+        let freed = self.step(generation, Stage::Claimed, Stage::Free);
         debug_assert!(freed, "who claimed it is alone with it");
     }
 
@@ -131,12 +129,12 @@ impl Lives {
         if generation == LAST || self.load() != free || !is_empty() {
             return None;
         }
-        self.change(free, word(generation + 1, Stage::Making)).then_some(generation + 1)
+        self.change(free, word(generation + 1, Stage::Claimed)).then_some(generation + 1)
     }
 
     /// It begins. What was written before is seen by whoever finds it open.
     pub(crate) fn open(&self, generation: u32) {
-        let opened = self.step(generation, Stage::Making, Stage::Open);
+        let opened = self.step(generation, Stage::Claimed, Stage::Open);
         debug_assert!(opened, "who takes a place is alone with it");
     }
 

@@ -4,12 +4,12 @@ use loom::sync::Arc;
 use loom::sync::atomic::{AtomicU32, Ordering};
 use loom::thread;
 
-use super::{Cancelled, Heeds, Hold, State, Submitted, Then, Unsubmitted};
+use super::{Cancelled, Heeds, Hold, State, Then, Unsubmitted};
 
 fn running() -> (Arc<State>, u32) {
     let state = State::free();
     let generation = state.open();
-    assert_eq!(state.submit(generation), Submitted::Enqueue);
+    assert_eq!(state.submit(generation), Then::Enqueue);
     assert!(state.start());
     (Arc::new(state), generation)
 }
@@ -65,7 +65,7 @@ fn cancel_races_start() {
     loom::model(|| {
         let state = State::free();
         let generation = state.open();
-        assert_eq!(state.submit(generation), Submitted::Enqueue);
+        assert_eq!(state.submit(generation), Then::Enqueue);
         let state = Arc::new(state);
         let other = state.clone();
         let cancelled = thread::spawn(move || other.cancel(generation));
@@ -84,7 +84,7 @@ fn cancel_races_submit() {
         let other = state.clone();
         let submitted = thread::spawn(move || other.submit(generation));
         assert_eq!(state.cancel(generation), Cancelled::Discard);
-        if submitted.join().unwrap() == Submitted::Enqueue {
+        if submitted.join().unwrap() == Then::Enqueue {
             assert!(!state.start());
         }
     });
@@ -124,7 +124,7 @@ fn an_abandon_beside_a_submit_that_is_taken_back_drops_the_entry_once() {
         let generation = state.open();
         let other = state.clone();
         let submitter = thread::spawn(move || {
-            other.submit(generation) == Submitted::Enqueue
+            other.submit(generation) == Then::Enqueue
                 && other.unsubmit(generation) == Unsubmitted::Discard
         });
         let ours = state.abandon(generation) == Cancelled::Discard;

@@ -1,7 +1,5 @@
 use super::word::WAIT;
-use super::{
-    Cancelled, Heeds, Hold, LAST_GENERATION, Phase, Standing, State, Submitted, Then, Unsubmitted,
-};
+use super::{Cancelled, Heeds, Hold, LAST_GENERATION, Phase, Standing, State, Then, Unsubmitted};
 use crate::prim::Ordering;
 
 fn new() -> (State, u32) {
@@ -12,7 +10,7 @@ fn new() -> (State, u32) {
 
 fn running() -> (State, u32) {
     let (state, generation) = new();
-    assert_eq!(state.submit(generation), Submitted::Enqueue);
+    assert_eq!(state.submit(generation), Then::Enqueue);
     assert!(state.start());
     (state, generation)
 }
@@ -27,8 +25,8 @@ fn parked(heeds: Heeds) -> (State, u32) {
 fn a_submit_enqueues_once() {
     let (state, generation) = new();
     assert_eq!(state.phase(generation), Some(Phase::New));
-    assert_eq!(state.submit(generation), Submitted::Enqueue);
-    assert_eq!(state.submit(generation), Submitted::Before);
+    assert_eq!(state.submit(generation), Then::Enqueue);
+    assert_eq!(state.submit(generation), Then::Nothing);
     assert_eq!(state.phase(generation), Some(Phase::Active));
 }
 
@@ -105,12 +103,12 @@ fn a_task_cancelled_before_it_starts_never_starts() {
     for submitted in [false, true] {
         let (state, generation) = new();
         if submitted {
-            assert_eq!(state.submit(generation), Submitted::Enqueue);
+            assert_eq!(state.submit(generation), Then::Enqueue);
         }
         assert_eq!(state.cancel(generation), Cancelled::Discard);
         assert_eq!(state.cancel(generation), Cancelled::Recorded);
         assert!(!state.is_completed(generation), "the entry is not dropped yet");
-        assert_eq!(state.submit(generation), Submitted::Before);
+        assert_eq!(state.submit(generation), Then::Nothing);
         assert!(!submitted || !state.start());
         assert!(!state.complete());
         assert!(state.is_completed(generation));
@@ -138,7 +136,7 @@ fn the_last_of_handle_engagement_and_pin_frees_the_record() {
     assert!(!state.release(Hold::Handle, generation), "there is one last");
 
     let (state, generation) = new();
-    assert_eq!(state.submit(generation), Submitted::Enqueue);
+    assert_eq!(state.submit(generation), Then::Enqueue);
     assert_eq!(state.cancel(generation), Cancelled::Discard);
     assert!(!state.complete());
     assert!(!state.release(Hold::Handle, generation));
@@ -170,7 +168,7 @@ fn a_stale_handle_is_answered_in_the_next_life() {
     let generation = state.open();
     assert_ne!(generation, old);
     assert!(state.is_completed(old));
-    assert_eq!(state.submit(old), Submitted::Gone);
+    assert_eq!(state.submit(old), Then::Nothing);
     assert_eq!(state.cancel(old), Cancelled::Gone);
     assert_eq!(state.abandon(old), Cancelled::Gone);
     assert_eq!(state.unpark(old), Then::Nothing);
@@ -178,7 +176,7 @@ fn a_stale_handle_is_answered_in_the_next_life() {
     assert!(!state.release(Hold::Handle, old));
     assert!(!state.expect_joiner(old));
     assert_eq!(state.phase(generation), Some(Phase::New), "the new life is untouched");
-    assert_eq!(state.submit(generation), Submitted::Enqueue);
+    assert_eq!(state.submit(generation), Then::Enqueue);
     assert!(state.start());
     assert!(!state.end_wait(Heeds::Park));
 }
@@ -206,7 +204,7 @@ fn waits_wrap_around_without_touching_the_generation() {
 fn submitted() -> (State, u32) {
     let (state, generation) = new();
     assert_eq!(state.submitted(), None);
-    assert_eq!(state.submit(generation), Submitted::Enqueue);
+    assert_eq!(state.submit(generation), Then::Enqueue);
     let standing = Standing { generation, engaged: true, ended: false };
     assert_eq!(state.submitted(), Some(standing));
     (state, generation)
@@ -218,7 +216,7 @@ fn a_submit_that_is_taken_back_never_was() {
     assert_eq!(state.unpark(generation), Then::Nothing);
     assert_eq!(state.unsubmit(generation), Unsubmitted::New);
     assert_eq!((state.phase(generation), state.submitted()), (Some(Phase::New), None));
-    assert_eq!(state.submit(generation), Submitted::Enqueue);
+    assert_eq!(state.submit(generation), Then::Enqueue);
     assert!(state.start() && state.end_wait(Heeds::Park), "the unpark is still there");
 }
 

@@ -6,7 +6,7 @@
 
 use crate::error::ConcurrencyError;
 use crate::platform::Platform;
-use crate::sched::here::{current_task, with_carrier};
+use crate::sched::here::{current_carrier, current_task};
 use crate::sched::parts::Runtime;
 use crate::task::header::Task;
 use crate::time::Instant;
@@ -94,7 +94,7 @@ impl Wait {
     /// A number for a choice among equals.
     pub fn random(&self) -> u32 {
         let runtime = self.task().map(|(_, runtime)| runtime);
-        let drawn = runtime.and_then(|runtime| with_carrier(runtime, |carrier| carrier.random()));
+        let drawn = runtime.and_then(current_carrier).map(|carrier| carrier.random());
         drawn.unwrap_or_else(|| self.platform.entropy() as u32)
     }
 

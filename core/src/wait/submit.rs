@@ -11,7 +11,7 @@ use crate::queues::waiters::{self, Waiters};
 use crate::sched::admission::{Admission, Admitted, Reserved, UnderWay};
 use crate::sched::parts::{Executor, ExecutorRef, Runtime};
 use crate::sched::policy::Saturation;
-use crate::state::{Hold, Phase, Submitted, Unsubmitted};
+use crate::state::{Hold, Phase, Then, Unsubmitted};
 use crate::task::handle::Handle;
 use crate::task::header::Task;
 use crate::task::reason::WaitsFor;
@@ -60,7 +60,7 @@ impl ExecutorRef {
                 Err(error) if self.is_new(task, generation)? => return Err(error),
                 Err(_) => return Ok(()),
             };
-            if task.state.submit(generation) == Submitted::Enqueue {
+            if task.state.submit(generation) == Then::Enqueue {
                 return self.hand_over(task, generation, admitted);
             }
             executor.admission.give_back(admitted);

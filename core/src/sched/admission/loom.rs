@@ -6,7 +6,7 @@ use loom::thread;
 use super::{Left, Places, Reserved, WAITING};
 use crate::prim::{AtomicBool, Ordering, fence};
 use crate::sched::stage::Lives;
-use crate::state::{Cancelled, State, Submitted};
+use crate::state::{Cancelled, State, Then};
 
 /// As `Admission`, with a list of numbers for the wait queue.
 struct Model {
@@ -108,7 +108,7 @@ impl Submit {
         if !reserve(&self.places) {
             return;
         }
-        if self.state.submit(self.generation) == Submitted::Enqueue {
+        if self.state.submit(self.generation) == Then::Enqueue {
             self.counted.store(true, Ordering::Release);
             self.has_executor.store(true, Ordering::Release);
             fence(Ordering::SeqCst);

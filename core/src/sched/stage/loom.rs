@@ -5,7 +5,7 @@ use loom::thread;
 
 use super::{Lives, Stage};
 use crate::prim::{AtomicBool, AtomicU8, Ordering};
-use crate::state::{Cancelled, Hold, Phase, State, Submitted, Unsubmitted};
+use crate::state::{Cancelled, Hold, Phase, State, Then, Unsubmitted};
 
 /// As `ExecutorRef::submit_as` and `Executor::survey` treat them.
 struct Model {
@@ -37,7 +37,7 @@ impl Model {
             if !self.life.is_open(1) {
                 return false;
             }
-            if self.state.submit(self.generation) == Submitted::Enqueue {
+            if self.state.submit(self.generation) == Then::Enqueue {
                 return self.hand_over();
             }
         }
@@ -176,7 +176,7 @@ fn an_executor_that_is_closed_with_no_time_to_wait_ends() {
         let model = Model::new();
         let (submits, cancels) = (model.clone(), model.clone());
         let submitter = thread::spawn(move || {
-            let is_mine = submits.state.submit(submits.generation) == Submitted::Enqueue;
+            let is_mine = submits.state.submit(submits.generation) == Then::Enqueue;
             if is_mine && submits.hand_over() {
                 submits.let_go_when_cancelled();
             }
@@ -204,7 +204,7 @@ fn a_late_look_finds_nobody_of_the_next_life() {
         model.life.free(1);
         assert_eq!(model.life.take(|| true), Some(2));
         model.life.open(2);
-        assert_eq!(model.state.submit(model.generation), Submitted::Enqueue);
+        assert_eq!(model.state.submit(model.generation), Then::Enqueue);
         model.written.store(true, Ordering::Release);
         assert!(!looks.join().unwrap(), "it belongs to the next executor");
     });

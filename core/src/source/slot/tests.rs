@@ -6,7 +6,7 @@ use super::{Ask, Claimed, LEADS, Slot, SlotState, Watch};
 use crate::platform::Interest;
 use crate::queues::watch::Watches;
 use crate::queues::watch::tests::store;
-use crate::state::{Heeds, State, Submitted, Then, Ticket};
+use crate::state::{Heeds, State, Then, Ticket};
 use crate::task::header::Task;
 
 fn parked() -> (NonNull<Task>, Ticket) {
@@ -14,7 +14,7 @@ fn parked() -> (NonNull<Task>, Ticket) {
     // SAFETY: leaked, so alive for ever.
     let state: &State = unsafe { &task.as_ref().state };
     let generation = state.open();
-    assert_eq!(state.submit(generation), Submitted::Enqueue);
+    assert_eq!(state.submit(generation), Then::Enqueue);
     assert!(state.start());
     assert_eq!(state.commit_park(Heeds::Park), Then::Nothing);
     (task, state.own_ticket())

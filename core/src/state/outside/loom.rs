@@ -5,14 +5,14 @@ use loom::thread;
 
 use super::Outsiders;
 use crate::prim::{AtomicBool, Ordering};
-use crate::state::{Heeds, State, Submitted, Then};
+use crate::state::{Heeds, State, Then};
 
 #[test]
 fn nobody_uses_an_old_ticket_when_the_task_goes_on() {
     loom::model(|| {
         let state = State::free();
         let generation = state.open();
-        assert_eq!(state.submit(generation), Submitted::Enqueue);
+        assert_eq!(state.submit(generation), Then::Enqueue);
         assert!(state.start());
         state.skip_to_the_last_of_a_round();
         let old = state.own_ticket();

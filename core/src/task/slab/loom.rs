@@ -3,13 +3,13 @@
 use loom::sync::Arc;
 use loom::thread;
 
-use crate::state::{Cancelled, Heeds, Hold, State, Submitted, Then};
+use crate::state::{Cancelled, Heeds, Hold, State, Then};
 
 /// A record whose first life is about to end.
 fn ending() -> (Arc<State>, u32) {
     let state = State::free();
     let generation = state.open();
-    assert_eq!(state.submit(generation), Submitted::Enqueue);
+    assert_eq!(state.submit(generation), Then::Enqueue);
     assert!(state.start());
     assert!(!state.release(Hold::Handle, generation));
     (Arc::new(state), generation)
@@ -21,7 +21,7 @@ fn reuse(state: &State, old: u32) -> u32 {
     assert!(state.release(Hold::Engagement, old));
     assert!(state.close());
     let generation = state.open();
-    assert_eq!(state.submit(generation), Submitted::Enqueue);
+    assert_eq!(state.submit(generation), Then::Enqueue);
     assert!(state.start());
     generation
 }

@@ -4,7 +4,7 @@ use loom::sync::atomic::{AtomicU32, Ordering};
 use loom::sync::{Arc, Mutex};
 use loom::thread;
 
-use crate::state::{Hold, State, Submitted, Then, Ticket};
+use crate::state::{Hold, State, Then, Ticket};
 
 struct Model {
     child: State,
@@ -16,7 +16,7 @@ struct Model {
 fn running() -> (State, u32) {
     let state = State::free();
     let generation = state.open();
-    assert_eq!(state.submit(generation), Submitted::Enqueue);
+    assert_eq!(state.submit(generation), Then::Enqueue);
     assert!(state.start());
     (state, generation)
 }
