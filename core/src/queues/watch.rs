@@ -1,20 +1,16 @@
-//! Watches: one wait of one task for one descriptor; whose they are, and how they are found.
+//! Watches: one wait of one task for one descriptor; whose they are.
 //!
 //! | a watch is                         | and belongs to                                          |
 //! |------------------------------------|---------------------------------------------------------|
 //! | never used yet                     | nobody: the store above what was `made`                 |
-//! | free                               | the runtime: the chain `Store`, under its lock          |
-//! | in use, in a slot or claimed there | its task: the tree of `Watches`, under the task's lock  |
-//! | spare                              | its task: the chain of `Watches`, under the same lock   |
+//! | free                               | the runtime: the chain of the `Store`, under its lock   |
+//! | in use, in a slot or claimed there | its task: the chain `used`, under the task's lock       |
+//! | spare                              | its task: the chain `spare`, under the same lock        |
 //!
 //! A task takes a spare watch, or else a free one; at the end of its wait they are spare, for its
-//! next, and at the end of the task free again.
-//!
-//! A task has one watch at most for each descriptor, and finds it in a few steps, however many it
-//! has: they are a tree in which the bits of the number, lowest first, say where to go. Numbers of
-//! descriptors are dense, so that it is as deep as they are many, in bits, and never deeper than
-//! they are long (Knuth, The Art of Computer Programming, volume 3, section 6.3: digital search
-//! trees).
+//! next, and at the end of the task free again. A watch is taken while its wait lasts, and the
+//! newest comes first: so those of the present wait come before those of waits that have ended,
+//! and no watch is ever looked for.
 //!
 //! A call that waits inside has watches in its frame instead (`wait/readiness/poll_many.rs`): they
 //! are linked in slots as the others are, and unlinked before it returns.
@@ -24,7 +20,7 @@
 //! out, and never unmapped; others stay in place while they are linked.
 #![allow(unsafe_code)]
 
-use core::array;
+use core::iter;
 use core::mem::{self, offset_of};
 use core::ptr::{self, NonNull};
 
@@ -55,9 +51,8 @@ pub(crate) struct Watch {
     link: Link<Watch>,
     /// Written by who takes the watch from the store, before anybody else knows it.
     source: AtomicU32,
-    /// Under the lock of the task's watches: the two that follow in the tree; of one that is spare
-    /// or free the first is the next.
-    below: [AtomicU32; 2],
+    /// The next in its chain.
+    next: AtomicU32,
     /// These four are written under both locks, or before it is linked by who has it for itself.
     task: AtomicPtr<State>,
     ticket: AtomicU64,
@@ -81,7 +76,7 @@ impl Watch {
             link: Link::new(),
             task: AtomicPtr::new(ptr::null_mut()),
             source: AtomicU32::new(0),
-            below: array::from_fn(|_| AtomicU32::new(0)),
+            next: AtomicU32::new(0),
             ticket: AtomicU64::new(0),
             is_inside: AtomicBool::new(false),
             interest: AtomicU32::new(0),
@@ -99,6 +94,11 @@ impl Watch {
     /// Who waits; of a watch in use.
     pub(crate) fn task(&self) -> NonNull<State> {
         NonNull::new(self.task.load(Relaxed)).expect("a watch in use has a task")
+    }
+
+    /// For which descriptor; of one of a store.
+    pub(crate) fn source(&self) -> u32 {
+        self.source.load(Relaxed)
     }
 
     pub(crate) fn ticket(&self) -> Ticket {
@@ -131,8 +131,9 @@ impl Watch {
 }
 
 /// Watches one behind the other, that nobody else knows: the first, or 0.
+#[must_use]
 #[derive(Debug)]
-struct Chain(Number);
+pub(crate) struct Chain(Number);
 
 /// The watches of a runtime: all of them, and which are free.
 #[derive(Debug)]
@@ -189,21 +190,10 @@ impl Store {
     }
 
     /// Takes all of a chain back.
-    fn give_back(&self, chain: Chain) {
-        let Chain(first) = chain;
-        if first == 0 {
-            return;
+    pub(crate) fn give_back(&self, chain: Chain) {
+        if let Some(last) = chain.iter(self).last() {
+            self.free.lock().put_before(chain, Watch::at(last));
         }
-        let mut last = self.at(first);
-        loop {
-            match last.below[0].load(Relaxed) {
-                0 => break,
-                next => last = self.at(next),
-            }
-        }
-        let mut free = self.free.lock();
-        last.below[0].store(free.0, Relaxed);
-        free.0 = first;
     }
 }
 
@@ -212,166 +202,82 @@ impl Chain {
     fn pop(&mut self, store: &Store) -> Number {
         let first = self.0;
         if first != 0 {
-            self.0 = store.at(first).below[0].swap(0, Relaxed);
+            self.0 = store.at(first).next.swap(0, Relaxed);
         }
         first
     }
 
     fn push(&mut self, store: &Store, number: Number) {
-        store.at(number).below[0].store(self.0, Relaxed);
+        store.at(number).next.store(self.0, Relaxed);
         self.0 = number;
+    }
+
+    /// Puts all of `other`, to its `last`, before the first.
+    fn put_before(&mut self, other: Self, last: &Watch) {
+        last.next.store(mem::replace(&mut self.0, other.0), Relaxed);
+    }
+
+    pub(crate) fn iter(&self, store: &Store) -> impl Iterator<Item = NonNull<Watch>> {
+        let next = |watch: &NonNull<Watch>| store.get(Watch::at(*watch).next.load(Relaxed));
+        iter::successors(store.get(self.0), next)
     }
 }
 
-/// The watches of one task: the root of those in use, and the spare ones. Each call has the store
-/// that they are from.
+/// The watches of one task. Each call has the store that they are from.
 #[derive(Debug)]
 pub(crate) struct Watches {
-    root: AtomicU32,
+    used: Chain,
     spare: Chain,
 }
 
 impl Watches {
     pub(crate) fn new() -> Self {
-        Self { root: AtomicU32::new(0), spare: Chain(0) }
+        Self { used: Chain(0), spare: Chain(0) }
     }
 
-    /// The watch in use for that source, if there is one.
-    pub(crate) fn find(&self, store: &Store, source: u32) -> Option<NonNull<Watch>> {
-        store.get(self.place_of(store, source).load(Relaxed))
-    }
-
-    /// Takes one for a source that has none in use. None if there is none to be had.
+    /// Takes one for a source. None if there is none to be had.
     pub(crate) fn take(&mut self, store: &Store, source: u32) -> Option<NonNull<Watch>> {
         let spare = self.spare.pop(store);
         let number = if spare == 0 { store.take() } else { spare };
         let watch = store.get(number)?;
-        let own = Watch::at(watch);
-        own.source.store(source, Relaxed);
-        self.place_of(store, source).store(number, Relaxed);
+        Watch::at(watch).source.store(source, Relaxed);
+        self.used.push(store, number);
         Some(watch)
     }
 
-    /// Gives the one of that source back, which is in no slot.
-    pub(crate) fn give_back(&mut self, store: &Store, source: u32) {
-        let place = self.place_of(store, source);
-        let number = place.load(Relaxed);
-        let own = store.at(number);
-        let leaf = take_leaf(store, place);
-        // Any leaf below may stand in its place: the bits that lead there are its own, too.
-        if leaf != number {
-            for (of_leaf, below) in store.at(leaf).below.iter().zip(&own.below) {
-                of_leaf.store(below.swap(0, Relaxed), Relaxed);
-            }
-            place.store(leaf, Relaxed);
-        }
-        store.give_back(Chain(number));
-    }
-
-    /// Calls `visit` with each watch in use and its source, but for those of `keep`; they are spare
-    /// afterwards. True if it was enough for once: some may be left.
-    pub(crate) fn retire(
-        &mut self,
+    /// The newest, if it is for that source in that wait.
+    pub(crate) fn newest(
+        &self,
         store: &Store,
-        keep: Ticket,
-        mut visit: impl FnMut(NonNull<Watch>, u32),
-    ) -> bool {
-        let root = self.root.load(Relaxed);
-        if let Some(watch) = store.get(root)
-            && Watch::at(watch).below.iter().all(|below| below.load(Relaxed) == 0)
-        {
-            // One only, as nearly always.
-            if Watch::at(watch).ticket() != keep {
-                visit(watch, Watch::at(watch).source.load(Relaxed));
-                self.root.store(0, Relaxed);
-                self.spare.push(store, root);
-            }
-            return false;
-        }
-        self.retire_some(store, keep, visit)
+        source: u32,
+        ticket: Ticket,
+    ) -> Option<NonNull<Watch>> {
+        let is_same = |own: &Watch| own.source() == source && own.ticket() == ticket;
+        store.get(self.used.0).filter(|watch| is_same(Watch::at(*watch)))
     }
 
-    #[inline(never)]
-    fn retire_some(
-        &mut self,
-        store: &Store,
-        keep: Ticket,
-        mut visit: impl FnMut(NonNull<Watch>, u32),
-    ) -> bool {
-        let mut kept = Chain(0);
-        let mut left = AT_ONCE;
-        while left > 0 && self.root.load(Relaxed) != 0 {
-            let number = take_leaf(store, &self.root);
-            let own = store.at(number);
-            if own.ticket() == keep {
-                kept.push(store, number);
-                continue;
-            }
-            visit(store.get(number).expect("it is one's"), own.source.load(Relaxed));
-            self.spare.push(store, number);
-            left -= 1;
-        }
-        loop {
-            match kept.pop(store) {
-                0 => break,
-                number => {
-                    let source = store.at(number).source.load(Relaxed);
-                    self.place_of(store, source).store(number, Relaxed);
-                }
-            }
-        }
-        left == 0
+    /// Gives the newest back, which is in no slot.
+    pub(crate) fn give_back(&mut self, store: &Store) {
+        store.give_back(Chain(self.used.pop(store)));
     }
 
-    /// Hands the spare ones out, to be given back.
-    pub(crate) fn empty(&mut self) -> Spares {
-        Spares(mem::replace(&mut self.spare, Chain(0)))
+    /// Takes out those of waits that have ended: all but those of `keep`.
+    pub(crate) fn take_ended(&mut self, store: &Store, keep: Ticket) -> Chain {
+        let is_kept = |watch: &NonNull<Watch>| Watch::at(*watch).ticket() == keep;
+        Chain(match self.used.iter(store).take_while(is_kept).last() {
+            Some(last) => Watch::at(last).next.swap(0, Relaxed),
+            None => mem::replace(&mut self.used.0, 0),
+        })
     }
 
-    /// Where the number of the watch of that source is, or would be.
-    fn place_of<'a>(&'a self, store: &'a Store, source: u32) -> &'a AtomicU32 {
-        let (mut place, mut bits) = (&self.root, source);
-        loop {
-            let number = place.load(Relaxed);
-            if number == 0 {
-                return place;
-            }
-            let own = store.at(number);
-            if own.source.load(Relaxed) == source {
-                return place;
-            }
-            place = &own.below[(bits & 1) as usize];
-            bits >>= 1;
-        }
+    /// Keeps a chain that was taken out, to its `last`, for the next waits.
+    pub(crate) fn keep(&mut self, ended: Chain, last: NonNull<Watch>) {
+        self.spare.put_before(ended, Watch::at(last));
     }
-}
 
-/// Takes out a leaf at or below `place`, where something is.
-fn take_leaf<'a>(store: &'a Store, mut place: &'a AtomicU32) -> Number {
-    loop {
-        let number = place.load(Relaxed);
-        let mut below = store.at(number).below.iter().filter(|below| below.load(Relaxed) != 0);
-        match below.next() {
-            Some(below) => place = below,
-            None => {
-                place.store(0, Relaxed);
-                return number;
-            }
-        }
-    }
-}
-
-/// Watches that are retired under one hold of a task's lock.
-const AT_ONCE: u32 = 64;
-
-/// What a task that ended had.
-#[must_use]
-#[derive(Debug)]
-pub(crate) struct Spares(Chain);
-
-impl Spares {
-    pub(crate) fn give_back(self, store: &Store) {
-        store.give_back(self.0);
+    /// Takes the spare ones out, to be given back.
+    pub(crate) fn take_spare(&mut self) -> Chain {
+        mem::replace(&mut self.spare, Chain(0))
     }
 }
 

@@ -3,7 +3,7 @@
 use loom::sync::Arc;
 use loom::thread;
 
-use super::{Chain, Store};
+use super::{Chain, Store, Watch};
 use crate::prim::Ordering::Relaxed;
 use crate::sync::stage::PLENTY;
 
@@ -22,13 +22,8 @@ fn take_two_and_give_them_back(store: &Store, mark: u32) {
         store.at(number).source.store(mark, Relaxed);
         chain.push(store, number);
     }
-    let (mut next, mut count) = (chain.0, 0);
-    while next != 0 {
-        assert_eq!(store.at(next).source.load(Relaxed), mark, "it is somebody else's, too");
-        next = store.at(next).below[0].load(Relaxed);
-        count += 1;
-    }
-    assert_eq!(count, 2);
+    let sources = chain.iter(store).map(|watch| Watch::at(watch).source());
+    assert!(sources.eq([mark; 2]), "it is somebody else's, too");
     store.give_back(chain);
 }
 

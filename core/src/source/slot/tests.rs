@@ -168,22 +168,12 @@ fn a_close_is_counted_and_claims_all() {
 }
 
 #[test]
-fn a_watch_is_reused_after_its_wait_and_kept_within_it() {
-    let (task, ticket) = parked();
-    let (store, mut watches) = (store(1), Watches::new());
-    let watch = watches.take(store, 5).expect("there is one");
-    let mut slot = Slot::new().state.into_inner();
-    Watch::at(watch).set(task.cast(), ticket, Interest::READ, false);
-    slot.add(watch);
-    assert!(!watches.retire(store, ticket, |_, _| panic!("its wait still lasts")));
-    assert_eq!(watches.find(store, 5), Some(watch));
-    let mut retired = Vec::new();
-    watches.retire(store, Ticket::NONE, |watch, source| retired.push((watch, source)));
-    assert_eq!(retired, [(watch, 5)]);
-    assert!(slot.remove(watch));
-    assert!(!slot.remove(watch));
-    assert!(slot.waiting.is_empty() && watches.find(store, 5).is_none());
-    assert_eq!(watches.take(store, 6), Some(watch));
+fn a_watch_that_is_not_linked_is_not_removed() {
+    let mut fixture = Fixture::new();
+    let watch = fixture.new_watch(Interest::READ);
+    assert!(fixture.slot.remove(watch));
+    assert!(!fixture.slot.remove(watch));
+    assert!(fixture.slot.waiting.is_empty());
 }
 
 /// However many wait, a hold of the lock claims 64 at most, and the others can leave meanwhile.

@@ -25,7 +25,8 @@ use crate::wait::timers::{arm, wake};
 impl Runtime {
     /// Unparks the virtual thread once when `source` is ready for any of `interest`, or at
     /// `deadline`, within its present wait. What cannot be waited for wakes it at once: the next
-    /// system call tells why.
+    /// system call tells why. Each call takes a watch until the wait ends, unless it is for the
+    /// source of the call before.
     pub fn unpark_ready(
         &'static self,
         handle: Handle,
@@ -62,21 +63,11 @@ fn watch(
 ) -> bool {
     runtime.sources.use_it();
     let store = &runtime.sources.watches;
-    let state_of = task.state_word();
     let ask = {
         let mut watches = task.watches.lock();
-        if let Some(watch) = watches.find(store, source.0) {
+        if let Some(watch) = watches.newest(store, source.0, ticket) {
             let mut state = slot.state.lock();
-            if Watch::at(watch).ticket() == ticket {
-                state.widen(watch, interest);
-            } else if task.state.is_over(ticket) {
-                return true;
-            } else {
-                // Of a wait that has ended. Who takes it back finds it in use for this one.
-                state.remove(watch);
-                Watch::at(watch).set(state_of, ticket, interest, false);
-                state.add(watch);
-            }
+            state.widen(watch, interest);
             state.ask()
         } else {
             let Some(watch) = watches.take(store, source.0) else {
@@ -84,15 +75,15 @@ fn watch(
                 let has_room = store.make_room(runtime.platform()).is_ok();
                 return has_room && self::watch(runtime, slot, task, source, ticket, interest);
             };
+            Watch::at(watch).set(task.state_word(), ticket, interest, false);
             let mut state = slot.state.lock();
-            Watch::at(watch).set(state_of, ticket, interest, false);
             state.add(watch);
             // SeqCst, before the look at the state: see the module's head.
             task.watching.fetch_add(1, Ordering::SeqCst);
             if task.state.is_over(ticket) {
                 state.remove(watch);
                 drop(state);
-                watches.give_back(store, source.0);
+                watches.give_back(store);
                 task.watching.fetch_sub(1, Ordering::SeqCst);
                 return true;
             }
@@ -179,13 +170,16 @@ pub(crate) fn unwatch(runtime: &'static Runtime, task: &Task, keep: Ticket) {
 #[inline(never)]
 fn take_back(runtime: &'static Runtime, task: &Task, keep: Ticket) {
     let store = &runtime.sources.watches;
-    let mut is_more = true;
-    while is_more {
-        is_more = task.watches.lock().retire(store, keep, |watch, source| {
-            let slot = runtime.sources.slot(source).expect("a watch has a slot");
-            slot.state.lock().remove(watch);
-            task.watching.fetch_sub(1, Ordering::SeqCst);
-        });
+    let ended = task.watches.lock().take_ended(store, keep);
+    let (mut count, mut last) = (0, None);
+    for watch in ended.iter(store) {
+        let slot = runtime.sources.slot(Watch::at(watch).source()).expect("a watch has a slot");
+        slot.state.lock().remove(watch);
+        (count, last) = (count + 1, Some(watch));
+    }
+    if let Some(last) = last {
+        task.watches.lock().keep(ended, last);
+        task.watching.fetch_sub(count, Ordering::SeqCst);
     }
     // Relaxed: only the task itself reads and writes this bit.
     if task.watching.load(Ordering::Relaxed) & SPARE == 0 {
@@ -206,8 +200,8 @@ pub(crate) fn forget(runtime: &'static Runtime, task: &'static Task) {
 fn give_back(runtime: &'static Runtime, task: &Task) {
     take_back(runtime, task, Ticket::NONE);
     task.watching.fetch_sub(SPARE, Ordering::Relaxed);
-    let spares = task.watches.lock().empty();
-    spares.give_back(&runtime.sources.watches);
+    let spares = task.watches.lock().take_spare();
+    runtime.sources.watches.give_back(spares);
 }
 
 /// Wakes those whose watches are due, and ends the hold of the lock.
