@@ -4,10 +4,8 @@
 //! anything is linked for; `task`, `source`, `sched` and `wait` call it.
 
 pub(crate) mod injector;
-pub(crate) mod level;
 pub(crate) mod pile;
 pub(crate) mod run_queue;
-pub(crate) mod timers;
 pub(crate) mod waiters;
 pub(crate) mod watch;
 pub(crate) mod wheel;

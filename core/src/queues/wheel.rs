@@ -38,24 +38,29 @@
 //! The last deadlines of all round up to 2^48, a ninth digit: they have a level of their own, and
 //! come at [`Instant::FAR`].
 //!
+//! A level has 64 slots, and a bit for each that has anything in it. A slot of level `n` covers 64^n
+//! ticks.
+//!
 //! Not thread-safe: the caller owns the wheel or holds the lock it is behind.
 //!
 //! # Safety
 //! Invariant of `#![allow(unsafe_code)]`: nodes in the wheel are alive and in place, as the callers
-//! of `insert` promised, and where the paragraphs above say.
+//! of `insert` promised, and where the paragraphs above say; those in a carrier's wheel are touched
+//! under its lock only.
 #![allow(unsafe_code)]
 
 #[cfg(all(any(test, feature = "fuzzing"), not(loom)))]
 pub(crate) mod model;
+
 #[cfg(all(test, not(loom)))]
 mod tests;
 
 use core::mem::offset_of;
 use core::ptr::NonNull;
 
+use crate::link::list::List;
 use crate::link::{Link, Linked};
-use crate::prim::{AtomicU8, AtomicU64, Ordering};
-use crate::queues::level::{BITS, Level};
+use crate::prim::{AtomicU8, AtomicU64, Ordering, SpinGuard, SpinLock};
 use crate::time::Instant;
 
 /// Nanoseconds in a tick: 65.536 us.
@@ -300,5 +305,106 @@ impl Wheel {
     fn at(&self, deadline: Instant, level: usize) -> Place {
         let tick = self.tick(deadline);
         Place { level, slot: (tick >> (BITS * level as u32)) as u32 % (1 << BITS) }
+    }
+}
+
+/// Bits of a tick that one level looks at.
+const BITS: u32 = 6;
+
+/// Slots of a level, one for each bit of its bitmap.
+const SLOTS: usize = 1 << BITS;
+
+/// A level of the wheel.
+#[derive(Debug)]
+struct Level {
+    occupied: u64,
+    slots: [List<InWheel, TimerNode>; SLOTS],
+}
+
+impl Level {
+    /// A level with nothing in it.
+    const fn new() -> Self {
+        Self { occupied: 0, slots: [const { List::new() }; SLOTS] }
+    }
+
+    #[inline]
+    const fn is_empty(&self) -> bool {
+        self.occupied == 0
+    }
+
+    /// The lowest slot with anything in it. The level is not empty.
+    #[inline]
+    const fn first(&self) -> u32 {
+        debug_assert!(!self.is_empty(), "an empty level has no first slot");
+        self.occupied.trailing_zeros()
+    }
+
+    /// Puts `node` behind the others of `slot`.
+    ///
+    /// # Safety
+    /// `node` is in no wheel, and stays alive and in place until it is taken out.
+    #[inline]
+    unsafe fn push_back(&mut self, slot: u32, node: NonNull<TimerNode>) {
+        // SAFETY: as the caller says.
+        unsafe { self.slots[slot as usize].push_back(node) };
+        self.occupied |= 1 << slot;
+    }
+
+    /// Takes `node` out.
+    ///
+    /// # Safety
+    /// `node` is in `slot` of this level.
+    #[inline]
+    unsafe fn remove(&mut self, slot: u32, node: NonNull<TimerNode>) {
+        let list = &mut self.slots[slot as usize];
+        // SAFETY: as the caller says.
+        unsafe { list.remove(node) };
+        if list.is_empty() {
+            self.occupied &= !(1 << slot);
+        }
+    }
+
+    /// Whether `slot` has a node.
+    #[inline]
+    const fn has(&self, slot: u32) -> bool {
+        self.occupied & 1 << slot != 0
+    }
+
+    /// The oldest node in `slot`.
+    #[inline]
+    fn front(&self, slot: u32) -> Option<NonNull<TimerNode>> {
+        self.slots[slot as usize].front()
+    }
+}
+
+/// A carrier's wheel, and when it wants to be served.
+#[derive(Debug)]
+pub(crate) struct Timers {
+    wheel: SpinLock<Wheel>,
+    /// Not later than the next expiry, in nanoseconds; `u64::MAX` for none. It may be early,
+    /// after a disarm, and is put right when the wheel is served.
+    pub(crate) next: AtomicU64,
+}
+
+// SAFETY: the nodes in the wheel are touched under its lock only.
+unsafe impl Sync for Timers {}
+
+impl Timers {
+    pub(crate) fn new() -> Self {
+        Self { wheel: SpinLock::new(Wheel::new()), next: AtomicU64::new(u64::MAX) }
+    }
+
+    pub(crate) fn lock(&self) -> SpinGuard<'_, Wheel> {
+        self.wheel.lock()
+    }
+
+    /// When to serve this wheel next. SeqCst: see `arm` and `Carrier::sleep`.
+    pub(crate) fn next(&self) -> Instant {
+        Instant(self.next.load(Ordering::SeqCst))
+    }
+
+    /// Whether nothing is armed here.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.wheel.lock().is_empty()
     }
 }

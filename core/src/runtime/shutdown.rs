@@ -32,8 +32,8 @@ use crate::task::handle::Handle;
 use crate::task::reason::WaitsFor;
 use crate::time::{Instant, MILLISECOND};
 use crate::wait::bounds::Wait;
-use crate::wait::fire::evacuate;
-use crate::wait::sleep::sleep;
+use crate::wait::sleeper::sleep;
+use crate::wait::timers::evacuate;
 use crate::wait::wait_queue::{Queue, Waited};
 
 /// What a shutdown does with virtual threads that are alive.
@@ -200,8 +200,7 @@ impl Executor {
     fn wait_for(&'static self, found: Found, until: Instant) -> Result<Waited, ConcurrencyError> {
         let Found { index, generation, .. } = found;
         let record = self.runtime.tasks.record(index);
-        let joiners =
-            Queue { waits_for: WaitsFor::Join, lock: &record.joiners, list: waiters::all };
+        let joiners = Queue::new(WaitsFor::Join, &record.joiners, waiters::all);
         let wait = Wait::new(self.runtime).until(until).uncancellable();
         joiners.wait(&wait, |_| record.state.expect_joiner(generation), |_| {})
     }

@@ -3,16 +3,10 @@
 //! A turn is one stretch from a mount to the next leave. A carrier says by `current` and `turns`
 //! which one it is in; both are guesses for others, and wrong for an instant at most. The watcher
 //! counts from the look at which it saw a turn first, so no turn seems longer than it is.
-//!
-//! # Unsafe
-//! Invariant of `#![allow(unsafe_code)]`: records are never unmapped.
-#![allow(unsafe_code)]
 
 use crate::platform::{CarrierId, MAX_CARRIERS};
 use crate::prim::Ordering;
-use crate::sched::parts::Carrier;
-use crate::sched::parts::ExecutorRef;
-use crate::sched::parts::Runtime;
+use crate::sched::parts::{Carrier, ExecutorRef, Runtime};
 use crate::task::header::Task;
 use crate::time::Instant;
 

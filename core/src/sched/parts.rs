@@ -37,7 +37,7 @@ use crate::prim::{
 use crate::queues::injector::Injector;
 use crate::queues::pile::{Pile, Row};
 use crate::queues::run_queue::RunQueue;
-use crate::queues::timers::Timers;
+use crate::queues::wheel::Timers;
 use crate::sched::admission::Admission;
 use crate::sched::crew::Crew;
 use crate::sched::idle::{Idle, Lookout};

@@ -8,8 +8,6 @@
 //! Invariant of `#![allow(unsafe_code)]`: a slot of zeroes is an empty one.
 #![allow(unsafe_code)]
 
-pub(crate) mod crew;
-pub(crate) mod line;
 pub(crate) mod readiness;
 pub(crate) mod slot;
 pub(crate) mod waiting;

@@ -21,7 +21,7 @@
 //!
 //! # Unsafe
 //! Invariant of `#![allow(unsafe_code)]`: a linked watch stays in place, and is touched under the
-//! slot's lock.
+//! slot's lock; the frame of a linked follower has a cell for its turn.
 #![allow(unsafe_code)]
 
 use core::ptr::NonNull;
@@ -29,10 +29,8 @@ use core::ptr::NonNull;
 use crate::platform::Interest;
 use crate::prim::Ordering::Relaxed;
 use crate::prim::SpinLock;
-use crate::queues::waiters::Waiters;
+use crate::queues::waiters::{Popped, Waiters};
 use crate::queues::watch::Watch;
-use crate::source::crew::{Crew, LEADS};
-use crate::source::line::Line;
 use crate::source::readiness::Direction;
 use crate::source::waiting::{Claimed, Waiting};
 
@@ -267,6 +265,95 @@ impl SlotState {
     /// Claims the tasks of some whose watches are due; true if there are more.
     pub(crate) fn claim(&mut self, claimed: &mut Claimed) -> bool {
         self.waiting.claim(claimed)
+    }
+}
+
+/// Who is in line, and how many have a turn. Behind the slot's lock.
+#[derive(Debug)]
+pub(crate) struct Line {
+    /// Had a turn and found nothing: they go first.
+    returned: Waiters,
+    waiting: Waiters,
+    /// How many are in either list.
+    pub(crate) length: u32,
+    /// Callers that may try, and have not ended their call; and the OS thread that leads others
+    /// ([`Crew`]).
+    pub(crate) turns: u32,
+}
+
+impl Line {
+    #[cfg(test)]
+    pub(crate) fn new() -> Self {
+        Self { returned: Waiters::new(), waiting: Waiters::new(), length: 0, turns: 0 }
+    }
+
+    /// The turns of a registration that is over are void: whoever has one finds another
+    /// generation.
+    pub(crate) fn begin(&mut self) {
+        self.turns = 0;
+    }
+
+    /// Who comes, or who had a turn and found nothing.
+    pub(crate) fn list(&mut self, is_back: bool) -> &mut Waiters {
+        if is_back { &mut self.returned } else { &mut self.waiting }
+    }
+
+    /// Gives a turn to the first in line.
+    #[inline]
+    pub(crate) fn pop(&mut self) -> Option<Popped> {
+        if self.length == 0 {
+            return None;
+        }
+        let popped = self.returned.pop().or_else(|| self.waiting.pop())?;
+        self.length -= 1;
+        self.turns += 1;
+        Some(popped)
+    }
+
+    /// Whether a caller that comes may have to wait for others.
+    #[inline]
+    pub(crate) fn has_any(&self) -> bool {
+        self.length > 0 || self.turns > 0
+    }
+}
+
+/// In the generation of a turn: its owner leads. No generation of a slot has it.
+pub(crate) const LEADS: u32 = 1 << 31;
+
+/// OS threads that wait in one direction. Behind the slot's lock.
+#[derive(Debug)]
+pub(crate) struct Crew {
+    /// Each with a place for the generation of its turn, when it leads.
+    pub followers: Waiters,
+    pub has_leader: bool,
+}
+
+impl Crew {
+    #[cfg(test)]
+    pub(crate) fn new() -> Self {
+        Self { followers: Waiters::new(), has_leader: false }
+    }
+
+    /// Whether one of them has a turn.
+    pub(crate) fn has_leader(&self) -> bool {
+        self.has_leader
+    }
+
+    /// Who leads in a registration that is over, has a void turn.
+    pub(crate) fn begin(&mut self) {
+        self.has_leader = false;
+    }
+
+    /// The first follower leads, by a turn of this generation.
+    pub(crate) fn promote(&mut self, generation: u32) -> Option<Popped> {
+        let next = self.followers.pop();
+        if let Some(next) = &next {
+            // SAFETY: `lead` gave the address of a cell in its frame, which stays there until the
+            // lock around this is released.
+            unsafe { next.value.cast::<u32>().write(generation) };
+        }
+        self.has_leader = next.is_some();
+        next
     }
 }
 

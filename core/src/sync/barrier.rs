@@ -25,10 +25,6 @@ struct State {
     waiters: Waiters,
 }
 
-fn waiters(state: &mut State) -> &mut Waiters {
-    &mut state.waiters
-}
-
 impl Barrier {
     const_unless_loom! {
         /// For so many; 0 is 1.
@@ -44,7 +40,7 @@ impl Barrier {
     /// `Cancelled` or `Timeout`, as `wait` has it, if the meeting did not take place: the others
     /// then wait for somebody else.
     pub fn wait(&self, wait: &Wait) -> Result<bool, ConcurrencyError> {
-        let queue = Queue { waits_for: WaitsFor::Barrier, lock: &self.state, list: waiters };
+        let queue = Queue::new(WaitsFor::Barrier, &self.state, |state| &mut state.waiters);
         let mut head = Waiter::head();
         let mut leaving = Leaving::new(&mut head);
         let mut met = false;

@@ -28,8 +28,7 @@ use core::ptr::{self, NonNull};
 
 use crate::error::ConcurrencyError;
 use crate::prim::{SpinGuard, SpinLock, UnsafeCell, const_unless_loom};
-use crate::queues::waiters::Sleeper;
-use crate::queues::waiters::{Popped, Waiter, Waiters};
+use crate::queues::waiters::{Popped, Sleeper, Waiter, Waiters};
 use crate::sync::select::{Arm, Link};
 use crate::task::reason::WaitsFor;
 use crate::wait::bounds::Wait;
@@ -202,7 +201,7 @@ impl<B: Buffer> Channel<B> {
     /// The item, with `Closed`, `Cancelled` or `Timeout`.
     pub fn send(&self, item: B::Item, wait: &Wait) -> Result<(), Refused<B::Item>> {
         let mut item = Some(item);
-        let queue = Queue { waits_for: WaitsFor::Send, lock: &self.0, list: senders };
+        let queue = Queue::new(WaitsFor::Send, &self.0, senders);
         let sent = loop {
             match self.send_now(&mut item) {
                 Seen::Done((), _) => return Ok(()),
@@ -261,7 +260,7 @@ impl<B: Buffer> Channel<B> {
         let mut item: Option<B::Item> = None;
         let place = &raw mut item;
         let (mut room, mut sender) = (None, None);
-        let queue = Queue { waits_for: WaitsFor::Receive, lock: &self.0, list: receivers };
+        let queue = Queue::new(WaitsFor::Receive, &self.0, receivers);
         let waits = |state: &mut State<B>| {
             match state.receive(&mut room) {
                 Seen::Done(own, popped) => {

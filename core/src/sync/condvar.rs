@@ -31,7 +31,7 @@ impl Condvar {
     /// # Errors
     /// `Cancelled` or `Timeout`, as `wait` has it.
     pub fn wait(&self, mutex: &Mutex, wait: &Wait) -> Result<(), ConcurrencyError> {
-        let queue = Queue { waits_for: WaitsFor::Condvar, lock: &self.0, list: waiters::all };
+        let queue = Queue::new(WaitsFor::Condvar, &self.0, waiters::all);
         let unlock = || {
             mutex.unlock();
         };
@@ -51,11 +51,5 @@ impl Condvar {
     /// Wakes all who wait now. How many.
     pub fn notify_all(&self) -> usize {
         wake::wake_all(&self.0, self.0.lock(), waiters::all)
-    }
-}
-
-impl Default for Condvar {
-    fn default() -> Self {
-        Self::new()
     }
 }

@@ -18,10 +18,6 @@ struct State {
     waiters: Waiters,
 }
 
-fn waiters(state: &mut State) -> &mut Waiters {
-    &mut state.waiters
-}
-
 impl Event {
     const_unless_loom! {
         /// Not set.
@@ -36,7 +32,7 @@ impl Event {
         if core::mem::replace(&mut state.is_set, true) {
             return;
         }
-        wake::wake_all(&self.0, state, waiters);
+        wake::wake_all(&self.0, state, |state| &mut state.waiters);
     }
 
     /// Unsets it: who comes from now on waits.
@@ -54,7 +50,7 @@ impl Event {
     /// # Errors
     /// `Cancelled` or `Timeout`, as `wait` has it, if it was not set meanwhile.
     pub fn wait(&self, wait: &Wait) -> Result<(), ConcurrencyError> {
-        let queue = Queue { waits_for: WaitsFor::Event, lock: &self.0, list: waiters };
+        let queue = Queue::new(WaitsFor::Event, &self.0, |state| &mut state.waiters);
         let mut was_set = false;
         let gives_up = |state: &mut State| was_set = state.is_set;
         let waited = queue.wait(wait, |state| !state.is_set, gives_up);
@@ -62,11 +58,5 @@ impl Event {
             Err(error) if !was_set => Err(error),
             _ => Ok(()),
         }
-    }
-}
-
-impl Default for Event {
-    fn default() -> Self {
-        Self::new()
     }
 }

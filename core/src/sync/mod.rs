@@ -27,6 +27,19 @@ pub mod semaphore;
 
 pub use crate::wait::bounds::Wait;
 
+macro_rules! new_is_default {
+    ($($primitive:ty),*) => {$(
+        impl Default for $primitive {
+            fn default() -> Self {
+                Self::new()
+            }
+        }
+    )*};
+}
+
+new_is_default!(condvar::Condvar, event::Event, mutex::Mutex, once::Once);
+new_is_default!(reentrant::ReentrantMutex, rwlock::RwLock);
+
 #[cfg(all(test, loom))]
 pub(crate) mod loom;
 #[cfg(test)]

@@ -44,11 +44,7 @@ impl Mutex {
     /// `Cancelled` or `Timeout`, as `wait` has it; only if it had to wait.
     #[inline]
     pub fn lock(&self, wait: &Wait) -> Result<(), ConcurrencyError> {
-        let queue = Queue {
-            waits_for: WaitsFor::Mutex,
-            lock: &self.0,
-            list: |state: &mut State| &mut state.waiters,
-        };
+        let queue = Queue::new(WaitsFor::Mutex, &self.0, |state| &mut state.waiters);
         let waits = |state: &mut State| core::mem::replace(&mut state.held, true);
         queue.wait(wait, waits, |_| {}).map(|waited| match waited {
             // Either way it is the caller's: taken by `waits`, or handed over by `unlock`.
@@ -73,11 +69,5 @@ impl Mutex {
     /// Whether somebody has it just now.
     pub fn is_locked(&self) -> bool {
         self.0.lock().held
-    }
-}
-
-impl Default for Mutex {
-    fn default() -> Self {
-        Self::new()
     }
 }

@@ -42,10 +42,6 @@ enum Phase {
     Poisoned,
 }
 
-fn waiters(state: &mut State) -> &mut Waiters {
-    &mut state.waiters
-}
-
 /// What the caller of [`Once::begin`] must do.
 #[must_use]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -123,7 +119,7 @@ impl Once {
     }
 
     fn queue(&self) -> Queue<'_, State> {
-        Queue { waits_for: WaitsFor::Once, lock: &self.state, list: waiters }
+        Queue::new(WaitsFor::Once, &self.state, |state| &mut state.waiters)
     }
 
     /// After `Run`: it is done, or could not be.
@@ -133,13 +129,7 @@ impl Once {
         // Release publishes what was done; pairs with the acquire in `is_done`. With the lock: who
         // sees it finds it done in `begin` too.
         self.is_done.store(done, Ordering::Release);
-        wake::wake_all(&self.state, state, waiters);
-    }
-}
-
-impl Default for Once {
-    fn default() -> Self {
-        Self::new()
+        wake::wake_all(&self.state, state, |state| &mut state.waiters);
     }
 }
 

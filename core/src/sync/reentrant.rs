@@ -82,9 +82,3 @@ impl ReentrantMutex {
         true
     }
 }
-
-impl Default for ReentrantMutex {
-    fn default() -> Self {
-        Self::new()
-    }
-}

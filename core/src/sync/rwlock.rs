@@ -151,22 +151,12 @@ impl RwLock {
     }
 
     fn wait(&self, how: u32, overtakes: bool, wait: &Wait) -> Result<(), ConcurrencyError> {
-        let queue = Queue {
-            waits_for: WaitsFor::RwLock,
-            lock: &self.0,
-            list: |state: &mut State| &mut state.waiters,
-        };
+        let queue = Queue::new(WaitsFor::RwLock, &self.0, |state| &mut state.waiters);
         let waits = |state: &mut State| (!state.enter(how, overtakes)).then_some(how);
         let waited = queue.wait_and(wait, ptr::null_mut(), waits, || {}, |_, _| {});
         if waited.is_err() {
             wake::wake_each(&self.0, self.0.lock(), State::hand_over);
         }
         waited.map(|_| ())
-    }
-}
-
-impl Default for RwLock {
-    fn default() -> Self {
-        Self::new()
     }
 }

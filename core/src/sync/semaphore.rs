@@ -63,11 +63,7 @@ impl Semaphore {
     /// `Cancelled` or `Timeout`, as `wait` has it; only if it had to wait.
     pub fn acquire(&self, wanted: u32, wait: &Wait) -> Result<(), ConcurrencyError> {
         let wanted = wanted.min(Self::MAX_PERMITS);
-        let queue = Queue {
-            waits_for: WaitsFor::Semaphore,
-            lock: &self.0,
-            list: |state: &mut State| &mut state.waiters,
-        };
+        let queue = Queue::new(WaitsFor::Semaphore, &self.0, |state| &mut state.waiters);
         let waits = |state: &mut State| (!state.take(wanted)).then_some(wanted);
         let waited = queue.wait_and(wait, ptr::null_mut(), waits, || {}, |_, _| {});
         if waited.is_err() {

@@ -1,8 +1,4 @@
 //! How long a call waits, and what may end it early.
-//!
-//! # Unsafe
-//! Invariant of `#![allow(unsafe_code)]`: the record of the task that runs here is alive.
-#![allow(unsafe_code)]
 
 use crate::error::ConcurrencyError;
 use crate::platform::Platform;

@@ -43,7 +43,7 @@ impl Runtime {
             let is_stale = task.state.generation() != generation;
             return if is_stale { Ok(Waited::No) } else { Err(ConcurrencyError::Closed) };
         }
-        let joiners = Queue { waits_for: WaitsFor::Join, lock: &task.joiners, list: waiters::all };
+        let joiners = Queue::new(WaitsFor::Join, &task.joiners, waiters::all);
         let waited = joiners.wait(wait, |_| task.state.expect_joiner(generation), |_| {});
         if let Err(error) = waited
             && !task.state.is_completed(generation)

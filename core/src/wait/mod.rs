@@ -5,17 +5,13 @@
 //! not know who runs next: whoever has claimed a task calls `schedule` (`sched/here.rs`). `sync`
 //! and the runtime's own calls are above it; from below, `sched` asks it by `Wakers` only.
 
-mod alarm;
 pub(crate) mod bounds;
-pub(crate) mod fire;
-mod inside;
 mod join;
 mod park;
 pub mod readiness;
-pub(crate) mod sleep;
-mod sleeper;
+pub(crate) mod sleeper;
 mod submit;
-mod timers;
+pub(crate) mod timers;
 pub(crate) mod wait_queue;
 pub(crate) mod wake;
 
@@ -25,7 +21,7 @@ use crate::task::header::Task;
 use crate::time::Instant;
 
 pub use crate::wait::bounds::Wait;
-pub use crate::wait::sleep::sleep;
+pub use crate::wait::sleeper::sleep;
 
 /// What `sched` asks of deadlines and readiness.
 #[derive(Debug)]
@@ -33,7 +29,7 @@ pub(crate) struct Waits;
 
 impl Wakers for Waits {
     fn fire(&self, carrier: &Carrier, now: Instant) -> bool {
-        fire::fire(carrier, now)
+        timers::fire(carrier, now)
     }
 
     fn deliver(&self, runtime: &'static Runtime, event: Event) {
@@ -46,6 +42,6 @@ impl Wakers for Waits {
     }
 
     fn evacuate(&self, carrier: &Carrier) {
-        fire::evacuate(carrier);
+        timers::evacuate(carrier);
     }
 }

@@ -5,10 +5,9 @@
 #![allow(unsafe_code)]
 
 use crate::prim::Ordering;
-use crate::sched::budget;
-use crate::sched::carrier;
 use crate::sched::here::{current_task, here};
 use crate::sched::parts::Runtime;
+use crate::sched::{budget, carrier};
 use crate::state::Heeds;
 use crate::task::header::{Entry, Payload, Request, Run, Task};
 use crate::task::reason::WaitsFor;

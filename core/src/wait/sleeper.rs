@@ -1,18 +1,21 @@
-//! The one who waits: how it begins, sleeps and ends.
+//! The one who waits inside a call: how it begins, sleeps and ends.
 //!
 //! # Unsafe
 //! Invariant of `#![allow(unsafe_code)]`: the record of the task that runs here is alive.
 #![allow(unsafe_code)]
 
+use crate::error::ConcurrencyError;
 use crate::platform::Poll;
 use crate::prim::Ordering;
 use crate::queues::waiters::{HELD, Sleeper};
+use crate::sched::carrier;
+use crate::sched::parts::Runtime;
 use crate::state::Heeds;
-use crate::task::header::Task;
+use crate::task::header::{Request, Task};
 use crate::task::reason::WaitsFor;
 use crate::time::Instant;
 use crate::wait::bounds::Wait;
-use crate::wait::inside::wait_inside;
+use crate::wait::timers::Alarm;
 
 impl Sleeper {
     /// Of whoever calls; for one list, or for several.
@@ -80,4 +83,37 @@ impl Sleeper {
         }
         false
     }
+}
+
+/// A wait inside a call of the runtime, until its cause or `until`. The user's own wait, and what
+/// is registered for it, is not touched.
+///
+/// # Safety
+/// `task` is the current task of `runtime`.
+pub(crate) unsafe fn wait_inside(
+    runtime: &'static Runtime,
+    task: &'static Task,
+    heeds: Heeds,
+    until: Instant,
+) {
+    let state = &task.state;
+    let alarm = Alarm::new(task, state.own_ticket());
+    // SAFETY: disarmed below, in this frame.
+    unsafe { alarm.arm(runtime, until) };
+    if !state.end_wait(heeds) {
+        // SAFETY: it is the current task.
+        unsafe { carrier::leave(task, Request::Park(heeds)) };
+    }
+    alarm.disarm(runtime);
+}
+
+/// Sleeps until `wait` is over.
+///
+/// # Errors
+/// `Cancelled`, if that ends it early.
+pub fn sleep(wait: &Wait) -> Result<(), ConcurrencyError> {
+    let sleeper = Sleeper::new(wait, false);
+    sleeper.sleep(wait, WaitsFor::Time);
+    sleeper.forget();
+    wait.check()
 }

@@ -189,7 +189,7 @@ fn wait_for_place<'a>(
     is_open: impl Fn() -> bool,
     pause: impl Fn(u32),
 ) -> Result<Option<UnderWay<'a>>, ConcurrencyError> {
-    let queue = Queue { waits_for: WaitsFor::Place, lock: &admission.queue, list: waiters::all };
+    let queue = Queue::new(WaitsFor::Place, &admission.queue, waiters::all);
     let mut turn = 0;
     loop {
         let mut found = None;

@@ -45,7 +45,15 @@ pub(crate) struct Queue<'a, S> {
     pub list: fn(&mut S) -> &mut Waiters,
 }
 
-impl<S> Queue<'_, S> {
+impl<'a, S> Queue<'a, S> {
+    pub(crate) fn new(
+        waits_for: WaitsFor,
+        lock: &'a SpinLock<S>,
+        list: fn(&mut S) -> &mut Waiters,
+    ) -> Self {
+        Self { waits_for, lock, list }
+    }
+
     /// Waits until popped. `waits` decides under the lock whether to wait at all, and with which
     /// tag; `then` runs after it, before the sleep; `gives_up` is called under the lock if nobody
     /// popped the waiter.

@@ -63,8 +63,7 @@ use core::ptr::{self, NonNull};
 use crate::error::ConcurrencyError;
 use crate::platform::{Interest, Poll};
 use crate::queues::waiters::{Sleeper, Waiter, Waiters};
-use crate::source::crew::LEADS;
-use crate::source::slot::{Slot, SlotState, threads};
+use crate::source::slot::{LEADS, Slot, SlotState, threads};
 use crate::task::reason::WaitsFor;
 use crate::wait::bounds::Wait;
 use crate::wait::readiness::line::{Side, Turn};
@@ -110,11 +109,8 @@ impl<'a> Side<'a> {
 
     /// Becomes the leader; whether it followed another.
     fn lead(self, wait: &Wait, closes: &Closes) -> Result<(Turn<'a>, bool), ConcurrencyError> {
-        let queue = Queue {
-            waits_for: WaitsFor::Readiness,
-            lock: &self.slot.state,
-            list: followers_of(self.direction),
-        };
+        let list = followers_of(self.direction);
+        let queue = Queue::new(WaitsFor::Readiness, &self.slot.state, list);
         loop {
             // Of the turn; none.
             let generation = Cell::new(0);

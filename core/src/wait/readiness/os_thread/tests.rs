@@ -7,8 +7,7 @@ use super::{Side, Turn};
 use crate::error::ConcurrencyError;
 use crate::platform::{Interest, Poll, Source};
 use crate::prim::{AtomicU32, Ordering};
-use crate::source::crew::Crew;
-use crate::source::slot::Slot;
+use crate::source::slot::{Crew, Slot};
 use crate::sync::stage::{NOBODY, Stage};
 
 /// How much there is to be read of each source.
