@@ -25,16 +25,14 @@
 //!
 //! # Unsafe
 //! The files that need it say so under this heading, each with its invariant: `link`, `link/list`,
-//! `platform`, `prim/native`, `prim/points`, `queues/injector`, `queues/level`, `queues/pile`,
-//! `queues/run_queue`, `queues/timers`, `queues/waiters`, `queues/watch`, `queues/wheel`,
-//! `runtime`, `runtime/defaults`, `runtime/shutdown`, `runtime/watch`, `sched/budget`,
+//! `platform`, `prim/native`, `prim/points`, `queues/injector`, `queues/pile`, `queues/run_queue`,
+//! `queues/waiters`, `queues/watch`, `queues/wheel`, `runtime`, `runtime/defaults`, `sched/budget`,
 //! `sched/cache`, `sched/carrier`, `sched/executor`, `sched/here`, `sched/home`, `sched/life`,
-//! `sched/overflow`, `sched/parts`, `sched/search`, `sched/words`, `source`, `source/crew`,
-//! `source/slot`, `source/waiting`, `sync/channel`, `sync/select`, `sync/stage`, `table`,
-//! `task/header`, `task/slab`, `task/told`, `wait/alarm`, `wait/bounds`, `wait/fire`,
-//! `wait/inside`, `wait/join`, `wait/park`, `wait/readiness/ask`, `wait/readiness/line`,
+//! `sched/overflow`, `sched/parts`, `sched/search`, `sched/words`, `source`, `source/slot`,
+//! `source/waiting`, `sync/channel`, `sync/select`, `sync/stage`, `table`, `task/header`,
+//! `task/slab`, `task/told`, `wait/park`, `wait/readiness/ask`, `wait/readiness/line`,
 //! `wait/readiness/os_thread`, `wait/readiness/poll_many`, `wait/sleeper`, `wait/submit`,
-//! `wait/timers`, `wait/wait_queue`, `wait/wake`.
+//! `wait/timers`, `wait/wait_queue`.
 #![no_std]
 #![deny(unsafe_code)]
 

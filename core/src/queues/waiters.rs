@@ -257,7 +257,8 @@ impl Waiters {
 }
 
 /// All who waited in a list at one time, to be woken one by one: those that come to the list later
-/// are not among them. Its head is in the waker's frame. All of it is behind the lock of that list.
+/// are not among them. Its head is in the frame of whoever wakes them. All of it is behind the lock
+/// of that list.
 #[derive(Debug)]
 pub(crate) struct Leaving<'a> {
     /// Its front is the head.

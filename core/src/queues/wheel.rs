@@ -38,8 +38,8 @@
 //! The last deadlines of all round up to 2^48, a ninth digit: they have a level of their own, and
 //! come at [`Instant::FAR`].
 //!
-//! A level has 64 slots, and a bit for each that has anything in it. A slot of level `n` covers 64^n
-//! ticks.
+//! A level has 64 slots, and a bit for each that has anything in it. A slot of level `n` covers
+//! 64^n ticks.
 //!
 //! Not thread-safe: the caller owns the wheel or holds the lock it is behind.
 //!

@@ -18,8 +18,8 @@
 //! own wheel; while it is busy in one virtual thread, an idle one does (`sched/idle.rs`). It wakes
 //! a batch under each hold of the wheel's lock.
 //!
-//! **An alarm** is the deadline of a wait inside a call (a timed join, a timed submit), on the stack
-//! of the virtual thread that waits. The record's own node stays with the user's wait, whose
+//! **An alarm** is the deadline of a wait inside a call (a timed join, a timed submit), on the
+//! stack of the virtual thread that waits. The record's own node stays with the user's wait, whose
 //! deadline the inner wait must not touch. Only the task itself arms and disarms its alarm; the
 //! wheel may fire it in between.
 //!

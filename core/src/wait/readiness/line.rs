@@ -30,9 +30,10 @@
 //! not say ready or the line is empty. A turn is a value whose drop ends it: a caller that
 //! succeeds, fails, is cancelled, times out or unwinds passes on what it leaves.
 //!
-//! Watches take nothing away, so an event wakes all of them, and they have no turns. OS threads look at the level by themselves, one of them at a
-//! time (`os_thread.rs`): they are in no line, and that one has a turn, which counts as others' do,
-//! but gives those in line nothing before it has changed the word.
+//! Watches take nothing away, so an event wakes all of them, and they have no turns. OS threads
+//! look at the level by themselves, one of them at a time (`os_thread.rs`): they are in no line,
+//! and that one has a turn, which counts as others' do, but gives those in line nothing before it
+//! has changed the word.
 //!
 //! # Unsafe
 //! Invariant of `#![allow(unsafe_code)]`: a waiter is unlinked before its frame ends.
@@ -224,8 +225,8 @@ impl Slot {
         popped.into_iter().flatten().for_each(Popped::resume);
     }
 
-    /// Gives turns in the directions that are `ready`: to the first in line, or in the directions of
-    /// `all` to all that are in line now. After the words or the state say why.
+    /// Gives turns in the directions that are `ready`: to the first in line, or in the directions
+    /// of `all` to all that are in line now. After the words or the state say why.
     pub(super) fn wake(&self, ready: Interest, all: Interest) {
         let directions = ready.directions();
         let mut state = self.state.lock();
