@@ -1,5 +1,5 @@
 //! Everything of the drift runtime that is assembly: context switch, carrier slot, pause, weak
-//! symbols, and raw system calls.
+//! symbols, raw system calls; and what sanitizers are told of a switch ([`sanitizer`]).
 //!
 //! One file for each instruction set, all with the same names:
 //!
@@ -68,8 +68,7 @@ pub mod slot;
 #[path = "slot/hook.rs"]
 pub mod slot;
 
-#[cfg(feature = "sanitize")]
-pub mod sanitize;
+pub mod sanitizer;
 #[cfg(target_os = "linux")]
 pub mod syscall;
 mod weak;

@@ -30,7 +30,7 @@
 //! `sched/cache`, `sched/carrier`, `sched/executor`, `sched/here`, `sched/home`, `sched/life`,
 //! `sched/overflow`, `sched/parts`, `sched/search`, `sched/words`, `source`, `source/slot`,
 //! `source/waiting`, `sync/channel`, `sync/select`, `sync/stage`, `table`, `task/header`,
-//! `task/slab`, `task/told`, `wait/park`, `wait/readiness/ask`, `wait/readiness/line`,
+//! `task/slab`, `wait/park`, `wait/readiness/ask`, `wait/readiness/line`,
 //! `wait/readiness/os_thread`, `wait/readiness/poll_many`, `wait/sleeper`, `wait/submit`,
 //! `wait/timers`, `wait/wait_queue`.
 #![no_std]

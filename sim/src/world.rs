@@ -32,13 +32,13 @@ use std::ptr;
 use std::rc::Rc;
 use std::sync::atomic::AtomicBool;
 
+use drift_asm::sanitizer::{TaskStack, ThreadStack};
 use drift_asm::{Context, init, slot};
 use drift_core::platform::{Poll, Stack, StackClass};
 #[cfg(feature = "points")]
 use drift_core::prim::Point;
 use drift_core::runtime::Runtime;
 use drift_core::task::Handle;
-use drift_core::task::told::{OfTask, OfThread};
 
 use crate::actor::{Body, On, Seat, ThreadId};
 use crate::dice::{Dice, Stream};
@@ -80,7 +80,7 @@ pub(crate) struct Thread {
     /// Locks of the core's that it has.
     locks: Cell<u32>,
     body: RefCell<Option<Body>>,
-    told: Cell<OfTask>,
+    told: Cell<TaskStack>,
     _stack: Stack,
 }
 
@@ -125,7 +125,7 @@ pub(crate) struct World {
     last: Cell<Option<ThreadId>>,
     scheduler: Cell<Context>,
     /// What sanitizers know of the OS thread that plays the world.
-    told: Cell<OfThread>,
+    told: Cell<ThreadStack>,
     log: RefCell<Log>,
     pub steps: Cell<u64>,
     /// Stretches of the running thread in which it must not be interrupted.
@@ -176,7 +176,7 @@ impl World {
             running: Cell::new(None),
             last: Cell::new(None),
             scheduler: Cell::new(Context::NONE),
-            told: Cell::new(OfThread::NONE),
+            told: Cell::new(ThreadStack::NONE),
             log: RefCell::new(Log::default()),
             steps: Cell::new(0),
             calm: Cell::new(0),
@@ -230,7 +230,7 @@ impl World {
             locks: Cell::new(0),
             body: RefCell::new(Some(body)),
             // SAFETY: the stack was taken for this thread, and nothing has run on it.
-            told: Cell::new(unsafe { OfTask::begin(&stack) }),
+            told: Cell::new(unsafe { TaskStack::begin(stack.limit, stack.top) }),
             _stack: Stack { limit: stack.limit, top: stack.top, id: stack.id, class: stack.class },
         });
         let argument = Rc::as_ptr(&thread).cast_mut().cast();
@@ -408,7 +408,9 @@ impl World {
         let (here, own) = (self.told.as_ptr(), thread.told.as_ptr());
         let ends = matches!(status, Status::Over);
         // SAFETY: the scheduler saved its context when it entered this thread, which alone runs.
-        unsafe { OfThread::leave(here, own, ends, thread.context.as_ptr(), self.scheduler.get()) };
+        unsafe {
+            ThreadStack::leave(here, own, ends, thread.context.as_ptr(), self.scheduler.get())
+        };
         self.entered(thread);
         self.calm.set(calm);
     }
@@ -447,7 +449,7 @@ impl World {
         unsafe { slot::set(thread.slot.get()) };
         let (here, there) = (self.told.as_ptr(), thread.told.get());
         // SAFETY: the thread is suspended in `leave`, or new; its stack is alive.
-        unsafe { OfThread::enter(here, &there, self.scheduler.as_ptr(), thread.context.get()) };
+        unsafe { ThreadStack::enter(here, &there, self.scheduler.as_ptr(), thread.context.get()) };
         // SAFETY: after the switch above, on the same stack.
         unsafe { self.told.get().back() };
         self.running.set(None);

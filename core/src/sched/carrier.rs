@@ -12,6 +12,7 @@
 
 use core::ptr::{self, NonNull};
 
+use drift_asm::sanitizer::{TaskStack, ThreadStack};
 use drift_asm::{init, slot};
 
 use crate::link::list::List;
@@ -22,7 +23,6 @@ use crate::sched::parts::{Carrier, Life};
 use crate::sched::words;
 use crate::state::{Hold, Then};
 use crate::task::header::{Entry, Mounted, Request, Saved, Task};
-use crate::task::told::{OfTask, OfThread};
 use crate::time::{Instant, MILLISECOND};
 
 /// Turns between two looks at deadlines, poller and injector while there is work. Prime, so that
@@ -77,7 +77,7 @@ impl Carrier {
         unsafe { slot::set(ptr::from_ref(self).cast_mut().cast()) };
         self.own.words.set(self.executor.runtime.platform().thread_words());
         // SAFETY: this thread's, and nothing runs here yet.
-        unsafe { *self.own.told.get() = OfThread::here() };
+        unsafe { *self.own.told.get() = ThreadStack::here() };
         let stands_by = self.starts_standby.load(Ordering::Relaxed);
         let stays = self.executor.keeps_home();
         self.own.stands_by.set(stands_by);
@@ -230,7 +230,7 @@ impl Carrier {
                 // SAFETY: the stack is this task's alone, and its top is aligned.
                 mounted.context = unsafe { init(stack.top as *mut u8, begin, argument) };
                 // SAFETY: the stack was just taken for this task.
-                mounted.told = unsafe { OfTask::begin(&stack) };
+                mounted.told = unsafe { TaskStack::begin(stack.limit, stack.top) };
                 mounted.stack = Some(stack);
                 mounted.saved = Saved::CLEAR;
             });
@@ -252,7 +252,7 @@ impl Carrier {
         // SAFETY: the task is ours, as above.
         let told = unsafe { (*mounted).told };
         // SAFETY: the context was made by `init` or saved when the task left; the task is ours.
-        unsafe { OfThread::enter(thread, &told, from, to) };
+        unsafe { ThreadStack::enter(thread, &told, from, to) };
         // SAFETY: after the switch above, on the same stack; this thread's own field.
         unsafe { (*thread).back() };
         self.current.store(ptr::null_mut(), Ordering::Relaxed);
@@ -343,7 +343,7 @@ pub(crate) unsafe fn leave(task: &'static Task, request: Request) {
     // SAFETY: a running task's own field.
     let told = unsafe { &raw mut (*mounted).told };
     // SAFETY: the carrier saved its context when it mounted this task.
-    unsafe { OfThread::leave(thread, told, ends, from, to) };
+    unsafe { ThreadStack::leave(thread, told, ends, from, to) };
     entered(task);
 }
 

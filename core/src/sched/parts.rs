@@ -29,6 +29,7 @@ use core::fmt;
 use core::ptr::{self, NonNull};
 
 use drift_asm::Context;
+use drift_asm::sanitizer::ThreadStack;
 
 use crate::platform::{CarrierId, Event, MAX_CARRIERS, Platform, Stack, StackClass, ThreadWords};
 use crate::prim::{
@@ -46,7 +47,6 @@ use crate::sched::stage::Lives;
 use crate::source::Sources;
 use crate::task::header::{InQueue, Task};
 use crate::task::slab::{Slab, Warm};
-use crate::task::told::OfThread;
 use crate::time::Instant;
 
 /// Executors that a runtime can ever have.
@@ -195,7 +195,7 @@ unsafe impl Sync for Carrier {}
 pub(super) struct Own {
     /// These two are written by a switch, through pointers.
     pub context: UnsafeCell<Context>,
-    pub told: UnsafeCell<OfThread>,
+    pub told: UnsafeCell<ThreadStack>,
     pub words: Cell<ThreadWords>,
     pub budget: Budget,
     pub tick: Cell<u32>,
@@ -370,7 +370,7 @@ impl Carrier {
             starts_standby: AtomicBool::new(false),
             own: Own {
                 context: UnsafeCell::new(Context::NONE),
-                told: UnsafeCell::new(OfThread::NONE),
+                told: UnsafeCell::new(ThreadStack::NONE),
                 words: Cell::new(ThreadWords::NONE),
                 stacks: [const { Pile::new() }; StackClass::ALL.len()],
                 reserved: [const { Cell::new(0) }; StackClass::ALL.len()],

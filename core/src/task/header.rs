@@ -29,6 +29,7 @@ use core::mem::{MaybeUninit, offset_of};
 use core::ptr::{self, NonNull};
 
 use drift_asm::Context;
+use drift_asm::sanitizer::TaskStack;
 
 use crate::link::{Link, Linked};
 use crate::platform::{Stack, StackClass};
@@ -39,7 +40,6 @@ use crate::queues::wheel::{Kind, TimerNode};
 use crate::state::outside::Outsiders;
 use crate::state::{Heeds, State, Ticket};
 use crate::task::reason::Reason;
-use crate::task::told::OfTask;
 
 /// The words of what a virtual thread runs: its captured state, or where that is. They keep what
 /// is put in, a pointer with what it may lead to and padding as padding, as no integer could.
@@ -156,7 +156,7 @@ pub(crate) struct Mounted {
     pub stack: Option<Stack>,
     pub request: Request,
     pub saved: Saved,
-    pub told: OfTask,
+    pub told: TaskStack,
 }
 
 impl Mounted {
@@ -236,7 +236,7 @@ impl Task {
                 stack: None,
                 request: Request::Yield,
                 saved: Saved::CLEAR,
-                told: OfTask::NONE,
+                told: TaskStack::NONE,
             }),
             timer_home: AtomicU16::new(0),
             began: AtomicU16::new(0),

@@ -17,7 +17,6 @@ pub(crate) mod handle;
 pub(crate) mod header;
 pub(crate) mod reason;
 pub(crate) mod slab;
-pub mod told;
 
 pub use crate::task::handle::Handle;
 pub use crate::task::header::{Entry, Payload, Run};

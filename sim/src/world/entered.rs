@@ -7,8 +7,8 @@
 use std::ptr;
 use std::sync::atomic::Ordering;
 
+use drift_asm::sanitizer::ThreadStack;
 use drift_asm::slot;
-use drift_core::task::told::OfThread;
 
 use super::{CURRENT, World, current};
 
@@ -33,7 +33,7 @@ impl Drop for Entered {
 impl World {
     /// Makes this the world of the calling OS thread.
     pub(crate) fn enter(&'static self) -> Entered {
-        self.told.set(OfThread::here());
+        self.told.set(ThreadStack::here());
         self.is_played.store(true, Ordering::Relaxed);
         let entered = Entered { before: CURRENT.replace(self), slot: slot::get() };
         // SAFETY: the scheduler of a world is no carrier.

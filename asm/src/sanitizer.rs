@@ -19,23 +19,24 @@
 #![allow(unsafe_code)]
 
 #[cfg(feature = "sanitize")]
-pub use real::{OfTask, OfThread};
+mod tools;
+
+#[cfg(feature = "sanitize")]
+pub use real::{TaskStack, ThreadStack};
 
 #[cfg(not(feature = "sanitize"))]
-pub use empty::{OfTask, OfThread};
+pub use empty::{TaskStack, ThreadStack};
 
 #[cfg(feature = "sanitize")]
 mod real {
     use core::ptr;
 
-    use drift_asm::Context;
-    use drift_asm::sanitize::{self, Departure, Opaque};
-
-    use crate::platform::Stack;
+    use super::tools::{self, Departure, Opaque};
+    use crate::Context;
 
     /// What tools know of a stack that can be left: a virtual thread's.
     #[derive(Clone, Copy, Debug)]
-    pub struct OfTask {
+    pub struct TaskStack {
         context: Opaque,
         fake: Opaque,
         number: usize,
@@ -44,7 +45,7 @@ mod real {
         way: Departure,
     }
 
-    impl OfTask {
+    impl TaskStack {
         /// Nothing.
         pub const NONE: Self = Self {
             context: ptr::null_mut(),
@@ -55,17 +56,17 @@ mod real {
             way: Departure::NONE,
         };
 
-        /// A virtual thread gets `stack`.
+        /// A virtual thread gets the stack from `bottom` to `top`.
         ///
         /// # Safety
         /// Nobody else has the stack, and nothing is suspended on it.
-        pub unsafe fn begin(stack: &Stack) -> Self {
-            let (bottom, size) = (stack.limit, stack.top - stack.limit);
-            sanitize::unpoison(bottom, size);
+        pub unsafe fn begin(bottom: usize, top: usize) -> Self {
+            let size = top - bottom;
+            tools::unpoison(bottom, size);
             Self {
-                context: sanitize::new_context(),
+                context: tools::new_context(),
                 fake: ptr::null_mut(),
-                number: sanitize::register_stack(bottom, stack.top),
+                number: tools::register_stack(bottom, top),
                 bottom,
                 size,
                 way: Departure::NONE,
@@ -78,14 +79,14 @@ mod real {
         /// `begin` made it, and it ends once.
         pub unsafe fn end(self) {
             // SAFETY: the caller's.
-            unsafe { sanitize::end_context(self.context) };
-            sanitize::deregister_stack(self.number);
+            unsafe { tools::end_context(self.context) };
+            tools::deregister_stack(self.number);
         }
     }
 
     /// What tools know of an OS thread, which is entered from and left to: a carrier's.
     #[derive(Clone, Copy, Debug)]
-    pub struct OfThread {
+    pub struct ThreadStack {
         context: Opaque,
         fake: Opaque,
         bottom: usize,
@@ -93,7 +94,7 @@ mod real {
         way: Departure,
     }
 
-    impl OfThread {
+    impl ThreadStack {
         /// Nothing.
         pub const NONE: Self = Self {
             context: ptr::null_mut(),
@@ -105,7 +106,7 @@ mod real {
 
         /// The one that calls, on its own stack.
         pub fn here() -> Self {
-            Self { context: sanitize::this_context(), ..Self::NONE }
+            Self { context: tools::this_context(), ..Self::NONE }
         }
 
         /// Switches into a virtual thread.
@@ -113,7 +114,7 @@ mod real {
         /// # Safety
         /// As for `switch`; `thread` is the carrier's own, and `task` the one that `to` is of.
         #[inline]
-        pub unsafe fn enter(thread: *mut Self, task: &OfTask, from: *mut Context, to: Context) {
+        pub unsafe fn enter(thread: *mut Self, task: &TaskStack, from: *mut Context, to: Context) {
             // SAFETY: the caller's.
             let save = unsafe { &raw mut (*thread).fake };
             let way = Departure::new(save, task.bottom, task.size, task.context);
@@ -132,7 +133,7 @@ mod real {
         #[inline]
         pub unsafe fn back(&mut self) {
             // SAFETY: saved when this thread entered the one that it left now.
-            unsafe { sanitize::finish_switch(self.fake) };
+            unsafe { tools::finish_switch(self.fake) };
         }
 
         /// `task` runs, for the first time or again, on this thread.
@@ -140,9 +141,9 @@ mod real {
         /// # Safety
         /// Once after each `enter` of it, on its stack.
         #[inline]
-        pub unsafe fn entered(&mut self, task: &OfTask) {
+        pub unsafe fn entered(&mut self, task: &TaskStack) {
             // SAFETY: saved when this task left its stack last; null at first.
-            (self.bottom, self.size) = unsafe { sanitize::finish_switch(task.fake) };
+            (self.bottom, self.size) = unsafe { tools::finish_switch(task.fake) };
         }
 
         /// Switches out of a virtual thread, for the last time if it `ends`.
@@ -152,7 +153,7 @@ mod real {
         #[inline]
         pub unsafe fn leave(
             thread: *const Self,
-            task: *mut OfTask,
+            task: *mut TaskStack,
             ends: bool,
             from: *mut Context,
             to: Context,
@@ -174,19 +175,17 @@ mod real {
 
 #[cfg(not(feature = "sanitize"))]
 mod empty {
-    use drift_asm::{Context, switch};
-
-    use crate::platform::Stack;
+    use crate::{Context, switch};
 
     /// What tools know of a stack that can be left: nothing.
     #[derive(Clone, Copy, Debug)]
-    pub struct OfTask;
+    pub struct TaskStack;
 
     /// What tools know of an OS thread: nothing.
     #[derive(Clone, Copy, Debug)]
-    pub struct OfThread;
+    pub struct ThreadStack;
 
-    impl OfTask {
+    impl TaskStack {
         /// Nothing.
         pub const NONE: Self = Self;
 
@@ -194,7 +193,7 @@ mod empty {
         ///
         /// # Safety
         /// None, here.
-        pub unsafe fn begin(_: &Stack) -> Self {
+        pub unsafe fn begin(_: usize, _: usize) -> Self {
             Self
         }
 
@@ -205,7 +204,7 @@ mod empty {
         pub unsafe fn end(self) {}
     }
 
-    impl OfThread {
+    impl ThreadStack {
         /// Nothing.
         pub const NONE: Self = Self;
 
@@ -219,7 +218,7 @@ mod empty {
         /// # Safety
         /// As for `switch`.
         #[inline(always)]
-        pub unsafe fn enter(_: *mut Self, _: &OfTask, from: *mut Context, to: Context) {
+        pub unsafe fn enter(_: *mut Self, _: &TaskStack, from: *mut Context, to: Context) {
             // SAFETY: the caller's.
             unsafe { switch(from, to) };
         }
@@ -236,7 +235,7 @@ mod empty {
         /// # Safety
         /// None, here.
         #[inline(always)]
-        pub unsafe fn entered(&mut self, _: &OfTask) {}
+        pub unsafe fn entered(&mut self, _: &TaskStack) {}
 
         /// A switch.
         ///
@@ -245,7 +244,7 @@ mod empty {
         #[inline(always)]
         pub unsafe fn leave(
             _: *const Self,
-            _: *mut OfTask,
+            _: *mut TaskStack,
             _: bool,
             from: *mut Context,
             to: Context,
