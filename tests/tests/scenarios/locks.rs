@@ -18,6 +18,7 @@ pub const ALL: &[Scenario] = scenarios![
     readers_share_and_writers_do_not,
     permits_are_not_lost,
     a_condition_is_waited_for,
+    one_is_notified_while_a_crowd_is,
     a_barrier_lets_all_go,
     readers_read_again_and_writers_downgrade,
     an_owner_may_lock_again,
@@ -173,6 +174,56 @@ fn a_condition_is_waited_for() {
     }
     all(waiters);
     timed.join().unwrap();
+}
+
+/// More than are woken under one hold of the lock.
+const CROWD: usize = 18;
+
+/// What `one_is_notified_while_a_crowd_is` waits for.
+#[derive(Default)]
+struct Notified {
+    crowd: bool,
+    one: bool,
+    one_waits: bool,
+}
+
+/// One who comes while all others are woken is none of them: a notification of one is for that one.
+fn one_is_notified_while_a_crowd_is() {
+    let state = Arc::new((Mutex::new(Notified::default()), Condvar::new()));
+    let crowd: Vec<_> = (0..CROWD)
+        .map(|_| {
+            let state = state.clone();
+            spawn(move || {
+                let now = state.0.lock().unwrap();
+                drop(state.1.wait_while(now, |now| !now.crowd).unwrap());
+            })
+        })
+        .collect();
+    let late = spawn({
+        let state = state.clone();
+        move || {
+            while !state.0.lock().unwrap().crowd {
+                yield_now();
+            }
+            let mut now = state.0.lock().unwrap();
+            now.one_waits = true;
+            drop(state.1.wait_while(now, |now| !now.one).unwrap());
+        }
+    });
+    let notifier = spawn({
+        let state = state.clone();
+        move || {
+            while !state.0.lock().unwrap().one_waits {
+                yield_now();
+            }
+            state.0.lock().unwrap().one = true;
+            state.1.notify_one();
+        }
+    });
+    state.0.lock().unwrap().crowd = true;
+    state.1.notify_all();
+    all(crowd);
+    all([late, notifier]);
 }
 
 fn a_barrier_lets_all_go() {
