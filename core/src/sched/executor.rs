@@ -42,12 +42,14 @@ impl Runtime {
         self.find_executor(self.defaults.rust.load(Ordering::Acquire))
     }
 
-    /// One that never ends, and is used if any of those is: what must be served for ever is served
-    /// there.
-    pub(crate) fn lasting_executor(&'static self) -> &'static Executor {
-        self.rust_executor()
-            .unwrap_or_else(|| ExecutorRef { executor: self.first_executor(), generation: 1 })
-            .executor
+    /// A carrier that never ends, for deadlines that no executor has: the first of a face's own
+    /// default, of Rust's if it can be started.
+    pub(crate) fn lasting_carrier(&'static self) -> &'static Carrier {
+        let rust = self.rust_executor().map(|rust| rust.executor);
+        let mut defaults = rust.into_iter().chain([self.first_executor()]);
+        // Without any, a deadline waits until there is one; there is nobody to tell.
+        let served = defaults.find(|executor| executor.ensure_carrier().is_ok());
+        self.carrier(served.unwrap_or(self.first_executor()).first as usize)
     }
 }
 
@@ -152,7 +154,7 @@ impl Executor {
             }
             self.idle.undo_wake();
             if !self.has_work() {
-                return;
+                return self.grow_if_nobody_looks();
             }
         }
     }
@@ -246,6 +248,13 @@ impl Executor {
     /// Whether not all of the carriers that stay take part yet.
     pub(crate) fn lacks_carriers(&self) -> bool {
         self.crew.active() < self.terms.min_threads()
+    }
+
+    /// One carrier more if nobody sleeps or searches, so that somebody looks around (`idle.rs`).
+    pub(crate) fn grow_if_nobody_looks(&'static self) {
+        if !self.idle.has_anyone() && self.lacks_carriers() {
+            self.grow();
+        }
     }
 
     /// Nobody is idle: one carrier more, if the policy has one.

@@ -137,8 +137,9 @@ impl Executor {
             return;
         }
         self.idle.undo_wake();
-        if self.has_work() {
-            self.notify();
+        match self.has_work() {
+            true => self.notify(),
+            false => self.grow_if_nobody_looks(),
         }
     }
 }

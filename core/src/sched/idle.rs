@@ -22,7 +22,8 @@
 //!
 //! Pusher and sleeper both write, then look, and all four are SeqCst: one sees the other. A
 //! pusher that finds no flag (its sleeper woke by itself) undoes its change and looks once more,
-//! because another pusher may have relied on the searcher that there was not.
+//! because another pusher may have relied on the searcher that there was not; so may a carrier that
+//! got work, and started no other one.
 //!
 //! The owner's push to its own queue is only a release store; before it mounts the next task its
 //! pop is a SeqCst exchange, and then it looks at the word. So it wakes nobody for the task that

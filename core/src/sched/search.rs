@@ -154,10 +154,9 @@ impl Carrier {
             executor.runtime.rouse();
         }
         let waits = || executor.has_work() || !executor.starved.is_empty();
-        if searched && executor.idle.stop_searching() && waits() {
-            executor.notify();
-        } else if !executor.idle.has_anyone() && executor.lacks_carriers() {
-            executor.grow();
+        match searched && executor.idle.stop_searching() && waits() {
+            true => executor.notify(),
+            false => executor.grow_if_nobody_looks(),
         }
     }
 }

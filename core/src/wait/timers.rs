@@ -174,10 +174,14 @@ pub(crate) unsafe fn disarm(runtime: &'static Runtime, task: &'static Task, keep
 /// The carrier whose wheel serves `task` when it is armed from outside: its executor's first,
 /// which does not end before its tasks.
 fn server_of(runtime: &'static Runtime, task: &Task) -> &'static Carrier {
-    let executor = task.executor().unwrap_or_else(|| runtime.lasting_executor());
-    // Without a carrier the deadline waits until there is one; there is nobody to tell.
-    let _ = executor.ensure_carrier();
-    runtime.carrier(executor.first as usize)
+    match task.executor() {
+        Some(executor) => {
+            // As in `lasting_carrier`.
+            let _ = executor.ensure_carrier();
+            runtime.carrier(executor.first as usize)
+        }
+        None => runtime.lasting_carrier(),
+    }
 }
 
 impl Runtime {
@@ -297,7 +301,7 @@ pub(crate) fn evacuate(carrier: &Carrier) {
         // Who arms or disarms in between finds a node in no wheel, as if this came later: an
         // earlier deadline stays, and for an ended wait nothing is armed.
         // SAFETY: a record of this runtime.
-        unsafe { arm_at(runtime, task, ticket, deadline, |runtime, _| last_server(runtime)) };
+        unsafe { arm_at(runtime, task, ticket, deadline, |runtime, _| runtime.lasting_carrier()) };
     }
 }
 
@@ -360,14 +364,6 @@ unsafe fn expired(node: NonNull<TimerNode>) -> Option<&'static Task> {
     let ticket = task.timer_ticket.with(|own| unsafe { *own });
     task.timer_home.store(0, Ordering::SeqCst);
     (task.state.wake(ticket) == Then::Enqueue).then_some(task)
-}
-
-/// The carrier whose wheel never has to be moved: the first of an executor that never ends.
-fn last_server(runtime: &'static Runtime) -> &'static Carrier {
-    let executor = runtime.lasting_executor();
-    // As in `server_of`.
-    let _ = executor.ensure_carrier();
-    runtime.carrier(executor.first as usize)
 }
 
 #[cfg(all(test, not(loom)))]
