@@ -33,6 +33,11 @@ impl Duration {
     pub const ZERO: Self = Self { millis: 0 };
 
     /// So many milliseconds.
+    ///
+    /// # Examples
+    /// ```
+    /// assert_eq!(drift::Duration::from_millis(1500).millis, 1500);
+    /// ```
     #[must_use]
     pub const fn from_millis(millis: i64) -> Self {
         Self { millis }

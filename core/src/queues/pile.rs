@@ -59,8 +59,10 @@ impl<L, T: Linked<L>> Row<L, T> {
     /// As for [`List::push_back`].
     #[inline]
     pub(crate) unsafe fn push(&self, node: NonNull<T>) {
-        // SAFETY: one thread; the caller's promise.
-        unsafe { (*self.0.get()).push_back(node) };
+        // SAFETY: the cell is of one thread, which has no other reference to its content.
+        let list = unsafe { &mut *self.0.get() };
+        // SAFETY: the caller's promise.
+        unsafe { list.push_back(node) };
     }
 
     /// Takes the first.

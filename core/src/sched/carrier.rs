@@ -253,8 +253,10 @@ impl Carrier {
         let told = unsafe { (*mounted).told };
         // SAFETY: the context was made by `init` or saved when the task left; the task is ours.
         unsafe { ThreadStack::enter(thread, &told, from, to) };
-        // SAFETY: after the switch above, on the same stack; this thread's own field.
-        unsafe { (*thread).back() };
+        // SAFETY: this thread's own field, which nothing else refers to after the switch.
+        let thread = unsafe { &mut *thread };
+        // SAFETY: after the switch above, on the same stack.
+        unsafe { thread.back() };
         self.current.store(ptr::null_mut(), Ordering::Relaxed);
         // SAFETY: the words are this OS thread's.
         let saved = unsafe { words::save(words) };
@@ -352,8 +354,11 @@ pub(crate) unsafe fn leave(task: &'static Task, request: Request) {
 fn entered(task: &'static Task) {
     if cfg!(feature = "sanitize") {
         let carrier = here().expect("a task runs on a carrier");
+        // SAFETY: a running task's own field.
         let told = task.mounted.with(|mounted| unsafe { (*mounted).told });
-        // SAFETY: it was just switched to, and this is its stack; this thread's own field.
-        unsafe { (*carrier.own.told.get()).entered(&told) };
+        // SAFETY: this thread's own field, which nothing else refers to while the task runs.
+        let thread = unsafe { &mut *carrier.own.told.get() };
+        // SAFETY: it was just switched to, and this is its stack.
+        unsafe { thread.entered(&told) };
     }
 }
