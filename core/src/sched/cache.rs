@@ -122,7 +122,8 @@ impl Carrier {
             return unsafe { platform.stack_free(stack) };
         }
         self.own.reserved[class].set(kept + 1);
-        self.own.stacks[class].push(stack).expect("there is room for a reserved one");
+        let kept = self.own.stacks[class].push(stack);
+        assert!(kept.is_ok(), "there is room for a reserved one");
     }
 
     /// Gives the warm stacks back, and what was reserved for them; false if nothing was.

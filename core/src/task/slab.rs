@@ -63,7 +63,7 @@ impl Slab {
             let mut free = self.free.lock();
             while warm.len() < BATCH {
                 let Some(task) = free.pop_front() else { break };
-                warm.push(Task::at(task)).expect("the list has room for a batch");
+                assert!(warm.push(Task::at(task)).is_ok(), "the list has room for a batch");
             }
         }
         warm.pop()
@@ -117,7 +117,7 @@ impl Slab {
                 unsafe { free.push_back(cold.into()) };
             }
         }
-        warm.push(task).expect("there is room now");
+        assert!(warm.push(task).is_ok(), "there is room now");
     }
 
     /// Whether what is free is better with others.
