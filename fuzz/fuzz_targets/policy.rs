@@ -4,8 +4,8 @@
 use drift_abi::exec::{drift_exec_create, drift_exec_submit};
 use drift_abi::thread::drift_thread_is_completed;
 use drift_core::platform::MAX_CARRIERS;
-use drift_core::sched::policy::{ExecutorPolicy, Saturation};
 use drift_core::runtime::shutdown::{Shutdown, ShutdownReport};
+use drift_core::sched::policy::{ExecutorPolicy, Saturation};
 use drift_core::time::{Instant, MILLISECOND};
 use drift_pal::process;
 use drift_sim::Sim;

@@ -78,8 +78,8 @@ pub fn yield_now() {
     }
 }
 
-/// Parks the calling virtual thread until [`Thread::unpark`]; at once if one came since the last
-/// park. A plain OS thread gives its CPU away and returns.
+/// Parks the calling virtual thread until [`Thread::unpark`](crate::Thread::unpark); at once if one
+/// came since the last park. A plain OS thread gives its CPU away and returns.
 ///
 /// # Errors
 /// `Cancelled` if the virtual thread is cancelled, before or meanwhile. An unpark that came as
