@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use drift_core::error::ConcurrencyError;
 use drift_core::platform::CarrierId;
-use drift_core::runtime::Runtime;
+use drift_core::runtime::{Runtime, Standing, View};
 use drift_core::sync::event::Event;
+use drift_core::task::WaitsFor;
 use drift_core::time::MILLISECOND;
 use drift_core::wait::Wait;
 use drift_sim::{Sim, seeds, thread};
@@ -86,4 +87,37 @@ fn another_os_thread_is_told_that_it_is_not_in_the_world() {
             assert!(told.contains("on the OS thread only"), "{told}");
         }
     });
+}
+
+fn waits_for_an_event(view: &View) -> bool {
+    matches!(view.standing, Standing::Waits { on: WaitsFor::Event, .. })
+}
+
+/// More than are woken under one hold of the lock. The first to go on resets the event and cancels
+/// all others, some of which were not popped yet: it was set for them as well.
+#[test]
+fn an_event_was_set_for_all_who_waited_whatever_ends_their_waits_first() {
+    const CROWD: usize = 24;
+    for seed in seeds(300) {
+        Sim::new(seed).carriers(1 + (seed % 4) as u32).run(|| {
+            let runtime = Runtime::here().unwrap();
+            let event = Arc::new(Event::new());
+            let waiter = |_| {
+                let event = event.clone();
+                drift::spawn(move || {
+                    let waited = event.wait(&Wait::new(runtime));
+                    event.reset();
+                    let others = runtime.virtual_threads().filter(waits_for_an_event);
+                    others.for_each(|other| drop(runtime.cancel(other.handle)));
+                    waited
+                })
+            };
+            let waiters: Vec<_> = (0..CROWD).map(waiter).collect();
+            while runtime.virtual_threads().filter(waits_for_an_event).count() < CROWD {
+                drift::yield_now();
+            }
+            event.set();
+            assert!(waiters.iter().all(|waiter| waiter.join() == Ok(Ok(()))));
+        });
+    }
 }

@@ -263,6 +263,7 @@ impl Waiters {
 pub(crate) struct Leaving<'a> {
     /// Its front is the head.
     list: List<InWaiters, Waiter>,
+    is_empty: bool,
     head: PhantomData<&'a mut Waiter>,
 }
 
@@ -272,11 +273,12 @@ impl<'a> Leaving<'a> {
         let mut list = List::new();
         // SAFETY: in no list, and borrowed for as long as `list` is used.
         unsafe { list.push_back(NonNull::from(head)) };
-        Self { list, head: PhantomData }
+        Self { list, is_empty: true, head: PhantomData }
     }
 
     /// Moves all who wait in `waiters` here, at the cost of one.
     pub(crate) fn take(&mut self, waiters: &mut Waiters) {
+        self.is_empty = false;
         self.list.append(&mut waiters.0);
     }
 
@@ -290,7 +292,15 @@ impl<'a> Leaving<'a> {
                 return Some(popped);
             }
         }
+        self.is_empty = true;
         None
+    }
+}
+
+/// Nobody may be linked behind a head that is gone: a panic in between aborts.
+impl Drop for Leaving<'_> {
+    fn drop(&mut self) {
+        assert!(self.is_empty, "all that leave a list are woken");
     }
 }
 

@@ -4,8 +4,8 @@
 //! fills and never given back, so that any handle and any pointer of ours stays harmless.
 //!
 //! # Unsafe
-//! Invariant of `#![allow(unsafe_code)]`: an executor or carrier is written before its `ready`
-//! flag, and never moved.
+//! Invariant of `#![allow(unsafe_code)]`: an executor and its carriers are written before it is
+//! `listed`, and never moved.
 #![allow(unsafe_code)]
 
 pub mod defaults;

@@ -221,8 +221,8 @@ impl Executor {
     /// The same, without waiting: the executor's place is free if none is left.
     fn finish_now(&'static self, generation: u32) -> usize {
         if !self.lives.claim(generation) {
-            // Whoever claimed it has seen one at least, or is about to see none.
-            return usize::from(self.lives.is(generation, Stage::Claimed));
+            // Whoever claimed it looks, or has seen one at least and left it again.
+            return usize::from(self.lives.is_left(generation));
         }
         let left = self.carriers().filter(|carrier| !carrier.is_gone()).count();
         if left > 0 {

@@ -4,6 +4,8 @@
 //! which one it is in; both are guesses for others, and wrong for an instant at most. The watcher
 //! counts from the look at which it saw a turn first, so no turn seems longer than it is.
 
+use core::ptr::NonNull;
+
 use crate::platform::{CarrierId, MAX_CARRIERS};
 use crate::prim::Ordering;
 use crate::sched::parts::{Carrier, ExecutorRef, Runtime};
@@ -31,7 +33,7 @@ pub struct Watch {
 
 #[derive(Clone, Copy, Debug)]
 struct Seen {
-    task: Option<&'static Task>,
+    task: Option<NonNull<Task>>,
     turns: u32,
     since: Instant,
     /// It was told of this turn.
@@ -58,7 +60,9 @@ impl Watch {
             }
             let kept = now.0.saturating_sub(seen.since.0);
             let Some(task) = task.filter(|_| !seen.told && kept >= limit) else { continue };
-            let handle = runtime.tasks.handle(task.index, task.state.generation()).0;
+            // It was seen there before, so that it is written by far.
+            let record = Task::at(task);
+            let handle = runtime.tasks.handle(record.index, record.state.generation()).0;
             // Else the turn has just ended, and the handle may be of the record's next life.
             if carrier.turn_now() == (Some(task), turns) {
                 seen.told = true;
@@ -78,7 +82,7 @@ impl Default for Watch {
 }
 
 impl Carrier {
-    fn turn_now(&self) -> (Option<&'static Task>, u32) {
-        (self.current(), self.turns.load(Ordering::Relaxed))
+    fn turn_now(&self) -> (Option<NonNull<Task>>, u32) {
+        (self.current_elsewhere(), self.turns.load(Ordering::Relaxed))
     }
 }

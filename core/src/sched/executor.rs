@@ -43,13 +43,15 @@ impl Runtime {
     }
 
     /// A carrier that never ends, for deadlines that no executor has: the first of a face's own
-    /// default, of Rust's if it can be started.
-    pub(crate) fn lasting_carrier(&'static self) -> &'static Carrier {
-        let rust = self.rust_executor().map(|rust| rust.executor);
-        let mut defaults = rust.into_iter().chain([self.first_executor()]);
-        // Without any, a deadline waits until there is one; there is nobody to tell.
+    /// default, of Rust's if it can be started. If none can, the one of the executor of `task`.
+    pub(crate) fn lasting_carrier(&'static self, task: &Task) -> &'static Carrier {
+        let first = self.first_executor();
+        let mut defaults =
+            self.rust_executor().map(|rust| rust.executor).into_iter().chain([first]);
         let served = defaults.find(|executor| executor.ensure_carrier().is_ok());
-        self.carrier(served.unwrap_or(self.first_executor()).first as usize)
+        // Without any, a deadline waits until there is one; there is nobody to tell.
+        let server = served.or_else(|| task.executor()).unwrap_or(first);
+        self.carrier(server.first as usize)
     }
 }
 

@@ -277,7 +277,7 @@ impl Carrier {
     /// How long this carrier has been in one turn of a task, as far as anybody has seen, in
     /// nanoseconds: what passed since the first look at that turn.
     pub(super) fn stuck_for(&self, now: Instant) -> u64 {
-        if self.current().is_none() {
+        if self.current_elsewhere().is_none() {
             return 0;
         }
         let turns = self.turns.load(Ordering::Relaxed);

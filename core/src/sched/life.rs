@@ -29,17 +29,17 @@ impl Runtime {
         class: StackClass,
     ) -> Result<Handle, PlatformError> {
         let task = self.take_record()?;
-        // SAFETY: as above.
+        // SAFETY: a record from `take_record` is this call's alone until `open` publishes it.
         if task.reserved.with(|reserved| unsafe { *reserved }) != Some(class) {
-            // SAFETY: as above.
+            // SAFETY: this call's alone.
             if let Err(error) = unsafe { self.reserve_anew(task, class) } {
                 self.tasks.give_back(task);
                 return Err(error);
             }
         }
-        // SAFETY: as above.
+        // SAFETY: this call's alone.
         task.class.with_mut(|own| unsafe { *own = class });
-        // SAFETY: as above.
+        // SAFETY: this call's alone.
         task.entry.with_mut(|own| unsafe { *own = entry });
         let generation = task.state.open();
         Ok(self.tasks.handle(task.index, generation))

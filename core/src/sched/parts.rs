@@ -20,8 +20,8 @@
 //! | `life`, `starts_standby`     | `executor.rs`, `standby.rs`                                 |
 //!
 //! # Unsafe
-//! Invariant of `#![allow(unsafe_code)]`: an executor or carrier is written before its `ready`
-//! flag, and never moved; `own` is touched on the carrier's OS thread only.
+//! Invariant of `#![allow(unsafe_code)]`: an executor and its carriers are written before it is
+//! `listed`, and never moved; `own` is touched on the carrier's OS thread only.
 #![allow(unsafe_code)]
 
 use core::cell::{Cell, UnsafeCell};
@@ -398,9 +398,15 @@ impl Carrier {
         self.id
     }
 
-    /// The task that runs here; a guess on any other OS thread than the carrier's own.
+    /// The task that runs here. Only on the carrier's own OS thread.
     #[inline]
     pub(crate) fn current(&self) -> Option<&'static Task> {
-        NonNull::new(self.current.load(Ordering::Relaxed)).map(Task::at)
+        self.current_elsewhere().map(Task::at)
+    }
+
+    /// The same as a guess, on any thread: the record may be a new one, which is not seen yet.
+    #[inline]
+    pub(crate) fn current_elsewhere(&self) -> Option<NonNull<Task>> {
+        NonNull::new(self.current.load(Ordering::Relaxed))
     }
 }

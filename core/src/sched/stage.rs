@@ -83,6 +83,12 @@ impl Lives {
         self.load() == word(generation, stage)
     }
 
+    /// Whether the life `generation` has ended, and its place is not free.
+    pub(crate) fn is_left(&self, generation: u32) -> bool {
+        let seen = self.load();
+        [Stage::Ending, Stage::Claimed].iter().any(|stage| seen == word(generation, *stage))
+    }
+
     /// The present life, if it is closed and may have live tasks.
     pub(crate) fn closed(&self) -> Option<u32> {
         let seen = self.load();

@@ -1,5 +1,7 @@
 //! Something that happens, and has happened until it is reset.
 
+use core::ptr;
+
 use crate::error::ConcurrencyError;
 use crate::prim::{SpinLock, const_unless_loom};
 use crate::queues::waiters::Waiters;
@@ -15,6 +17,8 @@ pub struct Event(SpinLock<State>);
 #[derive(Debug)]
 struct State {
     is_set: bool,
+    /// How often it was set; wraps.
+    times: u32,
     waiters: Waiters,
 }
 
@@ -22,7 +26,7 @@ impl Event {
     const_unless_loom! {
         /// Not set.
         pub fn new() -> Self {
-            Self(SpinLock::new(State { is_set: false, waiters: Waiters::new() }))
+            Self(SpinLock::new(State { is_set: false, times: 0, waiters: Waiters::new() }))
         }
     }
 
@@ -32,6 +36,7 @@ impl Event {
         if core::mem::replace(&mut state.is_set, true) {
             return;
         }
+        state.times = state.times.wrapping_add(1);
         wake::wake_all(&self.0, state, |state| &mut state.waiters);
     }
 
@@ -52,8 +57,10 @@ impl Event {
     pub fn wait(&self, wait: &Wait) -> Result<(), ConcurrencyError> {
         let queue = Queue::new(WaitsFor::Event, &self.0, |state| &mut state.waiters);
         let mut was_set = false;
-        let gives_up = |state: &mut State| was_set = state.is_set;
-        let waited = queue.wait(wait, |state| !state.is_set, gives_up);
+        let waits = |state: &mut State| (!state.is_set).then_some(state.times);
+        // It may be reset again, and this one not be popped yet.
+        let gives_up = |state: &mut State, times| was_set = state.times != times;
+        let waited = queue.wait_and(wait, ptr::null_mut(), waits, || {}, gives_up);
         match waited {
             Err(error) if !was_set => Err(error),
             _ => Ok(()),

@@ -261,8 +261,11 @@ impl Task {
     }
 
     /// The record around a timer node.
-    pub(crate) fn of_timer(node: NonNull<TimerNode>) -> &'static Self {
-        // SAFETY: every timer node is the field `timer` of a record.
+    ///
+    /// # Safety
+    /// The node's kind is `Kind::Task`.
+    pub(crate) unsafe fn of_timer(node: NonNull<TimerNode>) -> &'static Self {
+        // SAFETY: such a node is the field `timer` of a record.
         Self::at(unsafe { node.byte_sub(offset_of!(Task, timer)) }.cast())
     }
 

@@ -60,7 +60,7 @@ impl Runtime {
     pub fn entry(&'static self) -> Option<(Run, *mut Payload)> {
         let task = current_task(self)?;
         let entry = task.entry.with_mut(|entry| entry);
-        // SAFETY: the same.
+        // SAFETY: a task owns its entry since it started.
         Some(unsafe { Entry::running(entry) })
     }
 

@@ -180,7 +180,7 @@ fn server_of(runtime: &'static Runtime, task: &Task) -> &'static Carrier {
             let _ = executor.ensure_carrier();
             runtime.carrier(executor.first as usize)
         }
-        None => runtime.lasting_carrier(),
+        None => runtime.lasting_carrier(task),
     }
 }
 
@@ -193,7 +193,7 @@ impl Runtime {
         if deadline == Instant::ZERO {
             return wake(task, ticket);
         }
-        // SAFETY: the same.
+        // SAFETY: a record of this runtime, as it was found there.
         unsafe { arm(self, task, ticket, deadline) };
     }
 }
@@ -292,7 +292,8 @@ pub(crate) fn evacuate(carrier: &Carrier) {
         // SAFETY: a node in a wheel is alive, and its kind never changes.
         let kind = unsafe { node.as_ref() }.kind();
         assert_eq!(kind, Kind::Task, "a wait inside a call ends before its executor does");
-        let task = Task::of_timer(node);
+        // SAFETY: of that kind, as was just seen.
+        let task = unsafe { Task::of_timer(node) };
         // SAFETY: `timer_home` names this wheel, whose lock is held.
         let ticket = task.timer_ticket.with(|own| unsafe { *own });
         let deadline = task.timer.deadline();
@@ -301,7 +302,7 @@ pub(crate) fn evacuate(carrier: &Carrier) {
         // Who arms or disarms in between finds a node in no wheel, as if this came later: an
         // earlier deadline stays, and for an ended wait nothing is armed.
         // SAFETY: a record of this runtime.
-        unsafe { arm_at(runtime, task, ticket, deadline, |runtime, _| runtime.lasting_carrier()) };
+        unsafe { arm_at(runtime, task, ticket, deadline, Runtime::lasting_carrier) };
     }
 }
 
@@ -359,7 +360,8 @@ fn advance(wheel: &mut Wheel, now: Instant, mut due: impl FnMut(NonNull<TimerNod
 /// # Safety
 /// `node` was in the wheel whose lock is held, and is part of a record.
 unsafe fn expired(node: NonNull<TimerNode>) -> Option<&'static Task> {
-    let task = Task::of_timer(node);
+    // SAFETY: the caller's promise.
+    let task = unsafe { Task::of_timer(node) };
     // SAFETY: `timer_home` names the wheel whose lock is held.
     let ticket = task.timer_ticket.with(|own| unsafe { *own });
     task.timer_home.store(0, Ordering::SeqCst);

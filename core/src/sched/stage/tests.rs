@@ -19,10 +19,12 @@ fn a_life_goes_one_way() {
     assert!(life.end(1) && !life.end(1));
     assert_eq!(life.closed(), None);
     assert!(life.is_ending());
-    assert!(life.claim(1) && !life.claim(1), "one looks for the carriers");
+    assert!(life.is_left(1) && life.claim(1) && !life.claim(1), "one looks for the carriers");
+    assert!(life.is_left(1));
     life.leave(1);
-    assert!(life.claim(1), "one may look again");
+    assert!(life.is_left(1) && life.claim(1), "one may look again");
     life.free(1);
+    assert!(!life.is_left(1));
     assert!(life.is(1, Stage::Free));
 }
 

@@ -123,8 +123,13 @@ pub(super) fn converse(runtime: &'static Runtime, slot: &Slot, source: Source, m
         }
         while let Some(generation) = owned {
             // Taken over meanwhile: what was just armed has replaced its registration. If the
-            // platform refuses to have it back, its owner's next try tells why.
-            let _ = runtime.register_as(slot, source, generation);
+            // platform refuses to have it back, nobody is told of events: its owner's next try
+            // tells why, and watches look for themselves.
+            if runtime.register_as(slot, source, generation).is_err() {
+                let mut state = slot.state.lock();
+                state.event(Interest::BOTH);
+                wake_due(slot, state);
+            }
             // And this has replaced what came meanwhile: the next owner's, or a question.
             let mut state = slot.state.lock();
             owned = state.owned_generation().filter(|now| *now != generation);

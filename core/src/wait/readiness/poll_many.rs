@@ -78,7 +78,9 @@ impl Place {
         let (is_owned, ask) = {
             let mut state = slot.state.lock();
             self.closes.set(state.closes());
-            state.add(NonNull::from(&self.watch));
+            if poll.interest() != Interest::NONE {
+                state.add(NonNull::from(&self.watch));
+            }
             // The edges of an owned one come by themselves.
             (state.is_owned(), if state.is_owned() { Ask::Nothing } else { state.ask() })
         };
@@ -99,12 +101,13 @@ impl Place {
         unsafe { state.threads.push(self.node()) };
     }
 
-    /// After `link` or `link_thread` in that slot.
-    fn unlink(&self, slot: &Slot) -> Ended {
+    /// After `link` or `link_thread` for `poll` in that slot.
+    fn unlink(&self, slot: &Slot, poll: &Poll) -> Ended {
         let mut state = slot.state.lock();
         // SAFETY: linked there, or in no list.
         unsafe { state.threads.remove(self.node()) };
-        let is_woken = !state.remove(NonNull::from(&self.watch));
+        let was_linked = state.remove(NonNull::from(&self.watch));
+        let is_woken = !was_linked && poll.interest() != Interest::NONE;
         Ended { is_woken, is_closed: state.closes() != self.closes.get() }
     }
 }
@@ -197,7 +200,7 @@ impl Runtime {
         };
         let (mut is_woken, mut is_closed) = (is_told | sleeper.end().is_some(), false);
         for (poll, place) in polls.iter().zip(places) {
-            let ended = place.unlink(slot_of(poll));
+            let ended = place.unlink(slot_of(poll), poll);
             is_woken |= ended.is_woken && sleeper.task.is_some();
             is_closed |= ended.is_closed;
         }
