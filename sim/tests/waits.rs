@@ -107,8 +107,9 @@ fn an_event_was_set_for_all_who_waited_whatever_ends_their_waits_first() {
                 drift::spawn(move || {
                     let waited = event.wait(&Wait::new(runtime));
                     event.reset();
-                    let others = runtime.virtual_threads().filter(waits_for_an_event);
-                    others.for_each(|other| drop(runtime.cancel(other.handle)));
+                    for other in runtime.virtual_threads().filter(waits_for_an_event) {
+                        runtime.cancel(other.handle);
+                    }
                     waited
                 })
             };

@@ -22,16 +22,8 @@ const WEAKER: &str = "aarch64-unknown-linux-gnu";
 const BIG_ENDIAN: &str = "s390x-unknown-linux-gnu";
 
 /// Everything that has no threads.
-const STRUCTURES: [&str; 8] = [
-    "error::",
-    "link::",
-    "queues::",
-    "sched::stage::",
-    "source::",
-    "state::",
-    "task::",
-    "wait::",
-];
+const STRUCTURES: [&str; 8] =
+    ["error::", "link::", "queues::", "sched::stage::", "source::", "state::", "task::", "wait::"];
 
 /// With threads, and small: what another seed may make different.
 const THREADS: [&str; 7] = [
@@ -117,7 +109,8 @@ mod tests {
     #[test]
     fn each_filter_names_a_module_with_tests() {
         for filter in STRUCTURES {
-            let module = Path::new("../core/src").join(filter.trim_end_matches("::").replace("::", "/"));
+            let module =
+                Path::new("../core/src").join(filter.trim_end_matches("::").replace("::", "/"));
             let is_there = module.is_dir() || module.with_extension("rs").is_file();
             assert!(is_there, "{filter} is in no file of core");
         }
