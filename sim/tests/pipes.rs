@@ -6,11 +6,12 @@ use std::os::fd::AsRawFd;
 
 use drift::io::{Interest, PollFd, block_on_raw, poll_many};
 use drift::{ConcurrencyError, Duration, Instant, sleep, spawn, yield_now};
+use drift_core::error::ConcurrencyError as CoreError;
 use drift_core::platform::{self, Source};
 use drift_core::runtime::Runtime;
-use drift_core::time::Instant as CoreInstant;
+use drift_core::time::{Instant as CoreInstant, MILLISECOND};
 use drift_core::wait::Wait;
-use drift_core::wait::readiness::ShortCount;
+use drift_core::wait::readiness::{Place, Poll, ShortCount};
 use drift_sim::{Faults, PipeReader, Sim, pipe, seeds};
 
 fn in_worlds(program: fn()) {
@@ -338,4 +339,21 @@ fn descriptors_of_the_machine_are_refused() {
             assert_eq!(taker.join().unwrap(), 1);
         }
     });
+}
+
+/// It is ready for what nobody asks.
+#[test]
+fn a_look_for_no_direction_sleeps_until_its_time() {
+    let run = Sim::new(1).limit(200).try_run(|| {
+        let (_reader, writer) = pipe();
+        let runtime = Runtime::here().unwrap();
+        let until = runtime.platform().now() + 5 * MILLISECOND;
+        let source = Source(writer.as_raw_fd().cast_unsigned());
+        let mut polls = [Poll::new(source, platform::Interest::NONE)];
+        let wait = Wait::new(runtime).until(until);
+        let ready = runtime.poll_many(&mut polls, &mut [Place::default()], &wait);
+        assert_eq!(ready, Err(CoreError::Timeout));
+        assert!(runtime.platform().now() >= until);
+    });
+    run.unwrap_or_else(|failure| panic!("{failure}"));
 }
