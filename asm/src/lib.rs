@@ -1,5 +1,5 @@
 //! Everything of the drift runtime that is assembly: context switch, carrier slot, pause, weak
-//! symbols, raw system calls; and what sanitizers are told of a switch ([`sanitizer`]).
+//! symbols, raw system calls; and how a sanitizer learns of a switch ([`sanitizer`]).
 //!
 //! One file for each instruction set, all with the same names:
 //!

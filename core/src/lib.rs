@@ -17,7 +17,7 @@
 //! | `state`                          | the state word of a virtual thread                        |
 //! | `queues`                         | run queue, injector, wheel, wait list, watches            |
 //! | [`task`]                         | the record, and who may touch which field of it; handles  |
-//! | `source`                         | a slot for each descriptor, and who waits there           |
+//! | `source`                         | a slot for each descriptor, with its waiters              |
 //! | [`sched`]                        | carriers and executors: who runs, sleeps, is woken        |
 //! | [`wait`]                         | parks, timers, readiness, joins, submits, the wait queue  |
 //! | [`sync`]                         | locks, channels, `select`: over the wait queue            |

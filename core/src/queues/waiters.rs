@@ -1,8 +1,8 @@
 //! Lists of those who wait for another, virtual threads and OS threads; how one is popped.
 //!
 //! Who waits has a `Sleeper` in its frame, and a `Waiter` for each list that it waits in (one, but
-//! for `select`). A list is part of what a lock protects; whoever claims the sleeper ends the wait.
-//! How they wait is in `wait/wait_queue.rs`.
+//! for `select`). A list is part of what a lock protects; the thread that claims the sleeper ends
+//! the wait. How they wait is in `wait/wait_queue.rs`.
 //!
 //! A sleeper in one list is claimed and looked at under that list's lock only. One in several
 //! (`select`) is shared by their locks: there the exchange of `claim` decides.
@@ -256,9 +256,9 @@ impl Waiters {
     }
 }
 
-/// All who waited in a list at one time, to be woken one by one: those that come to the list later
-/// are not among them. Its head is in the frame of whoever wakes them. All of it is behind the lock
-/// of that list.
+/// All waiters of a list at one time. A thread takes them out in one step and then wakes them one
+/// by one; waiters that come to the list later are not among them. The head lies in the frame of
+/// that thread, and the lock of the list protects all of it.
 #[derive(Debug)]
 pub(crate) struct Leaving<'a> {
     /// Its front is the head.

@@ -53,7 +53,8 @@ pub(crate) struct Watch {
     source: AtomicU32,
     /// The next in its chain.
     next: AtomicU32,
-    /// These four are written under both locks, or before it is linked by who has it for itself.
+    /// A registration writes these four under both locks; a call that has the watch in its frame
+    /// writes them before it links it.
     task: AtomicPtr<State>,
     ticket: AtomicU64,
     is_inside: AtomicBool,
@@ -62,7 +63,7 @@ pub(crate) struct Watch {
     pub(crate) linked: AtomicBool,
 }
 
-// SAFETY: `link` is a plain field, and watches are never unmapped.
+// SAFETY: `link` is a plain field, and a watch stays in place while it is linked.
 unsafe impl Linked<InSlot> for Watch {
     fn link(node: NonNull<Self>) -> NonNull<Link<Self>> {
         // SAFETY: `node` is a live watch, so `link` lies inside the same allocation.
@@ -91,7 +92,7 @@ impl Watch {
         unsafe { place.as_ref() }
     }
 
-    /// Who waits; of a watch in use.
+    /// The state word of the task that waits; of a watch in use.
     pub(crate) fn task(&self) -> NonNull<State> {
         NonNull::new(self.task.load(Relaxed)).expect("a watch in use has a task")
     }
@@ -172,7 +173,7 @@ impl Store {
         Watch::at(self.get(number).expect("a number that is one's"))
     }
 
-    /// One that nobody has, or 0 if all are in use and there is no room.
+    /// Takes a free watch, or 0 if all are in use and there is no room.
     fn take(&self) -> Number {
         let free = self.free.lock().pop(self);
         if free != 0 {

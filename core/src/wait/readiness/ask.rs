@@ -6,7 +6,8 @@
 //! after it has changed the state, all SeqCst.
 //!
 //! # Unsafe
-//! Invariant of `#![allow(unsafe_code)]`: watches and records are never unmapped.
+//! Invariant of `#![allow(unsafe_code)]`: records are never unmapped, and `State::wake` and
+//! `State::wake_inside` claim a task for one caller only.
 #![allow(unsafe_code)]
 
 use crate::platform::{Armed, Event, Interest, Source};
