@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use drift::sync::{Barrier, channel};
 use drift::{ConcurrencyError, spawn, yield_now};
 use drift_core::error::ConcurrencyError as CoreError;
-use drift_core::platform::StackClass;
+use drift_core::platform::{CarrierId, StackClass};
 use drift_core::runtime::Runtime;
 use drift_core::runtime::shutdown::Shutdown;
 use drift_core::sched::ExecutorRef;
@@ -308,6 +308,48 @@ fn an_executor_that_nobody_waits_for_ends_by_itself() {
             assert_eq!(place_of(next), place_of(executor), "it was left closed, with its carriers");
         });
     }
+}
+
+/// How many carriers have an OS thread.
+fn alive() -> usize {
+    let platform = runtime().platform();
+    // SAFETY: a world only looks whether the thread is over.
+    (0..16).filter(|id| unsafe { !platform.carrier_is_gone(CarrierId(*id)) }).count()
+}
+
+/// Two shutdowns at once, which have no time: one that reports no carriers does so when their OS
+/// threads are gone, also while the other looks at them.
+#[test]
+fn of_two_shutdowns_none_says_too_early_that_the_carriers_are_gone() {
+    let mut said = [0_u64; 2];
+    for seed in seeds(6_000) {
+        let (left, gone) = Sim::new(seed).carriers(2).run(|| {
+            let before = alive();
+            let policy = ExecutorPolicy { max_threads: 2, ..ExecutorPolicy::DEFAULT };
+            let executor = runtime().create_executor(policy).unwrap();
+            let tasks = [(); 2].map(|()| new(nothing, nothing));
+            for task in tasks {
+                submit(executor, task).unwrap();
+            }
+            for task in tasks {
+                assert!(runtime().join(task, Instant::FAR));
+            }
+            let handle = runtime().executor_handle(executor);
+            let shut = move || {
+                let report = runtime().shutdown(handle, Shutdown::Drain, Instant::ZERO).unwrap();
+                let is_told = report.timed_out == 0 && report.carriers == 0;
+                assert!(!is_told || alive() == before, "{report:?}, and threads are left");
+                is_told
+            };
+            let shutdowns = [(); 6].map(|()| thread::spawn(shut));
+            let told = shutdowns.map(|shutdown| u64::from(shutdown.join())).iter().sum::<u64>();
+            runtime().shutdown(handle, Shutdown::Drain, Instant::FAR).unwrap();
+            assert_eq!(alive(), before);
+            (6 - told, told)
+        });
+        said = [said[0] + left, said[1] + gone];
+    }
+    assert!(said.iter().all(|times| *times > 0), "{said:?} are left and gone");
 }
 
 /// As many as are let through under one hold of the lock.

@@ -235,7 +235,8 @@ pub struct ShutdownReport {
     /// Still there at the deadline.
     pub timed_out: usize,
     /// Carriers whose OS thread was still there at the deadline, although no virtual thread was:
-    /// the destructors of its thread-locals take their time.
+    /// one has not let go of the last of these, or destructors of its thread-locals take their
+    /// time. In a report of zeros nothing is left.
     pub carriers: usize,
 }
 

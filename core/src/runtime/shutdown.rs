@@ -54,8 +54,9 @@ pub struct ShutdownReport {
     pub cancelled: usize,
     /// Still alive at the deadline.
     pub timed_out: usize,
-    /// Carriers whose OS thread was left at the deadline, although no virtual thread was: the
-    /// destructors of the thread's own variables run.
+    /// Carriers whose OS thread was left at the deadline, although no virtual thread was: one has
+    /// not let go of the last of these, or the destructors of its thread's own variables run. In
+    /// a report of zeros nothing is left.
     pub carriers: usize,
 }
 
@@ -119,6 +120,9 @@ impl Runtime {
             report.carriers = executor.finish(generation, until);
         } else {
             report.timed_out = executor.count_alive(generation);
+            if report.timed_out == 0 {
+                report.carriers = executor.count_left(generation);
+            }
         }
         // Whoever was alive before is asked, or has ended, or is alive.
         let asked = report.cancelled;
@@ -166,6 +170,19 @@ impl Executor {
         let mut alive = 0;
         self.for_all_alive(generation, |_| alive += 1);
         alive
+    }
+
+    /// Carriers that are left, of an executor that no shutdown found ended although no task is
+    /// alive: somebody is about to let go of the last one.
+    fn count_left(&'static self, generation: u32) -> usize {
+        // SeqCst: pairs with `start`. Counted before the look at the stage, as they ended after it.
+        let is_on = |carrier: &&Carrier| carrier.life.load(Ordering::SeqCst) != Life::Off as u8;
+        let on = self.carriers().filter(is_on).count();
+        if self.lives.is(generation, Stage::Closed) {
+            // No thread of its may be that somebody.
+            return on.max(1);
+        }
+        self.finish_now(generation)
     }
 
     /// Waits until all tasks have ended; false if `until` came first.

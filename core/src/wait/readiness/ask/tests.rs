@@ -4,7 +4,7 @@ use core::ptr::NonNull;
 use std::alloc::{Layout, alloc_zeroed};
 use std::boxed::Box;
 use std::mem::take;
-use std::sync::Mutex;
+use std::sync::{Mutex, OnceLock};
 use std::vec::Vec;
 
 use crate::error::ConcurrencyError;
@@ -12,10 +12,13 @@ use crate::platform::CarrierMain;
 use crate::platform::{
     Armed, CarrierId, Events, Interest, Platform, PlatformError, Poll, Source, Stack, StackClass,
 };
-use crate::prim::AtomicU32;
+use crate::prim::{AtomicU32, Ordering};
 use crate::sched::parts::Runtime;
+use crate::source::readiness::ShortCount;
+use crate::source::slot::Ask;
 use crate::source::{MAX_SOURCES, Sources};
 use crate::sync::stage::EMPTY;
+use crate::task::handle::Handle;
 use crate::task::header::{Entry, Payload};
 use crate::time::Instant;
 use crate::wait::bounds::Wait;
@@ -42,6 +45,10 @@ struct Still {
     ready: u32,
     /// How many sources each call of `io_poll` named.
     asked: Mutex<Vec<usize>>,
+    /// What happens beside the next call of `io_arm`, before it returns.
+    beside: Mutex<Option<fn()>>,
+    /// How many registrations it takes before it refuses.
+    room: AtomicU32,
 }
 
 // SAFETY: each table is an allocation of its own, of zeros, for ever; no stack is given out.
@@ -65,7 +72,15 @@ unsafe impl Platform for Still {
     }
 
     fn io_arm(&self, _: Source, _: u64, _: Interest) -> Result<Armed, PlatformError> {
+        let beside = self.beside.lock().expect("no caller panics").take();
+        beside.inspect(|beside| beside());
         Ok(Armed::New)
+    }
+
+    fn io_register(&self, _: Source, _: u64) -> Result<(), PlatformError> {
+        let took = |room: u32| room.checked_sub(1);
+        let room = self.room.fetch_update(Ordering::Relaxed, Ordering::Relaxed, took);
+        room.map(|_| ()).map_err(|_| PlatformError::Unsupported)
     }
 
     fn io_poll(&self, polls: &mut [Poll]) -> Result<usize, PlatformError> {
@@ -135,21 +150,55 @@ fn a_look_at_many_descriptors_is_one_call_of_the_platform() {
     }
 }
 
+/// A descriptor is taken over while a question about it is under way, which replaces its
+/// registration; the platform refuses to have that back. Whoever waits for a level looks anew.
+#[test]
+#[cfg_attr(miri, ignore = "the word of a carrier is read by assembly")]
+fn a_registration_that_cannot_be_restored_leaves_nobody_asleep() {
+    const SOURCE: Source = Source(3);
+    static WORLD: OnceLock<(&Runtime, [Handle; 2])> = OnceLock::new();
+    fn world() -> (&'static Runtime, [Handle; 2]) {
+        *WORLD.get().expect("it is made first")
+    }
+    let platform = still(0);
+    platform.room.store(1, Ordering::Relaxed);
+    // SAFETY: the platform is the test's own.
+    let runtime = unsafe { Runtime::new(platform, 0) }.expect("there is memory for tables");
+    assert!(WORLD.set((runtime, [(); 2].map(|()| begin(runtime)))).is_ok(), "made once");
+    *platform.beside.lock().expect("no caller panics") = Some(|| {
+        let (runtime, [_, looks]) = world();
+        assert!(runtime.register(SOURCE, ShortCount::Nothing).is_ok(), "there is room for one");
+        runtime.unpark_ready(looks, SOURCE, Interest::READ, Instant::FAR);
+        assert_eq!(asks(runtime), Ask::Look(Interest::READ), "nothing is ready, so it waits");
+    });
+    let (_, [asker, _]) = world();
+    runtime.unpark_ready(asker, SOURCE, Interest::READ, Instant::FAR);
+    assert_eq!(platform.room.load(Ordering::Relaxed), 0, "it was registered");
+    assert_eq!(asks(runtime), Ask::Nothing, "nobody is told of events, and somebody waits");
+
+    fn asks(runtime: &'static Runtime) -> Ask {
+        runtime.sources.slot(SOURCE.0).expect("it was asked for").state.lock().ask()
+    }
+}
+
+unsafe fn nothing(_: *mut Payload) {}
+
+/// A virtual thread that is not submitted.
+fn begin(runtime: &'static Runtime) -> Handle {
+    let entry = Entry { run: nothing, discard: nothing, payload: Payload::EMPTY };
+    // SAFETY: neither function touches the payload.
+    unsafe { runtime.spawn(entry, StackClass::K64) }.expect("there is room")
+}
+
 /// Tasks that registered for a wait and ended leave nothing behind, whichever record they had.
 #[test]
 #[cfg_attr(miri, ignore = "the word of a carrier is read by assembly")]
 fn the_watches_of_a_task_that_ended_are_the_next_ones() {
-    unsafe fn nothing(_: *mut Payload) {}
     const SOURCES: u32 = 50;
     // SAFETY: the platform is the test's own.
     let runtime = unsafe { Runtime::new(still(0), 0) }.expect("there is memory for tables");
-    let begin = || {
-        let entry = Entry { run: nothing, discard: nothing, payload: Payload::EMPTY };
-        // SAFETY: neither function touches the payload.
-        unsafe { runtime.spawn(entry, StackClass::K64) }.expect("there is room")
-    };
     // So many at once that each has a record of its own, and each has its turn.
-    let all: Vec<_> = (0..50).map(|_| begin()).collect();
+    let all: Vec<_> = (0..50).map(|_| begin(runtime)).collect();
     for handle in all {
         for source in 0..SOURCES {
             // The second call is for the watch of the first.
