@@ -39,10 +39,18 @@ mod isa;
 ))]
 #[path = "aarch64.rs"]
 mod isa;
+#[cfg(all(any(target_arch = "riscv32", target_arch = "riscv64"), not(miri)))]
+#[path = "riscv.rs"]
+mod isa;
 #[cfg(all(
     not(miri),
     any(
-        not(any(target_arch = "x86_64", target_arch = "aarch64")),
+        not(any(
+            target_arch = "x86_64",
+            target_arch = "aarch64",
+            target_arch = "riscv32",
+            target_arch = "riscv64",
+        )),
         any(windows, target_os = "uefi", target_vendor = "apple"),
     ),
 ))]
@@ -53,7 +61,7 @@ mod isa;
 #[cfg(miri)]
 pub use isa::slot;
 #[cfg(all(
-    any(target_arch = "x86_64", target_arch = "aarch64"),
+    any(target_arch = "x86_64", target_arch = "aarch64", target_arch = "riscv64"),
     not(any(miri, windows, target_os = "uefi", target_os = "none", target_vendor = "apple")),
 ))]
 #[path = "slot/elf.rs"]
@@ -61,7 +69,7 @@ pub mod slot;
 #[cfg(all(
     not(miri),
     any(
-        not(any(target_arch = "x86_64", target_arch = "aarch64")),
+        not(any(target_arch = "x86_64", target_arch = "aarch64", target_arch = "riscv64")),
         any(windows, target_os = "uefi", target_os = "none", target_vendor = "apple"),
     ),
 ))]

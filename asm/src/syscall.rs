@@ -4,7 +4,7 @@
 //! Invariant of `#![allow(unsafe_code)]`: the caller's, of the call it makes.
 #![allow(unsafe_code)]
 
-#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64", target_arch = "riscv64"))]
 use core::arch::asm;
 
 /// Makes system call `number`; a negative result is an errno (syscall(2)).
@@ -36,7 +36,18 @@ pub unsafe fn syscall6(number: usize, arguments: [usize; 6]) -> isize {
             options(nostack),
         );
     }
-    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+    #[cfg(target_arch = "riscv64")]
+    // SAFETY: the caller's promise; the kernel changes a0 only (syscall(2)).
+    unsafe {
+        asm!(
+            "ecall",
+            in("a7") number,
+            inlateout("a0") a => result,
+            in("a1") b, in("a2") c, in("a3") d, in("a4") e, in("a5") f,
+            options(nostack),
+        );
+    }
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64", target_arch = "riscv64")))]
     {
         // ENOSYS; there is no platform for this instruction set either.
         let _ = (number, a, b, c, d, e, f);

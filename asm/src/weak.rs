@@ -39,8 +39,24 @@ macro_rules! weak_symbol {
                 options(nostack, preserves_flags, pure, readonly),
             );
         }
+        #[cfg(any(target_arch = "riscv32", target_arch = "riscv64"))]
+        // SAFETY: as above.
+        #[allow(unsafe_code, unused_unsafe)]
+        unsafe {
+            ::core::arch::asm!(
+                concat!(".weak ", stringify!($name)),
+                concat!("lga {address}, ", stringify!($name)),
+                address = out(reg) address,
+                options(nostack, preserves_flags, pure, readonly),
+            );
+        }
         #[cfg(any(
-            not(any(target_arch = "x86_64", target_arch = "aarch64")),
+            not(any(
+                target_arch = "x86_64",
+                target_arch = "aarch64",
+                target_arch = "riscv32",
+                target_arch = "riscv64",
+            )),
             any(windows, target_os = "uefi", target_vendor = "apple"),
         ))]
         {

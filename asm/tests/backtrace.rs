@@ -1,6 +1,6 @@
 //! A walk up the stack of a context ends at its entry, and unwinding works inside.
 
-#![cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+#![cfg(any(target_arch = "x86_64", target_arch = "aarch64", target_arch = "riscv64"))]
 
 use std::backtrace::Backtrace;
 use std::cell::RefCell;

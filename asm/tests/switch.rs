@@ -1,6 +1,6 @@
 //! What survives a switch, and on which stack a context runs.
 
-#![cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+#![cfg(any(target_arch = "x86_64", target_arch = "aarch64", target_arch = "riscv64"))]
 
 use std::cell::Cell;
 use std::ptr;
@@ -132,6 +132,23 @@ mod control {
     }
 }
 
+#[cfg(target_arch = "riscv64")]
+mod control {
+    use std::arch::asm;
+
+    pub fn set(towards_zero: bool) {
+        // SAFETY: only the rounding mode.
+        unsafe { asm!("fsrm {}", in(reg) usize::from(towards_zero)) };
+    }
+
+    pub fn towards_zero() -> (bool, bool) {
+        let frm: usize;
+        // SAFETY: reads a register.
+        unsafe { asm!("frrm {}", out(reg) frm) };
+        (frm == 1, frm == 1)
+    }
+}
+
 #[test]
 fn each_context_has_its_own_control_words() {
     let coupled = Coupled::new(|own| {
@@ -221,7 +238,65 @@ fn callee_saved_registers_survive() {
     std::mem::forget(coupled);
 }
 
-#[cfg(target_arch = "aarch64")]
+/// Sets the registers that a callee keeps: each to a number from the one in `from` on, those of
+/// floating point to the same numbers.
+#[cfg(target_arch = "riscv64")]
+macro_rules! set_all {
+    () => {
+        "mv s2, {from}; addi s3, {from}, 1; addi s4, {from}, 2; addi s5, {from}, 3
+         addi s6, {from}, 4; addi s7, {from}, 5; addi s8, {from}, 6; addi s9, {from}, 7
+         addi s10, {from}, 8; addi s11, {from}, 9
+         fcvt.d.l fs0, s2; fcvt.d.l fs1, s3; fcvt.d.l fs2, s4; fcvt.d.l fs3, s5
+         fcvt.d.l fs4, s6; fcvt.d.l fs5, s7; fcvt.d.l fs6, s8; fcvt.d.l fs7, s9
+         fcvt.d.l fs8, s10; fcvt.d.l fs9, s11; fcvt.d.l fs10, s2; fcvt.d.l fs11, s3"
+    };
+}
+
+#[cfg(target_arch = "riscv64")]
+#[test]
+fn callee_saved_registers_survive() {
+    let coupled = Coupled::new(|own| {
+        loop {
+            // SAFETY: every register that changes is declared.
+            unsafe {
+                std::arch::asm!(
+                    set_all!(),
+                    from = in(reg) 50_usize,
+                    out("x18") _, out("x19") _, out("x20") _, out("x21") _, out("x22") _,
+                    out("x23") _, out("x24") _, out("x25") _, out("x26") _, out("x27") _,
+                    out("f8") _, out("f9") _, out("f18") _, out("f19") _, out("f20") _,
+                    out("f21") _, out("f22") _, out("f23") _, out("f24") _, out("f25") _,
+                    out("f26") _, out("f27") _,
+                );
+            }
+            own.suspend();
+        }
+    });
+    let mut whole = [0_u64; 10];
+    let mut float = [0_f64; 12];
+    // SAFETY: an ordinary C call; every register it may change is declared.
+    unsafe {
+        std::arch::asm!(
+            set_all!(),
+            "call {resume}",
+            resume = sym resume,
+            from = in(reg) 20_usize,
+            in("a0") &raw const *coupled,
+            out("x18") whole[0], out("x19") whole[1], out("x20") whole[2], out("x21") whole[3],
+            out("x22") whole[4], out("x23") whole[5], out("x24") whole[6], out("x25") whole[7],
+            out("x26") whole[8], out("x27") whole[9],
+            out("f8") float[0], out("f9") float[1], out("f18") float[2], out("f19") float[3],
+            out("f20") float[4], out("f21") float[5], out("f22") float[6], out("f23") float[7],
+            out("f24") float[8], out("f25") float[9], out("f26") float[10], out("f27") float[11],
+            clobber_abi("C"),
+        );
+    }
+    assert_eq!(whole, std::array::from_fn(|at| 20 + at as u64));
+    assert_eq!(float, std::array::from_fn(|at| (20 + at % 10) as f64));
+    std::mem::forget(coupled);
+}
+
+#[cfg(any(target_arch = "aarch64", target_arch = "riscv64"))]
 extern "C" fn resume(coupled: &Coupled) {
     coupled.resume();
 }

@@ -18,7 +18,7 @@ pub struct CiArguments {
 type Lane = fn(&mut Steps) -> Result<()>;
 
 /// Cheapest first, so that most mistakes are told within a minute.
-const LANES: [(&str, Lane); 13] = [
+const LANES: [(&str, Lane); 14] = [
     ("style", style),
     ("clippy", clippy),
     ("stubs", stubs),
@@ -31,11 +31,13 @@ const LANES: [(&str, Lane); 13] = [
     ("sanitize", sanitize::run),
     ("miri", miri::run),
     ("fuzz", fuzz),
-    ("aarch64", cross::run),
+    ("aarch64", cross::aarch64),
+    ("riscv64", cross::riscv64),
 ];
 
 /// Lanes that run tests; the others need no closing count.
-const TESTING: [&str; 8] = ["doc", "test", "sim", "models", "sanitize", "miri", "fuzz", "aarch64"];
+const TESTING: [&str; 9] =
+    ["doc", "test", "sim", "models", "sanitize", "miri", "fuzz", "aarch64", "riscv64"];
 
 /// Seeds of each simulated scenario.
 const SEEDS: u64 = 10_000;
@@ -105,7 +107,12 @@ fn stubs(steps: &mut Steps) -> Result<()> {
         let arguments = ["check", "-p", "drift-asm", "-p", "drift-core", "-p", "drift-pal"];
         steps.run(target, cargo(&arguments).args(["--target", target]))?;
     }
-    for target in ["x86_64-unknown-none", "aarch64-unknown-none"] {
+    for target in [
+        "x86_64-unknown-none",
+        "aarch64-unknown-none",
+        "riscv64gc-unknown-none-elf",
+        "riscv64imac-unknown-none-elf",
+    ] {
         let arguments = ["check", "-p", "drift-asm", "-p", "drift-core"];
         steps.run(target, cargo(&arguments).args(["--target", target]))?;
     }

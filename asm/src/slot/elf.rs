@@ -50,6 +50,17 @@ pub fn get() -> *mut u8 {
             options(nostack, preserves_flags, readonly),
         );
     }
+    #[cfg(target_arch = "riscv64")]
+    // SAFETY: as above.
+    unsafe {
+        asm!(
+            "la.tls.ie {word}, drift_slot",
+            "add {word}, {word}, tp",
+            "ld {word}, 0({word})",
+            word = out(reg) word,
+            options(nostack, preserves_flags, readonly),
+        );
+    }
     word
 }
 
@@ -79,6 +90,18 @@ pub unsafe fn set(word: *mut u8) {
             "ldr {offset}, [{offset}, :gottprel_lo12:drift_slot]",
             "str {word}, [{base}, {offset}]",
             base = out(reg) _,
+            offset = out(reg) _,
+            word = in(reg) word,
+            options(nostack, preserves_flags),
+        );
+    }
+    #[cfg(target_arch = "riscv64")]
+    // SAFETY: writes the word above.
+    unsafe {
+        asm!(
+            "la.tls.ie {offset}, drift_slot",
+            "add {offset}, {offset}, tp",
+            "sd {word}, 0({offset})",
             offset = out(reg) _,
             word = in(reg) word,
             options(nostack, preserves_flags),

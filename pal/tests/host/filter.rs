@@ -124,6 +124,11 @@ fn set_answer(context: &mut libc::ucontext_t, answer: i64) {
     context.uc_mcontext.regs[0] = answer as u64;
 }
 
+#[cfg(target_arch = "riscv64")]
+fn set_answer(context: &mut libc::ucontext_t, answer: i64) {
+    context.uc_mcontext.__gregs[libc::REG_A0] = answer as u64;
+}
+
 /// Adds one filter to those that are there: `action` for such calls. The strongest action of all
 /// filters wins; see seccomp(2).
 fn install(call: Call, action: u32) {
