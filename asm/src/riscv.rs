@@ -13,10 +13,10 @@
 //! ```
 //!
 //! Kept: what the RISC-V ABIs specification, chapters "Integer Register Convention" and
-//! "Floating-point Register Convention", asks of a callee: s0 to s11, and fs0 to fs11 as wide as the
-//! target has them; and the rounding mode `frm`, which C counts to a thread's state (C11, section
-//! 7.6). The exception flags in `fcsr` are not kept, nor is anything of V, all of which the ABI
-//! leaves to the caller. `gp` and `tp` are the program's and the OS thread's.
+//! "Floating-point Register Convention", asks of a callee: s0 to s11, and fs0 to fs11 as wide as
+//! the target has them; and the rounding mode `frm`, which C counts to a thread's state (C11,
+//! section 7.6). The exception flags in `fcsr` are not kept, nor is anything of V, all of which the
+//! ABI leaves to the caller. `gp` and `tp` are the program's and the OS thread's.
 //!
 //! There is no file for E (16 registers), and no landing pad (Zicfilp) or shadow stack (Zicfiss)
 //! yet: no target of stable Rust has these.
@@ -141,8 +141,8 @@ macro_rules! extension {
     };
 }
 
-/// Stores a floating-point register and tells an unwinder where it is: as wide as the target has
-/// them, nothing where it has none.
+/// Stores a floating-point register and tells an unwinder where it is, as wide as the target has
+/// them.
 #[cfg(drift_float = "64")]
 macro_rules! save_float {
     ($name:literal, $at:literal) => {
@@ -171,17 +171,67 @@ macro_rules! load_float {
     };
 }
 
-#[cfg(not(drift_float))]
-macro_rules! save_float {
-    ($name:literal, $at:literal) => {
-        ""
+/// Stores all floating-point registers that a callee keeps.
+#[cfg(drift_float)]
+macro_rules! save_floats {
+    () => {
+        concat!(
+            save_float!("fs0", 0),
+            "; ",
+            save_float!("fs1", 1),
+            "; ",
+            save_float!("fs2", 2),
+            "; ",
+            save_float!("fs3", 3),
+            "; ",
+            save_float!("fs4", 4),
+            "; ",
+            save_float!("fs5", 5),
+            "; ",
+            save_float!("fs6", 6),
+            "; ",
+            save_float!("fs7", 7),
+            "; ",
+            save_float!("fs8", 8),
+            "; ",
+            save_float!("fs9", 9),
+            "; ",
+            save_float!("fs10", 10),
+            "; ",
+            save_float!("fs11", 11),
+        )
     };
 }
 
-#[cfg(not(drift_float))]
-macro_rules! load_float {
-    ($name:literal, $at:literal) => {
-        ""
+/// Loads them.
+#[cfg(drift_float)]
+macro_rules! load_floats {
+    () => {
+        concat!(
+            load_float!("fs0", 0),
+            "; ",
+            load_float!("fs1", 1),
+            "; ",
+            load_float!("fs2", 2),
+            "; ",
+            load_float!("fs3", 3),
+            "; ",
+            load_float!("fs4", 4),
+            "; ",
+            load_float!("fs5", 5),
+            "; ",
+            load_float!("fs6", 6),
+            "; ",
+            load_float!("fs7", 7),
+            "; ",
+            load_float!("fs8", 8),
+            "; ",
+            load_float!("fs9", 9),
+            "; ",
+            load_float!("fs10", 10),
+            "; ",
+            load_float!("fs11", 11),
+        )
     };
 }
 
@@ -265,38 +315,16 @@ pub unsafe extern "C" fn switch(from: *mut Context, to: Context) {
         save!("s9", 10),
         save!("s10", 11),
         save!("s11", 12),
-        save_float!("fs0", 0),
-        save_float!("fs1", 1),
-        save_float!("fs2", 2),
-        save_float!("fs3", 3),
-        save_float!("fs4", 4),
-        save_float!("fs5", 5),
-        save_float!("fs6", 6),
-        save_float!("fs7", 7),
-        save_float!("fs8", 8),
-        save_float!("fs9", 9),
-        save_float!("fs10", 10),
-        save_float!("fs11", 11),
+        float!(save_floats!()),
         float!("frrm t0"),
         float!(concat!(word!(store), "t0, ", word!(frm), "(sp)")),
-        concat!(word!(store), "sp, 0(a0)"), // whole now; the carrier publishes it once off this stack
+        concat!(word!(store), "sp, 0(a0)"), // whole now; the carrier publishes it off this stack
         "mv sp, a1",
         float!(concat!(word!(load), "t1, ", word!(frm), "(sp)")),
         float!("beq t0, t1, 2f"),
         float!("fsrm t1"),
         "2:",
-        load_float!("fs11", 11),
-        load_float!("fs10", 10),
-        load_float!("fs9", 9),
-        load_float!("fs8", 8),
-        load_float!("fs7", 7),
-        load_float!("fs6", 6),
-        load_float!("fs5", 5),
-        load_float!("fs4", 4),
-        load_float!("fs3", 3),
-        load_float!("fs2", 2),
-        load_float!("fs1", 1),
-        load_float!("fs0", 0),
+        float!(load_floats!()),
         load!("s11", 12),
         load!("s10", 11),
         load!("s9", 10),

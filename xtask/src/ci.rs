@@ -6,7 +6,7 @@ use anyhow::{Context, Result, ensure};
 
 use crate::step::{Steps, cargo, command, seconds};
 use crate::test::{EXAMPLES, TOOLS};
-use crate::{cross, fuzz, header, miri, models, sanitize, sim, surface, test, tidy};
+use crate::{board, cross, fuzz, header, miri, models, sanitize, sim, surface, test, tidy};
 
 #[derive(clap::Args)]
 pub struct CiArguments {
@@ -18,7 +18,7 @@ pub struct CiArguments {
 type Lane = fn(&mut Steps) -> Result<()>;
 
 /// Cheapest first, so that most mistakes are told within a minute.
-const LANES: [(&str, Lane); 14] = [
+const LANES: [(&str, Lane); 15] = [
     ("style", style),
     ("clippy", clippy),
     ("stubs", stubs),
@@ -31,13 +31,14 @@ const LANES: [(&str, Lane); 14] = [
     ("sanitize", sanitize::run),
     ("miri", miri::run),
     ("fuzz", fuzz),
+    ("boards", boards),
     ("aarch64", cross::aarch64),
     ("riscv64", cross::riscv64),
 ];
 
 /// Lanes that run tests; the others need no closing count.
-const TESTING: [&str; 9] =
-    ["doc", "test", "sim", "models", "sanitize", "miri", "fuzz", "aarch64", "riscv64"];
+const TESTING: [&str; 10] =
+    ["doc", "test", "sim", "models", "sanitize", "miri", "fuzz", "boards", "aarch64", "riscv64"];
 
 /// Seeds of each simulated scenario.
 const SEEDS: u64 = 10_000;
@@ -78,6 +79,7 @@ fn style(steps: &mut Steps) -> Result<()> {
     steps.run("fmt", &mut cargo(&["fmt", "--all", "--check"]))?;
     steps.run("fmt tools", cargo(&["fmt", "--check"]).args(TOOLS))?;
     steps.run("fmt examples", cargo(&["fmt", "--check"]).args(EXAMPLES))?;
+    steps.run("fmt targets", cargo(&["fmt", "--all", "--check"]).args(board::WORKSPACE))?;
     steps.run("fmt fuzz", cargo(&["fmt", "--check"]).args(fuzz::WORKSPACE))?;
     steps.check("tidy", "cargo xtask tidy", |_| tidy::run())?;
     steps.check("header", "cargo xtask header --check", |_| header::check())?;
@@ -142,6 +144,12 @@ fn fuzz(steps: &mut Steps) -> Result<()> {
     fuzz::all(steps, FUZZ)
 }
 
+/// Images without an operating system.
+fn boards(steps: &mut Steps) -> Result<()> {
+    board::clippy(steps)?;
+    board::all(steps)
+}
+
 fn deny(steps: &mut Steps) -> Result<()> {
     let what = ["check", "--hide-inclusion-graph", "licenses", "bans", "sources"];
     for (name, options) in [
@@ -149,6 +157,7 @@ fn deny(steps: &mut Steps) -> Result<()> {
         ("deny tools", &TOOLS[..]),
         ("deny examples", &EXAMPLES),
         ("deny fuzz", &fuzz::WORKSPACE),
+        ("deny targets", &board::WORKSPACE),
     ] {
         let mut deny = cargo(&["deny", "--config", "deny.toml"]);
         steps.run(name, deny.args(options).args(what))?;

@@ -1,6 +1,7 @@
 //! `cargo xtask`: everything that is done to this workspace, with no tool to install.
 
 mod archive;
+mod board;
 mod ci;
 mod coverage;
 mod cross;
@@ -57,6 +58,8 @@ enum Task {
     Dist,
     /// Explores the models of the protocols, in every interleaving.
     Models(models::ModelsArguments),
+    /// Boots an image without an operating system in an emulated machine.
+    Board(board::BoardArguments),
     /// The tests of `pal` on another Linux kernel, in an emulated machine.
     Vm(vm::VmArguments),
     /// Puts bugs in, and sees that each is found.
@@ -100,6 +103,7 @@ fn main() -> ExitCode {
         Task::Symbols(arguments) => symbols::run(&arguments),
         Task::Coverage(arguments) => coverage::run(&arguments),
         Task::Dist => dist::run(),
+        Task::Board(arguments) => board::run(&arguments),
         Task::Sim(arguments) => sim::run(&arguments),
         Task::Models(arguments) => models::run(&arguments),
         Task::Vm(arguments) => vm::run(&arguments),

@@ -40,7 +40,7 @@ const RULES: [Rule; 16] = [
     rule("target_vendor", TARGETS, false, "differs in asm and pal/src/sys only"),
     rule("target_family", TARGETS, false, "differs in asm and pal/src/sys only"),
     rule("target_env", TARGETS, false, "differs in asm and pal/src/sys only"),
-    rule("extern \"C*", &["ffi/", "asm/", "pal/src/sys/"], true, "is for ffi, asm, pal/src/sys"),
+    rule("extern \"C*", FOREIGN, true, "is for ffi, asm, pal/src/sys, targets"),
     rule("extern crate alloc", STD, false, "is not to be had: no heap below api"),
     rule("extern crate std", STD, true, "is not to be had: no_std below api"),
 ];
@@ -49,6 +49,8 @@ const RULES: [Rule; 16] = [
 const STD: &[&str] = &["api/", "benches/", "examples/", "sim/", "tests/"];
 /// Packages that may depend on what talks to the kernel, and the list of versions.
 const SYSTEM: &[&str] = &["pal/", "ffi/", "Cargo.toml"];
+/// Where C calls us, or we C.
+const FOREIGN: &[&str] = &["ffi/", "asm/", "pal/src/sys/", "targets/"];
 const TARGETS: &[&str] = &["asm/", "pal/src/sys/", "targets/"];
 
 const fn rule(

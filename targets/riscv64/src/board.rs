@@ -1,0 +1,168 @@
+//! QEMU's riscv64 virt machine in M mode: CLINT for time and CPUs, PLIC and a 16550 for serial.
+//!
+//! Addresses are those of QEMU's `hw/riscv/virt.c`; the registers those of the SiFive CLINT, of the
+//! RISC-V PLIC specification 1.0, and of the 16550.
+//!
+//! # Safety
+//! Invariant of `#![allow(unsafe_code)]`: the addresses are this machine's registers, which nobody
+//! else uses.
+#![allow(unsafe_code)]
+
+use core::fmt::{self, Write};
+use core::num::NonZeroUsize;
+use core::ptr;
+
+use drift_board::{Board, Source};
+use drift_core::platform::Interest;
+use heapless::Deque;
+use riscv::interrupt::Interrupt;
+use riscv::register::{mie, mstatus};
+use spin::Mutex;
+use uart_16550::backend::MmioBackend;
+use uart_16550::spec::registers::IER;
+use uart_16550::{Config, Uart16550};
+
+use crate::MACHINE;
+
+/// Ticks of `mtime` are of 10 MHz.
+const NANOSECONDS: u64 = 100;
+const MTIME: usize = 0x200_bff8;
+const MTIMECMP: usize = 0x200_4000;
+const PLIC: usize = 0xc00_0000;
+const UART: NonZeroUsize = NonZeroUsize::new(0x1000_0000).unwrap();
+/// The interrupt of the UART at the PLIC.
+const UART_LINE: usize = 10;
+/// QEMU's "test finisher": ends the machine.
+const FINISHER: usize = 0x10_0000;
+
+/// The serial line as a source: its place in the machine's list.
+pub const SERIAL: usize = 0;
+
+fn write<T>(address: usize, value: T) {
+    // SAFETY: a register of the machine.
+    unsafe { ptr::with_exposed_provenance_mut::<T>(address).write_volatile(value) };
+}
+
+fn read<T>(address: usize) -> T {
+    // SAFETY: a register of the machine.
+    unsafe { ptr::with_exposed_provenance::<T>(address).read_volatile() }
+}
+
+/// The machine's functions.
+#[derive(Debug)]
+pub struct Virt;
+
+// SAFETY: `mtime` only counts up; `wfi` returns beside a pending interrupt, masked or not (the
+// privileged architecture, section "Wait for Interrupt").
+unsafe impl Board for Virt {
+    fn now(&self) -> u64 {
+        read::<u64>(MTIME) * NANOSECONDS
+    }
+
+    fn set_alarm(&self, at: u64) {
+        // Later than the tick that `at` lies in, so that the clock says it is over.
+        write(MTIMECMP, at.div_ceil(NANOSECONDS));
+    }
+
+    fn idle(&self, is_due: &dyn Fn() -> bool) {
+        riscv::interrupt::disable();
+        if !is_due() {
+            riscv::asm::wfi();
+        }
+        // SAFETY: handlers share nothing with who is in `idle` but atomics.
+        unsafe { riscv::interrupt::enable() };
+    }
+
+    fn kick(&self, _: usize) {}
+}
+
+/// The machine's interrupts begin.
+pub fn start() {
+    let mut uart = SERIAL_LINE.uart.lock();
+    uart.init(Config::default()).expect("QEMU has a 16550");
+    uart.enable_interrupts(IER::DATA_READY);
+    write(PLIC + 4 * UART_LINE, 1_u32);
+    write(PLIC + 0x2000, 1_u32 << UART_LINE);
+    write(PLIC + 0x20_0000, 0_u32);
+    write(MTIMECMP, u64::MAX);
+    // SAFETY: the handlers are below.
+    unsafe { mie::set_mtimer() };
+    // SAFETY: the same.
+    unsafe { mie::set_mext() };
+    drop(uart);
+    // SAFETY: the same.
+    unsafe { mstatus::set_mie() };
+}
+
+/// Ends the machine; QEMU's exit code.
+pub fn exit(code: u8) -> ! {
+    write(FINISHER, if code == 0 { 0x5555 } else { u32::from(code) << 16 | 0x3333 });
+    loop {
+        riscv::asm::wfi();
+    }
+}
+
+/// The alarm has rung: who sleeps looks at the clock.
+#[riscv_rt::core_interrupt(Interrupt::MachineTimer)]
+fn alarm() {
+    write(MTIMECMP, u64::MAX);
+}
+
+#[riscv_rt::core_interrupt(Interrupt::MachineExternal)]
+fn external() {
+    let line = read::<u32>(PLIC + 0x20_0004);
+    SERIAL_LINE.receive();
+    write(PLIC + 0x20_0004, line);
+    MACHINE.raise(SERIAL);
+}
+
+/// The serial line. Its locks are held with interrupts masked: the handler takes them as well.
+#[derive(Debug)]
+pub struct Serial {
+    uart: Mutex<Uart16550<MmioBackend>>,
+    /// Bytes that came, and nobody has read; what does not fit is lost.
+    input: Mutex<Deque<u8, 256>>,
+}
+
+/// The machine's only one.
+pub static SERIAL_LINE: Serial = Serial {
+    // SAFETY: the machine has its registers there.
+    uart: Mutex::new(match unsafe { Uart16550::new_mmio_from_address(UART, 1) } {
+        Ok(uart) => uart,
+        Err(_) => panic!("an address that is none"),
+    }),
+    input: Mutex::new(Deque::new()),
+};
+
+impl Serial {
+    /// Takes what the hardware has. By the interrupt handler.
+    fn receive(&self) {
+        let (mut uart, mut input) = (self.uart.lock(), self.input.lock());
+        while let Ok(byte) = uart.try_receive_byte() {
+            let _ = input.push_back(byte);
+        }
+    }
+
+    /// The next byte that came.
+    pub fn read(&self) -> Option<u8> {
+        riscv::interrupt::free(|| self.input.lock().pop_front())
+    }
+}
+
+impl Source for Serial {
+    fn ready(&self) -> Interest {
+        let is_empty = riscv::interrupt::free(|| self.input.lock().is_empty());
+        if is_empty { Interest::WRITE } else { Interest::BOTH }
+    }
+}
+
+/// What `print!` writes to.
+#[derive(Debug)]
+pub struct Out;
+
+impl Write for Out {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        riscv::interrupt::free(|| SERIAL_LINE.uart.lock().send_bytes_exact(text.as_bytes()));
+        Ok(())
+    }
+}

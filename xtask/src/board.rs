@@ -1,0 +1,194 @@
+//! `cargo xtask board NAME`: builds an image of `targets`, boots it in QEMU, shows what it says.
+//!
+//! With `--test` nobody types: what the image says is compared, what it reads is typed for it, and
+//! its exit code counts.
+
+use std::io::{BufRead, BufReader, Write};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail, ensure};
+
+use crate::step::{Steps, cargo, command, exists};
+
+/// A workspace of its own.
+pub const WORKSPACE: [&str; 2] = ["--manifest-path", "targets/Cargo.toml"];
+
+/// Longest time of a boot: a second alone, and CI's machine is busy.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+#[derive(clap::Args)]
+pub struct BoardArguments {
+    /// The machine.
+    #[arg(value_parser = clap::builder::PossibleValuesParser::new(IMAGES.map(|image| image.name)))]
+    name: String,
+    /// Compares what it says, and types for it.
+    #[arg(long)]
+    test: bool,
+}
+
+/// An image, and the machine that it is for.
+struct Image {
+    name: &'static str,
+    package: &'static str,
+    target: &'static str,
+    qemu: &'static str,
+    /// The package of Debian that has it.
+    debian: &'static str,
+    machine: &'static [&'static str],
+    /// What it says, each in a line, and what is typed after it.
+    dialogue: &'static [Said],
+}
+
+struct Said {
+    line: &'static str,
+    then_type: Option<&'static str>,
+}
+
+const fn says(line: &'static str) -> Said {
+    Said { line, then_type: None }
+}
+
+const fn asks(line: &'static str, answer: &'static str) -> Said {
+    Said { line, then_type: Some(answer) }
+}
+
+const IMAGES: [Image; 1] = [Image {
+    name: "riscv64",
+    package: "drift-riscv64",
+    target: "riscv64gc-unknown-none-elf",
+    qemu: "qemu-system-riscv64",
+    debian: "qemu-system-misc",
+    machine: &["-machine", "virt", "-bios", "none", "-m", "128M"],
+    dialogue: &[
+        says("drift: virtual threads on riscv64, M mode, 1 CPU"),
+        says("100 sleepers, none early"),
+        asks("type a line:", "hello board\n"),
+        says("hello board"),
+    ],
+}];
+
+/// Builds and boots one.
+///
+/// # Errors
+/// What is missing here and how to get it; what the image said instead; its exit code.
+pub fn run(arguments: &BoardArguments) -> Result<()> {
+    let image =
+        IMAGES.iter().find(|image| image.name == arguments.name).context("no such board")?;
+    if arguments.test {
+        let mut steps = Steps::default();
+        let result = image.test(&mut steps);
+        return steps.close(result);
+    }
+    image.check_tools()?;
+    succeed(&mut image.build())?;
+    succeed(&mut image.boot())
+}
+
+/// Builds and tests all.
+///
+/// # Errors
+/// The first that fails.
+pub fn all(steps: &mut Steps) -> Result<()> {
+    IMAGES.iter().try_for_each(|image| image.test(steps))
+}
+
+/// The habits of each image and of what it is made of.
+///
+/// # Errors
+/// As [`all`].
+pub fn clippy(steps: &mut Steps) -> Result<()> {
+    IMAGES.iter().try_for_each(|image| {
+        image.check_tools()?;
+        let mut clippy = cargo(&["clippy", "--package", image.package, "--package", "drift-board"]);
+        clippy.args(WORKSPACE).args(["--target", image.target]);
+        clippy.arg("--target-dir").arg(crate::target().join("targets"));
+        steps.run(&format!("clippy {}", image.name), clippy.args(["--", "-Dwarnings"]))
+    })
+}
+
+impl Image {
+    fn check_tools(&self) -> Result<()> {
+        let Self { qemu, debian, target, .. } = self;
+        ensure!(exists(qemu), "no `{qemu}` here: on Debian, apt-get install {debian}");
+        let sysroot = command("rustc", &["--print", "sysroot"]).output()?;
+        let sysroot = PathBuf::from(String::from_utf8(sysroot.stdout)?.trim());
+        let library = sysroot.join("lib/rustlib").join(target).join("lib");
+        ensure!(library.exists(), "Rust has no {target} here: rustup target add {target}");
+        Ok(())
+    }
+
+    fn build(&self) -> Command {
+        let mut build = cargo(&["build", "--release", "--package", self.package]);
+        build.args(WORKSPACE).args(["--target", self.target]);
+        build.arg("--target-dir").arg(crate::target().join("targets"));
+        build
+    }
+
+    fn boot(&self) -> Command {
+        let built = crate::target().join("targets").join(self.target).join("release");
+        let mut boot = command(self.qemu, self.machine);
+        boot.args(["-display", "none", "-nodefaults", "-serial", "stdio", "-kernel"]);
+        boot.arg(built.join(self.package));
+        boot
+    }
+
+    fn test(&self, steps: &mut Steps) -> Result<()> {
+        self.check_tools()?;
+        steps.run(&format!("{} image", self.name), &mut self.build())?;
+        let again = format!("cargo xtask board {} --test", self.name);
+        steps.check(&format!("{} boots", self.name), &again, |steps| {
+            let mut boot = self.boot();
+            boot.stdin(Stdio::piped()).stdout(Stdio::piped());
+            let mut machine = boot.spawn().with_context(|| self.qemu)?;
+            let result = talk(&mut machine, self.dialogue);
+            if result.is_err() {
+                machine.kill()?;
+            }
+            let status = machine.wait()?;
+            result?;
+            ensure!(status.success(), "the image ended with {status}");
+            steps.count(1, 0);
+            Ok(())
+        })
+    }
+}
+
+/// Waits for each line, and answers.
+fn talk(machine: &mut Child, dialogue: &[Said]) -> Result<()> {
+    let mut input = machine.stdin.take().context("its input was asked for as a pipe")?;
+    let output = machine.stdout.take().context("its output was asked for as a pipe")?;
+    let (send, lines) = mpsc::channel();
+    thread::spawn(move || {
+        for line in BufReader::new(output).lines() {
+            let Ok(line) = line else { return };
+            println!("{line}");
+            if send.send(line).is_err() {
+                return;
+            }
+        }
+    });
+    for Said { line, then_type } in dialogue {
+        let said = match lines.recv_timeout(PATIENCE) {
+            Ok(said) => said,
+            Err(mpsc::RecvTimeoutError::Timeout) => {
+                bail!("{} s went by, and it did not say `{line}`", PATIENCE.as_secs())
+            }
+            Err(mpsc::RecvTimeoutError::Disconnected) => bail!("it ended before `{line}`"),
+        };
+        ensure!(said.trim_end() == *line, "it said `{said}`, not `{line}`");
+        if let Some(answer) = then_type {
+            input.write_all(answer.as_bytes())?;
+        }
+    }
+    Ok(())
+}
+
+fn succeed(command: &mut Command) -> Result<()> {
+    let status = command.status().with_context(|| format!("{command:?}"))?;
+    ensure!(status.success(), "{command:?}: {status}");
+    Ok(())
+}
