@@ -118,6 +118,10 @@ fn stubs(steps: &mut Steps) -> Result<()> {
         let arguments = ["check", "-p", "drift-asm", "-p", "drift-core"];
         steps.run(target, cargo(&arguments).args(["--target", target]))?;
     }
+    for target in ["riscv32imac-unknown-none-elf", "riscv32imafc-unknown-none-elf"] {
+        let arguments = ["check", "-p", "drift-asm", "--target", target];
+        steps.run(target, &mut cargo(&arguments))?;
+    }
     Ok(())
 }
 
