@@ -25,6 +25,9 @@ pub struct BoardArguments {
     /// The machine.
     #[arg(value_parser = clap::builder::PossibleValuesParser::new(IMAGES.map(|image| image.name)))]
     name: String,
+    /// CPUs of the machine.
+    #[arg(long)]
+    cpus: Option<u32>,
     /// Compares what it says, and types for it.
     #[arg(long)]
     test: bool,
@@ -39,6 +42,8 @@ struct Image {
     /// The package of Debian that has it.
     debian: &'static str,
     machine: &'static [&'static str],
+    /// How many CPUs it is tested with.
+    cpus: &'static [u32],
     /// What it says, each in a line, and what is typed after it.
     dialogue: &'static [Said],
 }
@@ -63,9 +68,11 @@ const IMAGES: [Image; 1] = [Image {
     qemu: "qemu-system-riscv64",
     debian: "qemu-system-misc",
     machine: &["-machine", "virt", "-bios", "none", "-m", "128M"],
+    cpus: &[1, 4],
     dialogue: &[
-        says("drift: virtual threads on riscv64, M mode, 1 CPU"),
-        says("100 sleepers, none early"),
+        says("drift: virtual threads on riscv64, M mode, CPUS"),
+        says("200 sleepers, none early"),
+        says("8 pairs woke each other 5000 times and more, none lost, on every CPU"),
         asks("type a line:", "hello board\n"),
         says("hello board"),
     ],
@@ -80,12 +87,13 @@ pub fn run(arguments: &BoardArguments) -> Result<()> {
         IMAGES.iter().find(|image| image.name == arguments.name).context("no such board")?;
     if arguments.test {
         let mut steps = Steps::default();
-        let result = image.test(&mut steps);
+        let cpus = arguments.cpus.as_slice();
+        let result = image.test(&mut steps, if cpus.is_empty() { image.cpus } else { cpus });
         return steps.close(result);
     }
     image.check_tools()?;
     succeed(&mut image.build())?;
-    succeed(&mut image.boot())
+    succeed(&mut image.boot(arguments.cpus.unwrap_or(1)))
 }
 
 /// Builds and tests all.
@@ -93,7 +101,7 @@ pub fn run(arguments: &BoardArguments) -> Result<()> {
 /// # Errors
 /// The first that fails.
 pub fn all(steps: &mut Steps) -> Result<()> {
-    IMAGES.iter().try_for_each(|image| image.test(steps))
+    IMAGES.iter().try_for_each(|image| image.test(steps, image.cpus))
 }
 
 /// The habits of each image and of what it is made of.
@@ -128,37 +136,52 @@ impl Image {
         build
     }
 
-    fn boot(&self) -> Command {
+    fn boot(&self, cpus: u32) -> Command {
         let built = crate::target().join("targets").join(self.target).join("release");
         let mut boot = command(self.qemu, self.machine);
+        boot.args(["-smp", &cpus.to_string()]);
         boot.args(["-display", "none", "-nodefaults", "-serial", "stdio", "-kernel"]);
         boot.arg(built.join(self.package));
         boot
     }
 
-    fn test(&self, steps: &mut Steps) -> Result<()> {
+    fn test(&self, steps: &mut Steps, cpus: &[u32]) -> Result<()> {
         self.check_tools()?;
         steps.run(&format!("{} image", self.name), &mut self.build())?;
-        let again = format!("cargo xtask board {} --test", self.name);
-        steps.check(&format!("{} boots", self.name), &again, |steps| {
-            let mut boot = self.boot();
-            boot.stdin(Stdio::piped()).stdout(Stdio::piped());
-            let mut machine = boot.spawn().with_context(|| self.qemu)?;
-            let result = talk(&mut machine, self.dialogue);
-            if result.is_err() {
-                machine.kill()?;
-            }
-            let status = machine.wait()?;
-            result?;
-            ensure!(status.success(), "the image ended with {status}");
-            steps.count(1, 0);
-            Ok(())
-        })
+        for &cpus in cpus {
+            let again = format!("cargo xtask board {} --test --cpus {cpus}", self.name);
+            let name = format!("{} boots, {}", self.name, count(cpus));
+            steps.check(&name, &again, |steps| {
+                self.talk(cpus)?;
+                steps.count(1, 0);
+                Ok(())
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Boots it, compares what it says, and answers.
+    fn talk(&self, cpus: u32) -> Result<()> {
+        let mut boot = self.boot(cpus);
+        let mut machine = boot.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
+        let result = talk(&mut machine, self.dialogue, &count(cpus));
+        if result.is_err() {
+            machine.kill()?;
+        }
+        let status = machine.wait()?;
+        result?;
+        ensure!(status.success(), "the image ended with {status}");
+        Ok(())
     }
 }
 
+/// As images say it.
+fn count(cpus: u32) -> String {
+    if cpus == 1 { "1 CPU".to_owned() } else { format!("{cpus} CPUs") }
+}
+
 /// Waits for each line, and answers.
-fn talk(machine: &mut Child, dialogue: &[Said]) -> Result<()> {
+fn talk(machine: &mut Child, dialogue: &[Said], cpus: &str) -> Result<()> {
     let mut input = machine.stdin.take().context("its input was asked for as a pipe")?;
     let output = machine.stdout.take().context("its output was asked for as a pipe")?;
     let (send, lines) = mpsc::channel();
@@ -172,6 +195,7 @@ fn talk(machine: &mut Child, dialogue: &[Said]) -> Result<()> {
         }
     });
     for Said { line, then_type } in dialogue {
+        let line = line.replace("CPUS", cpus);
         let said = match lines.recv_timeout(PATIENCE) {
             Ok(said) => said,
             Err(mpsc::RecvTimeoutError::Timeout) => {
@@ -179,7 +203,7 @@ fn talk(machine: &mut Child, dialogue: &[Said]) -> Result<()> {
             }
             Err(mpsc::RecvTimeoutError::Disconnected) => bail!("it ended before `{line}`"),
         };
-        ensure!(said.trim_end() == *line, "it said `{said}`, not `{line}`");
+        ensure!(said.trim_end() == line, "it said `{said}`, not `{line}`");
         if let Some(answer) = then_type {
             input.write_all(answer.as_bytes())?;
         }

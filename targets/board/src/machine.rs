@@ -36,6 +36,8 @@ pub struct Machine<const CPUS: usize, const SOURCES: usize> {
 
 /// A CPU, which runs one carrier at most.
 struct Cpu {
+    /// It has entered.
+    is_here: AtomicBool,
     /// The number of its carrier, or `NOBODY`.
     carrier: AtomicUsize,
     /// What to run next.
@@ -54,6 +56,7 @@ impl<const CPUS: usize, const SOURCES: usize> Machine<CPUS, SOURCES> {
     ) -> Self {
         let cpus = [const {
             Cpu {
+                is_here: AtomicBool::new(false),
                 carrier: AtomicUsize::new(NOBODY),
                 next: Mutex::new(None),
                 woken: AtomicBool::new(false),
@@ -75,8 +78,20 @@ impl<const CPUS: usize, const SOURCES: usize> Machine<CPUS, SOURCES> {
         self.board.kick(self.poller.load(Ordering::Relaxed));
     }
 
+    /// The calling CPU will enter: from now on a carrier may be given to it.
+    pub fn announce(&self) {
+        self.cpus[self.board.cpu()].is_here.store(true, Ordering::Release);
+    }
+
+    /// How many have said so.
+    #[must_use]
+    pub fn announced(&self) -> usize {
+        self.cpus.iter().filter(|cpu| cpu.is_here.load(Ordering::Acquire)).count()
+    }
+
     /// Runs carriers on the calling CPU, for ever.
     pub fn enter(&'static self) -> ! {
+        self.announce();
         let cpu = &self.cpus[self.board.cpu()];
         loop {
             let next = cpu.next.lock().take();
@@ -113,13 +128,13 @@ unsafe impl<const CPUS: usize, const SOURCES: usize> Platform for Machine<CPUS, 
     unsafe fn carrier_start(&self, carrier: &'static dyn CarrierMain) -> Result<(), PlatformError> {
         let id = usize::from(carrier.id().0);
         let claims = |cpu: &Cpu| {
-            let free =
-                cpu.carrier.compare_exchange(NOBODY, id, Ordering::AcqRel, Ordering::Relaxed);
-            free.is_ok()
+            let (new, old) = (Ordering::AcqRel, Ordering::Relaxed);
+            let is_here = cpu.is_here.load(Ordering::Acquire);
+            is_here && cpu.carrier.compare_exchange(NOBODY, id, new, old).is_ok()
         };
         let Some(cpu) = self.cpus.iter().position(claims) else {
             let what = "CPUs of the board, each of which runs one carrier";
-            return Err(PlatformError::Limit { what, limit: CPUS });
+            return Err(PlatformError::Limit { what, limit: self.announced() });
         };
         *self.cpus[cpu].next.lock() = Some(carrier);
         self.board.kick(cpu);

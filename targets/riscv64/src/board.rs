@@ -16,18 +16,21 @@ use drift_board::{Board, Source};
 use drift_core::platform::Interest;
 use heapless::Deque;
 use riscv::interrupt::Interrupt;
-use riscv::register::{mie, mstatus};
+use riscv::register::{mhartid, mie, mip, mstatus};
 use spin::Mutex;
 use uart_16550::backend::MmioBackend;
 use uart_16550::spec::registers::IER;
 use uart_16550::{Config, Uart16550};
 
-use crate::MACHINE;
+use crate::{CPUS, MACHINE};
 
 /// Ticks of `mtime` are of 10 MHz.
 const NANOSECONDS: u64 = 100;
 const MTIME: usize = 0x200_bff8;
+/// Of hart 0; eight bytes each.
 const MTIMECMP: usize = 0x200_4000;
+/// Of hart 0; four bytes each: 1 interrupts it.
+const MSIP: usize = 0x200_0000;
 const PLIC: usize = 0xc00_0000;
 const UART: NonZeroUsize = NonZeroUsize::new(0x1000_0000).unwrap();
 /// The interrupt of the UART at the PLIC.
@@ -61,7 +64,7 @@ unsafe impl Board for Virt {
 
     fn set_alarm(&self, at: u64) {
         // Later than the tick that `at` lies in, so that the clock says it is over.
-        write(MTIMECMP, at.div_ceil(NANOSECONDS));
+        write(MTIMECMP + 8 * self.cpu(), at.div_ceil(NANOSECONDS));
     }
 
     fn idle(&self, is_due: &dyn Fn() -> bool) {
@@ -73,10 +76,30 @@ unsafe impl Board for Virt {
         unsafe { riscv::interrupt::enable() };
     }
 
-    fn kick(&self, _: usize) {}
+    fn kick(&self, cpu: usize) {
+        write(MSIP + 4 * cpu, 1_u32);
+    }
+
+    fn cpu(&self) -> usize {
+        mhartid::read()
+    }
 }
 
-/// The machine's interrupts begin.
+/// Hart 0 goes on; the others wait until it interrupts them.
+#[unsafe(no_mangle)]
+extern "Rust" fn _mp_hook(hart: usize) -> bool {
+    if hart == 0 {
+        return true;
+    }
+    // SAFETY: interrupts are masked: `wfi` ends at one, and no handler runs.
+    unsafe { mie::set_msoft() };
+    while !mip::read().msoft() {
+        riscv::asm::wfi();
+    }
+    false
+}
+
+/// Serial input, by interrupts of hart 0; then the other harts are woken.
 pub fn start() {
     let mut uart = SERIAL_LINE.uart.lock();
     uart.init(Config::default()).expect("QEMU has a 16550");
@@ -84,12 +107,18 @@ pub fn start() {
     write(PLIC + 4 * UART_LINE, 1_u32);
     write(PLIC + 0x2000, 1_u32 << UART_LINE);
     write(PLIC + 0x20_0000, 0_u32);
-    write(MTIMECMP, u64::MAX);
+    // SAFETY: the handler is below.
+    unsafe { mie::set_mext() };
+    (1..CPUS).for_each(|cpu| Virt.kick(cpu));
+}
+
+/// The calling hart's interrupts begin.
+pub fn listen() {
+    Virt.set_alarm(u64::MAX);
     // SAFETY: the handlers are below.
     unsafe { mie::set_mtimer() };
     // SAFETY: the same.
-    unsafe { mie::set_mext() };
-    drop(uart);
+    unsafe { mie::set_msoft() };
     // SAFETY: the same.
     unsafe { mstatus::set_mie() };
 }
@@ -105,7 +134,13 @@ pub fn exit(code: u8) -> ! {
 /// The alarm has rung: who sleeps looks at the clock.
 #[riscv_rt::core_interrupt(Interrupt::MachineTimer)]
 fn alarm() {
-    write(MTIMECMP, u64::MAX);
+    Virt.set_alarm(u64::MAX);
+}
+
+/// Somebody has a reason for this hart, which looks at it when the handler returns.
+#[riscv_rt::core_interrupt(Interrupt::MachineSoft)]
+fn kicked() {
+    write(MSIP + 4 * Virt.cpu(), 0_u32);
 }
 
 #[riscv_rt::core_interrupt(Interrupt::MachineExternal)]

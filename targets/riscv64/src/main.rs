@@ -12,21 +12,27 @@ mod board;
 use core::fmt::Write;
 use drift_core::prim::{AtomicU32, Ordering};
 
-use drift_board::{Arena, Machine};
+use drift_board::{Arena, Board, Machine};
 use drift_core::platform::{Interest, Source, StackClass};
 use drift_core::runtime::Runtime;
+use drift_core::sched::ExecutorRef;
+use drift_core::sched::policy::ExecutorPolicy;
 use drift_core::task::{Entry, Handle, Payload, Run};
 use drift_core::time::{Instant, MILLISECOND};
+use spin::Once;
 
 use crate::board::{Out, SERIAL, SERIAL_LINE, Virt};
 
 static ARENA: Arena<{ 56 << 20 }> = Arena::new();
 
+/// Harts that the image can use; QEMU's `-smp` says how many there are.
+const CPUS: usize = 4;
+
 /// The platform.
-static MACHINE: Machine<1, 1> = Machine::new(&Virt, &ARENA, [&SERIAL_LINE]);
+static MACHINE: Machine<CPUS, 1> = Machine::new(&Virt, &ARENA, [&SERIAL_LINE]);
 
 macro_rules! say {
-    ($($text:tt)*) => { let _ = writeln!(Out, $($text)*); };
+    ($($text:tt)*) => { { let _ = writeln!(Out, $($text)*); } };
 }
 
 /// The carrier word: `tp`, which nothing else uses in an image without thread-locals.
@@ -54,29 +60,81 @@ fn runtime() -> &'static Runtime {
     Runtime::here().expect("a virtual thread runs this")
 }
 
-fn spawn(runtime: &'static Runtime, run: Run, number: u32) -> Handle {
+fn spawn(executor: ExecutorRef, run: Run, number: u32) -> Handle {
     let entry = Entry { run, discard: run, payload: Payload::of(number) };
+    let runtime = RUNTIME.get().expect("`boot` made it");
     // SAFETY: every function here reads a number at most, and does not unwind.
     let handle = unsafe { runtime.spawn(entry, StackClass::K64) };
     let handle = handle.unwrap_or_else(|error| panic!("{error}"));
-    // SAFETY: the default executor has one carrier.
-    let submitted = unsafe { runtime.default_executor().submit(handle) };
+    // SAFETY: nothing here keeps across a wait what belongs to its CPU.
+    let submitted = unsafe { executor.submit(handle) };
     submitted.unwrap_or_else(|error| panic!("{error}"));
     handle
 }
 
+static RUNTIME: Once<&'static Runtime> = Once::new();
+/// One carrier for each CPU.
+static EXECUTOR: Once<ExecutorRef> = Once::new();
+
+fn executor() -> ExecutorRef {
+    *EXECUTOR.get().expect("`boot` made it")
+}
+
 #[riscv_rt::entry]
-fn boot() -> ! {
-    board::start();
-    // SAFETY: the machine serves this runtime only.
-    let runtime = unsafe { Runtime::new(&MACHINE, 0) };
-    let runtime = runtime.unwrap_or_else(|error| panic!("{error}"));
-    spawn(runtime, program, 0);
+fn boot(hart: usize) -> ! {
+    if hart == 0 {
+        begin();
+    }
+    board::listen();
     MACHINE.enter()
 }
 
+/// On hart 0, before it enters.
+fn begin() {
+    board::start();
+    MACHINE.announce();
+    let until = Virt.now() + 100 * MILLISECOND;
+    while MACHINE.announced() < CPUS && Virt.now() < until {
+        core::hint::spin_loop();
+    }
+    // SAFETY: the machine serves this runtime only.
+    let runtime = unsafe { Runtime::new(&MACHINE, 0) };
+    let runtime = RUNTIME.call_once(|| runtime.unwrap_or_else(|error| panic!("{error}")));
+    let cpus = MACHINE.announced() as u32;
+    let policy = ExecutorPolicy {
+        min_threads: cpus,
+        max_threads: cpus,
+        migrates: true,
+        ..ExecutorPolicy::DEFAULT
+    };
+    let made = runtime.create_executor(policy);
+    EXECUTOR.call_once(|| made.unwrap_or_else(|error| panic!("{error:?}")));
+    spawn(executor(), program, 0);
+}
+
+unsafe fn program(_: *mut Payload) {
+    let cpus = MACHINE.announced();
+    say!(
+        "drift: virtual threads on riscv64, M mode, {cpus} CPU{}",
+        if cpus > 1 { "s" } else { "" }
+    );
+    sleepers();
+    turns();
+    say!("type a line:");
+    echo(runtime());
+    board::exit(0)
+}
+
 static SLEPT: AtomicU32 = AtomicU32::new(0);
-const SLEEPERS: u32 = 100;
+const SLEEPERS: u32 = 200;
+
+/// Each sleeps by the hardware timer.
+fn sleepers() {
+    let all: [Handle; SLEEPERS as usize] =
+        core::array::from_fn(|number| spawn(executor(), sleeps, number as u32));
+    join(&all);
+    say!("{} sleepers, none early", SLEPT.load(Ordering::Relaxed));
+}
 
 unsafe fn sleeps(payload: *mut Payload) {
     // SAFETY: `spawn` put it there.
@@ -88,18 +146,57 @@ unsafe fn sleeps(payload: *mut Payload) {
     SLEPT.fetch_add(1, Ordering::Relaxed);
 }
 
-unsafe fn program(_: *mut Payload) {
-    let runtime = runtime();
-    say!("drift: virtual threads on riscv64, M mode, {} CPU", 1);
-    let sleepers: [Handle; SLEEPERS as usize] =
-        core::array::from_fn(|number| spawn(runtime, sleeps, number as u32));
-    for handle in sleepers {
-        assert!(runtime.join(handle, Instant::FAR));
+fn join(all: &[Handle]) {
+    for handle in all {
+        assert!(runtime().join(*handle, Instant::FAR), "it ends");
     }
-    say!("{} sleepers, none early", SLEPT.load(Ordering::Relaxed));
-    say!("type a line:");
-    echo(runtime);
-    board::exit(0)
+}
+
+/// Pairs that wake each other, each as often; on several CPUs at once if there are.
+const PAIRS: usize = 8;
+const TURNS: u32 = 5_000;
+static TURN: [AtomicU32; PAIRS] = [const { AtomicU32::new(0) }; PAIRS];
+static PLAYERS: Once<[Handle; 2 * PAIRS]> = Once::new();
+/// Bit set of the CPUs on which each player was seen.
+static SEEN: [AtomicU32; 2 * PAIRS] = [const { AtomicU32::new(0) }; 2 * PAIRS];
+
+fn turns() {
+    let all = core::array::from_fn(|number| spawn(executor(), plays, number as u32));
+    join(PLAYERS.call_once(|| all));
+    say!("{PAIRS} pairs woke each other {TURNS} times and more, none lost, on every CPU");
+}
+
+/// Whether every CPU ran some of them, and one of them ran on two CPUs if there are two.
+fn was_everywhere() -> bool {
+    let seen = SEEN.iter().map(|by| by.load(Ordering::Acquire));
+    let (all, moved) =
+        seen.fold((0, false), |(all, moved), by| (all | by, moved || by.count_ones() > 1));
+    all.count_ones() as usize == MACHINE.announced() && (moved || all.count_ones() == 1)
+}
+
+unsafe fn plays(payload: *mut Payload) {
+    // SAFETY: `spawn` put it there.
+    let number: u32 = unsafe { Payload::read(payload) };
+    let (runtime, turn) = (runtime(), &TURN[number as usize / 2]);
+    while PLAYERS.get().is_none() {
+        runtime.yield_now();
+    }
+    let other = PLAYERS.get().expect("they are there")[number as usize ^ 1];
+    loop {
+        SEEN[number as usize].fetch_or(1 << Virt.cpu(), Ordering::Release);
+        let now = turn.load(Ordering::Acquire);
+        if now >= TURNS && was_everywhere() {
+            return runtime.unpark(other);
+        }
+        if now % 2 == number % 2 {
+            // A little work, so that the other's CPU has time to sleep now and then.
+            (0..now % 50).for_each(|_| core::hint::spin_loop());
+            turn.store(now + 1, Ordering::Release);
+            runtime.unpark(other);
+        } else {
+            runtime.park(Instant::FAR);
+        }
+    }
 }
 
 /// Reads a line, each byte when it comes, and writes it back.
