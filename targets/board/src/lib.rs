@@ -20,9 +20,10 @@
 //!
 //! | reason            | written by                                  | asked by              |
 //! |-------------------|---------------------------------------------|-----------------------|
-//! | a seat's `woken`  | who wakes the carrier, before `kick`        | its CPU, which clears |
+//! | `Seat::is_woken`  | who wakes the carrier, before `kick`        | its CPU, which clears |
 //! | the clock         | nobody: the alarm is an interrupt           | the CPU that set it   |
-//! | `Sources::raised` | the handler of a source, before `kick`      | the CPU that polls    |
+//! | `is_raised`       | the handler of a source, before `kick`      | the CPU that polls    |
+//! | `Cpu::next`       | who starts a carrier, before `kick`         | the CPU that it is for|
 //!
 //! **Interrupt handlers** call [`Machine::raise`] and nothing else of the runtime.
 //!
@@ -42,6 +43,9 @@ use core::fmt;
 pub use crate::arena::Arena;
 pub use crate::machine::Machine;
 pub use crate::sources::Source;
+
+/// Carriers that a machine can have, in all executors together: numbers below this.
+pub const CARRIERS: usize = 64;
 
 /// What a board is.
 ///

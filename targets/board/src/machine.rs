@@ -1,27 +1,24 @@
-//! A board as a platform: seats of carriers, and what the other modules have.
+//! A board as a platform: seats of carriers, CPUs, and what the other modules have.
 
 use core::alloc::Layout;
 use core::fmt;
 use core::ptr::NonNull;
-use drift_core::prim::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 
 use drift_core::platform::{
     Armed, CarrierId, CarrierMain, Events, Interest, Platform, PlatformError, Poll, Source, Stack,
     StackClass,
 };
+use drift_core::prim::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use drift_core::time::Instant;
 use spin::Mutex;
 
-use crate::Board;
 use crate::arena::{Arena, Memory};
 use crate::sources::{self, Sources};
 use crate::stacks::Stacks;
+use crate::{Board, CARRIERS};
 
-/// Alignment of a table: a carrier's, which is the largest.
-const TABLE: usize = 128;
-
-/// No carrier.
-const NOBODY: usize = usize::MAX;
+/// Alignment of a table: a page.
+const TABLE: usize = 4096;
 
 /// A board with `CPUS` and its sources, as a platform: a static variable.
 pub struct Machine<const CPUS: usize, const SOURCES: usize> {
@@ -29,20 +26,29 @@ pub struct Machine<const CPUS: usize, const SOURCES: usize> {
     memory: Memory,
     stacks: Stacks,
     cpus: [Cpu; CPUS],
-    /// The CPU whose carrier polls.
+    seats: [Seat; CARRIERS],
+    /// The CPU that polls, or did so last.
     poller: AtomicUsize,
     sources: Sources<SOURCES>,
+    /// Calls of `entropy`.
+    asked: AtomicU32,
 }
 
 /// A CPU, which runs one carrier at most.
 struct Cpu {
-    /// It has entered.
+    /// It will enter, or has.
     is_here: AtomicBool,
-    /// The number of its carrier, or `NOBODY`.
-    carrier: AtomicUsize,
+    /// It has a carrier, or is about to.
+    is_taken: AtomicBool,
     /// What to run next.
     next: Mutex<Option<&'static dyn CarrierMain>>,
-    woken: AtomicBool,
+}
+
+/// Where a carrier sleeps.
+struct Seat {
+    is_woken: AtomicBool,
+    /// The CPU on which it sleeps, or did so last.
+    cpu: AtomicUsize,
 }
 
 impl<const CPUS: usize, const SOURCES: usize> Machine<CPUS, SOURCES> {
@@ -57,25 +63,30 @@ impl<const CPUS: usize, const SOURCES: usize> Machine<CPUS, SOURCES> {
         let cpus = [const {
             Cpu {
                 is_here: AtomicBool::new(false),
-                carrier: AtomicUsize::new(NOBODY),
+                is_taken: AtomicBool::new(false),
                 next: Mutex::new(None),
-                woken: AtomicBool::new(false),
             }
         }; CPUS];
+        let seats = [const { Seat { is_woken: AtomicBool::new(false), cpu: AtomicUsize::new(0) } };
+            CARRIERS];
         Self {
             board,
             memory: arena.memory(),
             stacks: Stacks::new(),
             cpus,
+            seats,
             poller: AtomicUsize::new(0),
             sources: Sources::new(sources),
+            asked: AtomicU32::new(0),
         }
     }
 
-    /// Source `source` may be ready. From its interrupt handler, on any CPU.
+    /// Source `source` may be ready. From any CPU, also in an interrupt handler.
     pub fn raise(&self, source: usize) {
         self.sources.raise(source);
-        self.board.kick(self.poller.load(Ordering::Relaxed));
+        // SeqCst: after the source is raised; pairs with the store in `carrier_sleep`. Either this
+        // sees who polls, or that CPU sees the source.
+        self.board.kick(self.poller.load(Ordering::SeqCst));
     }
 
     /// The calling CPU will enter: from now on a carrier may be given to it.
@@ -98,39 +109,38 @@ impl<const CPUS: usize, const SOURCES: usize> Machine<CPUS, SOURCES> {
             if let Some(carrier) = next {
                 // SAFETY: `carrier_start` gave it to this CPU, once.
                 unsafe { carrier.run() };
-                cpu.carrier.store(NOBODY, Ordering::Release);
+                cpu.is_taken.store(false, Ordering::Release);
                 continue;
             }
             self.board.set_alarm(u64::MAX);
+            // A lock that is held is about to have something.
             self.board.idle(&|| cpu.next.try_lock().is_none_or(|next| next.is_some()));
         }
     }
 
-    /// The CPU that a carrier runs on.
-    fn cpu_of(&self, id: CarrierId) -> Option<usize> {
-        let is_its = |cpu: &Cpu| cpu.carrier.load(Ordering::Acquire) == usize::from(id.0);
-        self.cpus.iter().position(is_its)
+    fn limit_of_sources() -> PlatformError {
+        PlatformError::Limit { what: "sources of the board, from 0", limit: SOURCES }
     }
 }
 
-// SAFETY: the arena gives memory out once, all zero; each call of `carrier_start` leads to one
-// `run` in `enter`. What lies below a stack is another stack: a board without a guard says so.
+// SAFETY: the arena gives memory out once; each call of `carrier_start` leads to one `run` in
+// `enter`. What lies below a stack is another stack: a board without a guard says so.
 unsafe impl<const CPUS: usize, const SOURCES: usize> Platform for Machine<CPUS, SOURCES> {
     fn now(&self) -> Instant {
         Instant(self.board.now())
     }
 
     fn entropy(&self) -> u64 {
-        // Splits CPUs, carriers and runs apart; no more is needed.
-        (self.board.now() ^ self.board.cpu() as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+        // Sets CPUs, carriers and calls apart; no more is needed.
+        let asked = u64::from(self.asked.fetch_add(1, Ordering::Relaxed));
+        (self.board.now() ^ asked << 32).wrapping_mul(0x9e37_79b9_7f4a_7c15)
     }
 
     unsafe fn carrier_start(&self, carrier: &'static dyn CarrierMain) -> Result<(), PlatformError> {
-        let id = usize::from(carrier.id().0);
+        let (new, old) = (Ordering::AcqRel, Ordering::Relaxed);
         let claims = |cpu: &Cpu| {
-            let (new, old) = (Ordering::AcqRel, Ordering::Relaxed);
             let is_here = cpu.is_here.load(Ordering::Acquire);
-            is_here && cpu.carrier.compare_exchange(NOBODY, id, new, old).is_ok()
+            is_here && cpu.is_taken.compare_exchange(false, true, new, old).is_ok()
         };
         let Some(cpu) = self.cpus.iter().position(claims) else {
             let what = "CPUs of the board, each of which runs one carrier";
@@ -142,16 +152,15 @@ unsafe impl<const CPUS: usize, const SOURCES: usize> Platform for Machine<CPUS, 
     }
 
     fn carrier_sleep(&self, id: CarrierId, until: Option<Instant>, ready: Option<&mut Events>) {
-        let cpu = &self.cpus[self.board.cpu()];
-        debug_assert_eq!(cpu.carrier.load(Ordering::Relaxed), usize::from(id.0));
-        let until = until.map_or(u64::MAX, |until| until.0);
-        let polls = ready.is_some();
+        let (seat, cpu) = (&self.seats[usize::from(id.0)], self.board.cpu());
+        let (until, polls) = (until.map_or(u64::MAX, |until| until.0), ready.is_some());
+        // Both SeqCst: before the looks below; pair with the loads in `carrier_wake` and `raise`.
+        seat.cpu.store(cpu, Ordering::SeqCst);
         if polls {
-            // Relaxed: a handler that sees the CPU of before kicks that one, which is awake.
-            self.poller.store(self.board.cpu(), Ordering::Relaxed);
+            self.poller.store(cpu, Ordering::SeqCst);
         }
         let is_due = || {
-            cpu.woken.load(Ordering::Acquire)
+            seat.is_woken.load(Ordering::SeqCst)
                 || polls && self.sources.is_raised()
                 || until != u64::MAX && self.board.now() >= until
         };
@@ -162,23 +171,42 @@ unsafe impl<const CPUS: usize, const SOURCES: usize> Platform for Machine<CPUS, 
             }
         }
         // Acquire pairs with the release in `carrier_wake`, also if it came after the last look.
-        cpu.woken.swap(false, Ordering::Acquire);
+        seat.is_woken.swap(false, Ordering::Acquire);
         if let Some(events) = ready {
             self.sources.collect(events);
         }
     }
 
     fn carrier_wake(&self, id: CarrierId) {
-        let Some(cpu) = self.cpu_of(id) else { return };
-        // Release: what the waker did before is seen by the carrier.
-        self.cpus[cpu].woken.store(true, Ordering::Release);
-        self.board.kick(cpu);
+        let seat = &self.seats[usize::from(id.0)];
+        // SeqCst, also a release: what the waker did before is seen by the carrier.
+        seat.is_woken.store(true, Ordering::SeqCst);
+        // SeqCst: after the store; pairs with the store in `carrier_sleep`.
+        self.board.kick(seat.cpu.load(Ordering::SeqCst));
     }
 
     fn thread_wait(&self, word: &AtomicU32, value: u32, until: Option<Instant>) {
+        self.thread_poll(word, value, until, &[]);
+    }
+
+    fn thread_poll(
+        &self,
+        word: &AtomicU32,
+        value: u32,
+        until: Option<Instant>,
+        sources: &[Poll],
+    ) -> bool {
+        // Only code beside the carriers waits so, at the start of an image: it looks again and
+        // again.
         let until = until.map_or(u64::MAX, |until| until.0);
-        let is_due = || word.load(Ordering::Acquire) != value || self.board.now() >= until;
-        while !is_due() {
+        loop {
+            let is_ready = |poll: &Poll| self.sources.poll(&mut [*poll]) != Some(0);
+            if sources.iter().any(is_ready) {
+                return true;
+            }
+            if word.load(Ordering::Acquire) != value || self.board.now() >= until {
+                return false;
+            }
             core::hint::spin_loop();
         }
     }
@@ -190,15 +218,23 @@ unsafe impl<const CPUS: usize, const SOURCES: usize> Platform for Machine<CPUS, 
     }
 
     fn io_arm(&self, source: Source, token: u64, on: Interest) -> Result<Armed, PlatformError> {
-        let what = "sources of the board";
-        let armed = self.sources.arm(source.0, token, on);
-        self.board.kick(self.poller.load(Ordering::Relaxed));
-        armed.ok_or(PlatformError::Limit { what, limit: SOURCES })
+        let armed = self.sources.arm(source.0, token, on).ok_or(Self::limit_of_sources())?;
+        self.board.kick(self.poller.load(Ordering::SeqCst));
+        Ok(armed)
+    }
+
+    fn io_register(&self, source: Source, token: u64) -> Result<(), PlatformError> {
+        self.sources.register(source.0, token).ok_or(Self::limit_of_sources())?;
+        self.board.kick(self.poller.load(Ordering::SeqCst));
+        Ok(())
+    }
+
+    fn io_deregister(&self, source: Source) {
+        self.sources.deregister(source.0);
     }
 
     fn io_poll(&self, polls: &mut [Poll]) -> Result<usize, PlatformError> {
-        let what = "sources of the board";
-        self.sources.poll(polls).ok_or(PlatformError::Limit { what, limit: SOURCES })
+        self.sources.poll(polls).ok_or(Self::limit_of_sources())
     }
 
     fn stack_reserve(&self, class: StackClass) -> Result<(), PlatformError> {
@@ -214,11 +250,10 @@ unsafe impl<const CPUS: usize, const SOURCES: usize> Platform for Machine<CPUS, 
     }
 
     fn table(&self, bytes: usize) -> Result<NonNull<u8>, PlatformError> {
-        let layout =
-            Layout::from_size_align(bytes, TABLE).map_err(|_| PlatformError::Unsupported)?;
+        let layout = Layout::from_size_align(bytes, TABLE);
+        let place = layout.ok().and_then(|layout| self.memory.take_zeroed(layout));
         let what = "memory of the board for the runtime's tables (its Arena)";
-        let limit = self.memory.left();
-        self.memory.take(layout).ok_or(PlatformError::Limit { what, limit })
+        place.ok_or(PlatformError::Limit { what, limit: self.memory.left() })
     }
 }
 

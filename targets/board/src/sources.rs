@@ -1,27 +1,39 @@
 //! What virtual threads wait for on a board: a line, a queue of received bytes, a button.
 //!
-//! | a source's word | means                                                                 |
-//! |-----------------|-----------------------------------------------------------------------|
-//! | `asked`         | directions that the runtime wants one event for; 0 after it was given |
-//! | `raised`        | a handler has said that the source may be ready                       |
+//! | a line's `asked`       | means                                                               |
+//! |------------------------|---------------------------------------------------------------------|
+//! | 0                      | nobody asks                                                         |
+//! | `ONCE` and directions  | the runtime wants one event, when one of them is ready or it broke  |
+//! | `ALWAYS`               | the runtime owns it: an event each time that it is raised and ready |
+//!
+//! A handler raises a source, which is then looked at by the CPU that polls, and by nobody else:
+//! so an event is not lost between two looks, and handlers take no lock.
 
 use core::fmt;
-use drift_core::prim::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 use drift_core::platform::{Armed, Event, Events, Interest, Poll};
+use drift_core::prim::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 /// One source: whoever drives it knows whether it is ready.
 pub trait Source: Sync + fmt::Debug {
-    /// What can be done without waiting just now: [`Interest::READ`], [`Interest::WRITE`].
+    /// What can be done without waiting just now: [`Interest::READ`], [`Interest::WRITE`];
+    /// [`Interest::HANG_UP`] and [`Interest::ERROR`] if nothing more will come.
     fn ready(&self) -> Interest;
 }
+
+/// See the table.
+const ONCE: u32 = 1 << 31;
+const ALWAYS: u32 = 1 << 30;
+
+/// What ends a wait in either direction, asked for or not.
+const BROKEN: Interest = Interest::HANG_UP.union(Interest::ERROR);
 
 #[derive(Debug)]
 struct Line {
     token: AtomicU64,
     asked: AtomicU32,
     is_known: AtomicBool,
-    raised: AtomicBool,
+    is_raised: AtomicBool,
 }
 
 /// As many as the board has.
@@ -30,7 +42,7 @@ pub(crate) struct Sources<const COUNT: usize> {
     all: [&'static dyn Source; COUNT],
     lines: [Line; COUNT],
     /// One of them is raised.
-    raised: AtomicBool,
+    is_raised: AtomicBool,
 }
 
 impl<const COUNT: usize> Sources<COUNT> {
@@ -40,71 +52,103 @@ impl<const COUNT: usize> Sources<COUNT> {
                 token: AtomicU64::new(0),
                 asked: AtomicU32::new(0),
                 is_known: AtomicBool::new(false),
-                raised: AtomicBool::new(false),
+                is_raised: AtomicBool::new(false),
             }
         }; COUNT];
-        Self { all, lines, raised: AtomicBool::new(false) }
+        Self { all, lines, is_raised: AtomicBool::new(false) }
     }
 
-    /// The source may be ready. From an interrupt handler.
+    /// The source may be ready. From any CPU, also in an interrupt handler.
     pub(crate) fn raise(&self, source: usize) {
-        // Both Release: what the handler did before is seen by who finds them set.
-        self.lines[source].raised.store(true, Ordering::Release);
-        self.raised.store(true, Ordering::Release);
+        // Release: what the handler did before is seen by who finds it set.
+        self.lines[source].is_raised.store(true, Ordering::Release);
+        // SeqCst: before the look at who polls; see `Machine::raise`.
+        self.is_raised.store(true, Ordering::SeqCst);
     }
 
     /// Whether there may be events.
     pub(crate) fn is_raised(&self) -> bool {
-        self.raised.load(Ordering::Acquire)
+        // SeqCst: after the poller has said who it is; see `Machine::carrier_sleep`.
+        self.is_raised.load(Ordering::SeqCst)
     }
 
-    /// Asks for one event; none if there is no such source.
+    /// Asks for one event, if there is such a source.
     pub(crate) fn arm(&self, source: u32, token: u64, on: Interest) -> Option<Armed> {
+        let is_known = self.ask(source, token, ONCE | on.directions().0)?;
+        Some(if is_known { Armed::Again } else { Armed::New })
+    }
+
+    /// Asks for all events, if there is such a source.
+    pub(crate) fn register(&self, source: u32, token: u64) -> Option<()> {
+        self.ask(source, token, ALWAYS).map(drop)
+    }
+
+    /// Asks for none.
+    pub(crate) fn deregister(&self, source: u32) {
+        if let Some(line) = self.lines.get(source as usize) {
+            line.asked.store(0, Ordering::Relaxed);
+        }
+    }
+
+    fn ask(&self, source: u32, token: u64, what: u32) -> Option<bool> {
         let line = self.lines.get(source as usize)?;
         line.token.store(token, Ordering::Relaxed);
         // Release publishes the token; pairs with the acquire in `collect`.
-        line.asked.store(on.0, Ordering::Release);
+        line.asked.store(what, Ordering::Release);
         let is_known = line.is_known.swap(true, Ordering::Relaxed);
-        // One that is ready already gives its event at once.
+        // What is ready already is an event at once.
         self.raise(source as usize);
-        Some(if is_known { Armed::Again } else { Armed::New })
+        Some(is_known)
     }
 
     /// Gives the events of those that are ready.
     pub(crate) fn collect(&self, events: &mut Events) {
-        if !self.raised.swap(false, Ordering::AcqRel) {
+        if !self.is_raised.swap(false, Ordering::AcqRel) {
             return;
         }
         for (line, source) in self.lines.iter().zip(self.all) {
-            if !line.raised.swap(false, Ordering::AcqRel) {
-                continue;
-            }
-            let asked = Interest(line.asked.load(Ordering::Acquire));
-            let ready = source.ready();
-            if !asked.intersects(ready) {
-                continue;
-            }
-            line.asked.store(0, Ordering::Relaxed);
-            let event = Event { token: line.token.load(Ordering::Relaxed), ready };
-            if events.push(event).is_err() {
+            if !events.is_full() {
+                line.collect(source, events);
+            } else if line.is_raised.load(Ordering::Relaxed) {
                 // The next poll finds it.
-                line.asked.store(asked.0, Ordering::Relaxed);
-                line.raised.store(true, Ordering::Relaxed);
-                self.raised.store(true, Ordering::Release);
-                return;
+                self.is_raised.store(true, Ordering::Release);
             }
         }
     }
 
-    /// Answers each; how many are ready, or none if one does not exist.
+    /// Answers each; how many have an answer, or none if one does not exist.
     pub(crate) fn poll(&self, polls: &mut [Poll]) -> Option<usize> {
-        let mut ready = 0;
+        let mut answers = 0;
         for poll in polls {
-            let found = self.all.get(poll.source().0 as usize)?.ready();
-            let answer = Interest(found.0 & poll.interest().0);
-            poll.answer(answer);
-            ready += usize::from(answer != Interest::NONE);
+            let ready = self.all.get(poll.source().0 as usize)?.ready();
+            poll.answer(Interest(ready.0 & (poll.interest().0 | BROKEN.0)));
+            answers += usize::from(poll.ready() != Interest::NONE);
         }
-        Some(ready)
+        Some(answers)
+    }
+}
+
+impl Line {
+    /// Gives its event, if it was raised, somebody asks, and it is ready for that.
+    fn collect(&self, source: &dyn Source, events: &mut Events) {
+        if !self.is_raised.swap(false, Ordering::Acquire) {
+            return;
+        }
+        let asked = self.asked.load(Ordering::Acquire);
+        let wanted =
+            if asked & ALWAYS != 0 { Interest::BOTH } else { Interest(asked).directions() };
+        let all = source.ready();
+        let ready = match all.intersects(BROKEN) {
+            true => all.union(all.directions()),
+            false => Interest(all.0 & wanted.0),
+        };
+        if asked == 0 || ready == Interest::NONE {
+            return;
+        }
+        if asked & ONCE != 0 {
+            self.asked.store(0, Ordering::Relaxed);
+        }
+        let event = Event { token: self.token.load(Ordering::Relaxed), ready };
+        assert!(events.push(event).is_ok(), "`Sources::collect` looked for room");
     }
 }

@@ -10,7 +10,8 @@ use spin::Mutex;
 
 use crate::arena::Memory;
 
-/// Bytes at the bottom of a stack of which nothing is promised: a board's guard goes there.
+/// Bytes of which nothing is promised, above a stack: so tops lie at different places of a cache.
+const COLOUR: usize = 128;
 const ALIGN: usize = 16;
 
 /// Free stacks of each class: the first, whose lowest word leads to the next.
@@ -36,7 +37,8 @@ impl Stacks {
 
     /// One stack more, which is free.
     pub(crate) fn reserve(&self, memory: &Memory, class: StackClass) -> Result<(), PlatformError> {
-        let layout = Layout::from_size_align(class.bytes(), ALIGN).expect("classes are small");
+        let layout =
+            Layout::from_size_align(class.bytes() + COLOUR, ALIGN).expect("a class is small");
         let Some(stack) = memory.take(layout) else {
             let what = "memory of the board for one more stack (its Arena)";
             return Err(PlatformError::Limit { what, limit: memory.left() });

@@ -6,6 +6,7 @@
 //! # Safety
 //! Invariant of `#![allow(unsafe_code)]`: the addresses are this machine's registers, which nobody
 //! else uses.
+#![no_std]
 #![allow(unsafe_code)]
 
 use core::fmt::{self, Write};
@@ -17,12 +18,10 @@ use drift_core::platform::Interest;
 use heapless::Deque;
 use riscv::interrupt::Interrupt;
 use riscv::register::{mhartid, mie, mip, mstatus};
-use spin::Mutex;
+use spin::{Mutex, Once};
 use uart_16550::backend::MmioBackend;
 use uart_16550::spec::registers::IER;
 use uart_16550::{Config, Uart16550};
-
-use crate::{CPUS, MACHINE};
 
 /// Ticks of `mtime` are of 10 MHz.
 const NANOSECONDS: u64 = 100;
@@ -49,6 +48,39 @@ fn write<T>(address: usize, value: T) {
 fn read<T>(address: usize) -> T {
     // SAFETY: a register of the machine.
     unsafe { ptr::with_exposed_provenance::<T>(address).read_volatile() }
+}
+
+/// Writes a line to the serial port.
+#[macro_export]
+macro_rules! say {
+    () => {
+        $crate::say!("")
+    };
+    ($($text:tt)*) => {{
+        let _ = core::fmt::Write::write_fmt(&mut $crate::Out, format_args!($($text)*));
+        let _ = core::fmt::Write::write_str(&mut $crate::Out, "\n");
+    }};
+}
+
+/// The carrier word: `tp`, which nothing else uses in an image without thread-locals.
+#[unsafe(no_mangle)]
+extern "C" fn drift_slot_get() -> *mut u8 {
+    let word;
+    // SAFETY: reads a register.
+    unsafe { core::arch::asm!("mv {}, tp", out(reg) word, options(nomem, nostack)) };
+    word
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn drift_slot_set(word: *mut u8) {
+    // SAFETY: nothing else uses the register.
+    unsafe { core::arch::asm!("mv tp, {}", in(reg) word, options(nostack)) };
+}
+
+#[panic_handler]
+fn panic(info: &core::panic::PanicInfo<'_>) -> ! {
+    say!("{info}");
+    exit(1)
 }
 
 /// The machine's functions.
@@ -99,8 +131,13 @@ extern "Rust" fn _mp_hook(hart: usize) -> bool {
     false
 }
 
-/// Serial input, by interrupts of hart 0; then the other harts are woken.
-pub fn start() {
+/// What a handler tells of the serial line.
+static RAISE: Once<fn(usize)> = Once::new();
+
+/// Serial input, by interrupts of hart 0, which are told to `raise`; then harts up to `cpus` are
+/// woken.
+pub fn start(cpus: usize, raise: fn(usize)) {
+    RAISE.call_once(|| raise);
     let mut uart = SERIAL_LINE.uart.lock();
     uart.init(Config::default()).expect("QEMU has a 16550");
     uart.enable_interrupts(IER::DATA_READY);
@@ -109,7 +146,7 @@ pub fn start() {
     write(PLIC + 0x20_0000, 0_u32);
     // SAFETY: the handler is below.
     unsafe { mie::set_mext() };
-    (1..CPUS).for_each(|cpu| Virt.kick(cpu));
+    (1..cpus).for_each(|cpu| Virt.kick(cpu));
 }
 
 /// The calling hart's interrupts begin.
@@ -148,7 +185,9 @@ fn external() {
     let line = read::<u32>(PLIC + 0x20_0004);
     SERIAL_LINE.receive();
     write(PLIC + 0x20_0004, line);
-    MACHINE.raise(SERIAL);
+    if let Some(raise) = RAISE.get() {
+        raise(SERIAL);
+    }
 }
 
 /// The serial line. Its locks are held with interrupts masked: the handler takes them as well.

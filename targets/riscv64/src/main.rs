@@ -7,13 +7,11 @@
 #![no_main]
 #![allow(unsafe_code)]
 
-mod board;
-
 use core::fmt::Write;
-use drift_core::prim::{AtomicU32, Ordering};
 
 use drift_board::{Arena, Board, Machine};
 use drift_core::platform::{Interest, Source, StackClass};
+use drift_core::prim::{AtomicU32, Ordering};
 use drift_core::runtime::Runtime;
 use drift_core::sched::ExecutorRef;
 use drift_core::sched::policy::ExecutorPolicy;
@@ -21,7 +19,7 @@ use drift_core::task::{Entry, Handle, Payload, Run};
 use drift_core::time::{Instant, MILLISECOND};
 use spin::Once;
 
-use crate::board::{Out, SERIAL, SERIAL_LINE, Virt};
+use board::{Out, SERIAL, SERIAL_LINE, Virt, say};
 
 static ARENA: Arena<{ 56 << 20 }> = Arena::new();
 
@@ -30,31 +28,6 @@ const CPUS: usize = 4;
 
 /// The platform.
 static MACHINE: Machine<CPUS, 1> = Machine::new(&Virt, &ARENA, [&SERIAL_LINE]);
-
-macro_rules! say {
-    ($($text:tt)*) => { { let _ = writeln!(Out, $($text)*); } };
-}
-
-/// The carrier word: `tp`, which nothing else uses in an image without thread-locals.
-#[unsafe(no_mangle)]
-extern "C" fn drift_slot_get() -> *mut u8 {
-    let word;
-    // SAFETY: reads a register.
-    unsafe { core::arch::asm!("mv {}, tp", out(reg) word, options(nomem, nostack)) };
-    word
-}
-
-#[unsafe(no_mangle)]
-extern "C" fn drift_slot_set(word: *mut u8) {
-    // SAFETY: nothing else uses the register.
-    unsafe { core::arch::asm!("mv tp, {}", in(reg) word, options(nostack)) };
-}
-
-#[panic_handler]
-fn panic(info: &core::panic::PanicInfo<'_>) -> ! {
-    say!("{info}");
-    board::exit(1)
-}
 
 fn runtime() -> &'static Runtime {
     Runtime::here().expect("a virtual thread runs this")
@@ -91,7 +64,7 @@ fn boot(hart: usize) -> ! {
 
 /// On hart 0, before it enters.
 fn begin() {
-    board::start();
+    board::start(CPUS, |source| MACHINE.raise(source));
     MACHINE.announce();
     let until = Virt.now() + 100 * MILLISECOND;
     while MACHINE.announced() < CPUS && Virt.now() < until {
