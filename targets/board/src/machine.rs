@@ -137,6 +137,10 @@ unsafe impl<const CPUS: usize, const SOURCES: usize> Platform for Machine<CPUS, 
     }
 
     unsafe fn carrier_start(&self, carrier: &'static dyn CarrierMain) -> Result<(), PlatformError> {
+        if usize::from(carrier.id().0) >= CARRIERS {
+            let what = "carriers of a machine, those of executors that ended among them (CARRIERS)";
+            return Err(PlatformError::Limit { what, limit: CARRIERS });
+        }
         let (new, old) = (Ordering::AcqRel, Ordering::Relaxed);
         let claims = |cpu: &Cpu| {
             let is_here = cpu.is_here.load(Ordering::Acquire);
@@ -178,7 +182,8 @@ unsafe impl<const CPUS: usize, const SOURCES: usize> Platform for Machine<CPUS, 
     }
 
     fn carrier_wake(&self, id: CarrierId) {
-        let seat = &self.seats[usize::from(id.0)];
+        // One without a seat never started.
+        let Some(seat) = self.seats.get(usize::from(id.0)) else { return };
         // SeqCst, also a release: what the waker did before is seen by the carrier.
         seat.is_woken.store(true, Ordering::SeqCst);
         // SeqCst: after the store; pairs with the store in `carrier_sleep`.

@@ -109,6 +109,8 @@ unsafe impl Board for Virt {
     }
 
     fn kick(&self, cpu: usize) {
+        // The reason is in memory before the interrupt is: a device is ordered by `fence` only.
+        riscv::asm::fence();
         write(MSIP + 4 * cpu, 1_u32);
     }
 
@@ -178,6 +180,8 @@ fn alarm() {
 #[riscv_rt::core_interrupt(Interrupt::MachineSoft)]
 fn kicked() {
     write(MSIP + 4 * Virt.cpu(), 0_u32);
+    // Before the look at the reason: one that is given later interrupts again.
+    riscv::asm::fence();
 }
 
 #[riscv_rt::core_interrupt(Interrupt::MachineExternal)]
