@@ -256,12 +256,17 @@ fn a_shutdown_does_not_touch_the_next_life_of_the_place() {
                     place.set(Some(next));
                 }
             });
-            let shuts = thread::spawn(move || {
-                let handle = runtime().executor_handle(executor);
-                runtime().shutdown(handle, Shutdown::Cancel, Instant::FAR).unwrap();
+            // Several, so that one may have ended it while another looks.
+            let shutdowns = [(); 4].map(|()| {
+                thread::spawn(move || {
+                    let handle = runtime().executor_handle(executor);
+                    runtime().shutdown(handle, Shutdown::Cancel, Instant::FAR).unwrap();
+                })
             });
             submits.join();
-            shuts.join();
+            for shutdown in shutdowns {
+                shutdown.join();
+            }
             assert!(runtime().join(first, Instant::FAR));
             assert!(runtime().join(one, Instant::FAR));
             if let Some(next) = next.take() {
