@@ -146,9 +146,9 @@ fn one_that_had_no_stack_does_not_wait_for_its_carrier() {
         Sim::new(seed).carriers(1 + (seed % 2) as u32).faults(faults).run(|| {
             STARTED.set(0);
             let runtime = process::runtime().unwrap();
-            // Whoever looks out may be a carrier of another executor.
-            let policy =
-                ExecutorPolicy { min_threads: 2, max_threads: 2, ..ExecutorPolicy::DEFAULT };
+            // Whoever looks out may be a carrier of another executor, or this one's standby.
+            let min_threads = 1 + (seed / 4 % 2) as u32;
+            let policy = ExecutorPolicy { min_threads, max_threads: 2, ..ExecutorPolicy::DEFAULT };
             let executor = runtime.create_executor(policy).unwrap();
             let [first, told] = [new(parks_and_relies), new(starts)];
             // SAFETY: nothing here keeps across a wait what belongs to its OS thread.
