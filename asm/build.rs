@@ -18,12 +18,19 @@ fn main() {
     };
     let features = told("CARGO_CFG_TARGET_FEATURE");
     let has = |name: &str| features.split(',').any(|feature| feature == name);
-    let width = if has("d") || letters.contains(['g', 'd']) {
-        "64"
-    } else if has("f") || letters.contains('f') {
-        "32"
-    } else {
-        return;
+    let width = match letters {
+        _ if has("d") => "64",
+        _ if has("f") => "32",
+        // Profiles, and systems that have one ABI: all with D.
+        "a23" => "64",
+        "" if told("CARGO_CFG_TARGET_OS") != "none" => "64",
+        "" => return,
+        _ if !letters.starts_with(['i', 'e', 'g']) => {
+            panic!("asm/build.rs does not know which registers a callee keeps on {triple}")
+        }
+        _ if letters.contains(['g', 'd']) => "64",
+        _ if letters.contains('f') => "32",
+        _ => return,
     };
     println!("cargo::rustc-cfg=drift_float");
     println!("cargo::rustc-cfg=drift_float=\"{width}\"");

@@ -37,13 +37,15 @@ pub unsafe fn syscall6(number: usize, arguments: [usize; 6]) -> isize {
         );
     }
     #[cfg(target_arch = "riscv64")]
-    // SAFETY: the caller's promise; the kernel changes a0 only (syscall(2)).
+    // SAFETY: the caller's promise; the kernel changes a0, and vector registers (Linux,
+    // Documentation/arch/riscv/vector.rst), which are among those that a call may change.
     unsafe {
         asm!(
             "ecall",
             in("a7") number,
             inlateout("a0") a => result,
             in("a1") b, in("a2") c, in("a3") d, in("a4") e, in("a5") f,
+            clobber_abi("C"),
             options(nostack),
         );
     }

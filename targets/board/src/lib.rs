@@ -23,9 +23,10 @@
 //! | `Seat::is_woken`  | who wakes the carrier, before `kick`        | its CPU, which clears |
 //! | the clock         | nobody: the alarm is an interrupt           | the CPU that set it   |
 //! | `is_raised`       | the handler of a source, before `kick`      | the CPU that polls    |
-//! | `Cpu::next`       | who starts a carrier, before `kick`         | the CPU that it is for|
+//! | `Work::next`      | who starts a carrier, before `kick`         | the CPU that it is for|
 //!
-//! **Interrupt handlers** call [`Machine::raise`] and nothing else of the runtime.
+//! **Interrupt handlers** call [`Machine::raise`] and nothing else of the runtime. Whether they may
+//! use floating point is the board's: `riscv-rt` saves no such register.
 //!
 //! # Safety
 //! Invariant of `#![allow(unsafe_code)]`: the arena gives each byte out once, and a stack that was

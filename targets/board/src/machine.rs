@@ -38,10 +38,21 @@ pub struct Machine<const CPUS: usize, const SOURCES: usize> {
 struct Cpu {
     /// It will enter, or has.
     is_here: AtomicBool,
-    /// It has a carrier, or is about to.
-    is_taken: AtomicBool,
-    /// What to run next.
-    next: Mutex<Option<&'static dyn CarrierMain>>,
+    has_entered: AtomicBool,
+    work: Mutex<Work>,
+}
+
+/// What a CPU runs, and what next: the same carrier if it is started again before it has ended.
+struct Work {
+    runs: Option<CarrierId>,
+    next: Option<&'static dyn CarrierMain>,
+}
+
+impl Work {
+    /// Whether it runs that carrier, or will.
+    fn has(&self, id: CarrierId) -> bool {
+        self.runs == Some(id) || self.next.is_some_and(|next| next.id() == id)
+    }
 }
 
 /// Where a carrier sleeps.
@@ -63,8 +74,8 @@ impl<const CPUS: usize, const SOURCES: usize> Machine<CPUS, SOURCES> {
         let cpus = [const {
             Cpu {
                 is_here: AtomicBool::new(false),
-                is_taken: AtomicBool::new(false),
-                next: Mutex::new(None),
+                has_entered: AtomicBool::new(false),
+                work: Mutex::new(Work { runs: None, next: None }),
             }
         }; CPUS];
         let seats = [const { Seat { is_woken: AtomicBool::new(false), cpu: AtomicUsize::new(0) } };
@@ -101,20 +112,28 @@ impl<const CPUS: usize, const SOURCES: usize> Machine<CPUS, SOURCES> {
     }
 
     /// Runs carriers on the calling CPU, for ever.
+    ///
+    /// # Panics
+    /// If this CPU has entered before: a carrier may run here.
     pub fn enter(&'static self) -> ! {
         self.announce();
         let cpu = &self.cpus[self.board.cpu()];
+        assert!(!cpu.has_entered.swap(true, Ordering::Relaxed), "a CPU enters once");
         loop {
-            let next = cpu.next.lock().take();
+            let next = {
+                let mut work = cpu.work.lock();
+                work.runs = work.next.map(CarrierMain::id);
+                work.next.take()
+            };
             if let Some(carrier) = next {
-                // SAFETY: `carrier_start` gave it to this CPU, once.
+                // SAFETY: `carrier_start` gave it to this CPU, once, and nothing else runs here.
                 unsafe { carrier.run() };
-                cpu.is_taken.store(false, Ordering::Release);
                 continue;
             }
             self.board.set_alarm(u64::MAX);
             // A lock that is held is about to have something.
-            self.board.idle(&|| cpu.next.try_lock().is_none_or(|next| next.is_some()));
+            let is_due = || cpu.work.try_lock().is_none_or(|work| work.next.is_some());
+            self.board.idle(&is_due);
         }
     }
 
@@ -133,7 +152,8 @@ unsafe impl<const CPUS: usize, const SOURCES: usize> Platform for Machine<CPUS, 
     fn entropy(&self) -> u64 {
         // Sets CPUs, carriers and calls apart; no more is needed.
         let asked = u64::from(self.asked.fetch_add(1, Ordering::Relaxed));
-        (self.board.now() ^ asked << 32).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+        let mixed = (self.board.now() ^ asked << 32).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        mixed ^ mixed >> 32
     }
 
     unsafe fn carrier_start(&self, carrier: &'static dyn CarrierMain) -> Result<(), PlatformError> {
@@ -141,18 +161,29 @@ unsafe impl<const CPUS: usize, const SOURCES: usize> Platform for Machine<CPUS, 
             let what = "carriers of a machine, those of executors that ended among them (CARRIERS)";
             return Err(PlatformError::Limit { what, limit: CARRIERS });
         }
-        let (new, old) = (Ordering::AcqRel, Ordering::Relaxed);
-        let claims = |cpu: &Cpu| {
-            let is_here = cpu.is_here.load(Ordering::Acquire);
-            is_here && cpu.is_taken.compare_exchange(false, true, new, old).is_ok()
+        // One that has not ended yet goes on where it is.
+        let has_it = |cpu: &Cpu| cpu.work.lock().has(carrier.id());
+        let starts = |cpu: &Cpu| {
+            let mut work = cpu.work.lock();
+            let is_free =
+                work.next.is_none() && (work.runs.is_none() || work.runs == Some(carrier.id()));
+            let starts = is_free && cpu.is_here.load(Ordering::Acquire);
+            if starts {
+                work.next = Some(carrier);
+            }
+            starts
         };
-        let Some(cpu) = self.cpus.iter().position(claims) else {
+        let at = self.cpus.iter().position(|cpu| has_it(cpu) && starts(cpu));
+        let Some(cpu) = at.or_else(|| self.cpus.iter().position(starts)) else {
             let what = "CPUs of the board, each of which runs one carrier";
             return Err(PlatformError::Limit { what, limit: self.announced() });
         };
-        *self.cpus[cpu].next.lock() = Some(carrier);
         self.board.kick(cpu);
         Ok(())
+    }
+
+    unsafe fn carrier_is_gone(&self, id: CarrierId) -> bool {
+        self.cpus.iter().all(|cpu| !cpu.work.lock().has(id))
     }
 
     fn carrier_sleep(&self, id: CarrierId, until: Option<Instant>, ready: Option<&mut Events>) {
@@ -244,6 +275,10 @@ unsafe impl<const CPUS: usize, const SOURCES: usize> Platform for Machine<CPUS, 
 
     fn stack_reserve(&self, class: StackClass) -> Result<(), PlatformError> {
         self.stacks.reserve(&self.memory, class)
+    }
+
+    fn stack_unreserve(&self, class: StackClass) {
+        self.stacks.unreserve(class);
     }
 
     fn stack_alloc(&self, class: StackClass) -> Result<Stack, PlatformError> {

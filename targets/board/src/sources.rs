@@ -1,18 +1,20 @@
 //! What virtual threads wait for on a board: a line, a queue of received bytes, a button.
 //!
-//! | a line's `asked`       | means                                                               |
-//! |------------------------|---------------------------------------------------------------------|
-//! | 0                      | nobody asks                                                         |
-//! | `ONCE` and directions  | the runtime wants one event, when one of them is ready or it broke  |
-//! | `ALWAYS`               | the runtime owns it: an event each time that it is raised and ready |
+//! | what is asked of a line | means                                                              |
+//! |-------------------------|--------------------------------------------------------------------|
+//! | nothing                 | nobody asks                                                        |
+//! | once, for directions    | one event, when one of these is ready or the source broke          |
+//! | always                  | the runtime owns it: an event each time it is raised and ready     |
 //!
-//! A handler raises a source, which is then looked at by the CPU that polls, and by nobody else:
-//! so an event is not lost between two looks, and handlers take no lock.
+//! A handler raises a source, which takes no lock; the CPU that polls looks at it. What is asked is
+//! behind a lock, which is held over the whole look: a question that comes meanwhile is not taken
+//! for the one that was answered.
 
 use core::fmt;
 
 use drift_core::platform::{Armed, Event, Events, Interest, Poll};
-use drift_core::prim::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use drift_core::prim::{AtomicBool, Ordering};
+use spin::Mutex;
 
 /// One source: whoever drives it knows whether it is ready.
 pub trait Source: Sync + fmt::Debug {
@@ -22,16 +24,19 @@ pub trait Source: Sync + fmt::Debug {
 }
 
 /// See the table.
-const ONCE: u32 = 1 << 31;
-const ALWAYS: u32 = 1 << 30;
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Asked {
+    Nothing,
+    Once(u64, Interest),
+    Always(u64),
+}
 
 /// What ends a wait in either direction, asked for or not.
 const BROKEN: Interest = Interest::HANG_UP.union(Interest::ERROR);
 
 #[derive(Debug)]
 struct Line {
-    token: AtomicU64,
-    asked: AtomicU32,
+    asked: Mutex<Asked>,
     is_known: AtomicBool,
     is_raised: AtomicBool,
 }
@@ -49,8 +54,7 @@ impl<const COUNT: usize> Sources<COUNT> {
     pub(crate) const fn new(all: [&'static dyn Source; COUNT]) -> Self {
         let lines = [const {
             Line {
-                token: AtomicU64::new(0),
-                asked: AtomicU32::new(0),
+                asked: Mutex::new(Asked::Nothing),
                 is_known: AtomicBool::new(false),
                 is_raised: AtomicBool::new(false),
             }
@@ -62,8 +66,9 @@ impl<const COUNT: usize> Sources<COUNT> {
     pub(crate) fn raise(&self, source: usize) {
         // Release: what the handler did before is seen by who finds it set.
         self.lines[source].is_raised.store(true, Ordering::Release);
-        // SeqCst: before the look at who polls; see `Machine::raise`.
-        self.is_raised.store(true, Ordering::SeqCst);
+        // SeqCst: before the look at who polls; see `Machine::raise`. A swap: of two handlers, who
+        // finds the second finds the first.
+        self.is_raised.swap(true, Ordering::SeqCst);
     }
 
     /// Whether there may be events.
@@ -74,27 +79,25 @@ impl<const COUNT: usize> Sources<COUNT> {
 
     /// Asks for one event, if there is such a source.
     pub(crate) fn arm(&self, source: u32, token: u64, on: Interest) -> Option<Armed> {
-        let is_known = self.ask(source, token, ONCE | on.directions().0)?;
+        let is_known = self.ask(source, Asked::Once(token, on.directions()))?;
         Some(if is_known { Armed::Again } else { Armed::New })
     }
 
     /// Asks for all events, if there is such a source.
     pub(crate) fn register(&self, source: u32, token: u64) -> Option<()> {
-        self.ask(source, token, ALWAYS).map(drop)
+        self.ask(source, Asked::Always(token)).map(drop)
     }
 
     /// Asks for none.
     pub(crate) fn deregister(&self, source: u32) {
         if let Some(line) = self.lines.get(source as usize) {
-            line.asked.store(0, Ordering::Relaxed);
+            *line.asked.lock() = Asked::Nothing;
         }
     }
 
-    fn ask(&self, source: u32, token: u64, what: u32) -> Option<bool> {
+    fn ask(&self, source: u32, what: Asked) -> Option<bool> {
         let line = self.lines.get(source as usize)?;
-        line.token.store(token, Ordering::Relaxed);
-        // Release publishes the token; pairs with the acquire in `collect`.
-        line.asked.store(what, Ordering::Release);
+        *line.asked.lock() = what;
         let is_known = line.is_known.swap(true, Ordering::Relaxed);
         // What is ready already is an event at once.
         self.raise(source as usize);
@@ -134,21 +137,24 @@ impl Line {
         if !self.is_raised.swap(false, Ordering::Acquire) {
             return;
         }
-        let asked = self.asked.load(Ordering::Acquire);
-        let wanted =
-            if asked & ALWAYS != 0 { Interest::BOTH } else { Interest(asked).directions() };
+        let mut asked = self.asked.lock();
+        let (token, wanted) = match *asked {
+            Asked::Nothing => return,
+            Asked::Once(token, wanted) => (token, wanted),
+            Asked::Always(token) => (token, Interest::BOTH),
+        };
         let all = source.ready();
         let ready = match all.intersects(BROKEN) {
             true => all.union(all.directions()),
             false => Interest(all.0 & wanted.0),
         };
-        if asked == 0 || ready == Interest::NONE {
+        if ready == Interest::NONE {
             return;
         }
-        if asked & ONCE != 0 {
-            self.asked.store(0, Ordering::Relaxed);
+        if let Asked::Once(..) = *asked {
+            *asked = Asked::Nothing;
         }
-        let event = Event { token: self.token.load(Ordering::Relaxed), ready };
+        let event = Event { token, ready };
         assert!(events.push(event).is_ok(), "`Sources::collect` looked for room");
     }
 }

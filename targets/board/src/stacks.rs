@@ -1,6 +1,13 @@
-//! Stacks out of the arena. One that comes back waits in a list of its class.
+//! Stacks out of the arena.
 //!
-//! A reservation takes the memory: a stack that was reserved is always to be had.
+//! | a stack is | and lies                                                                     |
+//! |------------|------------------------------------------------------------------------------|
+//! | out        | with a virtual thread, or a carrier                                          |
+//! | free       | in its class's list of those that were reserved                              |
+//! | spare      | in its class's list of those whose reservation was taken back                |
+//!
+//! A reservation has the memory: a stack that was reserved is always to be had. It takes a spare
+//! one of its class, or new memory; spare ones of other classes are not cut up.
 
 use core::alloc::Layout;
 use core::ptr::NonNull;
@@ -14,60 +21,82 @@ use crate::arena::Memory;
 const COLOUR: usize = 128;
 const ALIGN: usize = 16;
 
-/// Free stacks of each class: the first, whose lowest word leads to the next.
+/// The lists of each class.
 #[derive(Debug)]
-pub(crate) struct Stacks([Mutex<Free>; StackClass::ALL.len()]);
+pub(crate) struct Stacks([Mutex<Lists>; StackClass::ALL.len()]);
 
 #[derive(Debug)]
-struct Free {
-    first: Option<NonNull<Next>>,
+struct Lists {
+    free: List,
+    spare: List,
 }
+
+/// Stacks that nobody uses: the first, which leads to the next.
+#[derive(Debug)]
+struct List(Option<NonNull<Next>>);
 
 /// What lies at the bottom of a free stack.
 #[derive(Debug)]
 struct Next(Option<NonNull<Next>>);
 
-// SAFETY: a free stack is nobody's but the list's.
-unsafe impl Send for Free {}
+// SAFETY: a stack in a list is nobody's but the list's.
+unsafe impl Send for List {}
+
+impl List {
+    fn push(&mut self, stack: NonNull<u8>) {
+        let link = stack.cast::<Next>();
+        // SAFETY: a stack, which nobody else has.
+        unsafe { link.write(Next(self.0)) };
+        self.0 = Some(link);
+    }
+
+    fn pop(&mut self) -> Option<NonNull<u8>> {
+        let stack = self.0?;
+        // SAFETY: written by `push`.
+        self.0 = unsafe { stack.read() }.0;
+        Some(stack.cast())
+    }
+}
 
 impl Stacks {
     pub(crate) const fn new() -> Self {
-        Self([const { Mutex::new(Free { first: None }) }; StackClass::ALL.len()])
+        let lists = [const { Mutex::new(Lists { free: List(None), spare: List(None) }) };
+            StackClass::ALL.len()];
+        Self(lists)
     }
 
-    /// One stack more, which is free.
+    /// One more of a class, which is free.
     pub(crate) fn reserve(&self, memory: &Memory, class: StackClass) -> Result<(), PlatformError> {
-        let layout =
-            Layout::from_size_align(class.bytes() + COLOUR, ALIGN).expect("a class is small");
-        let Some(stack) = memory.take(layout) else {
+        let mut lists = self.0[class as usize].lock();
+        let layout = Layout::from_size_align(class.bytes() + COLOUR, ALIGN);
+        let layout = layout.expect("a class is small");
+        let Some(stack) = lists.spare.pop().or_else(|| memory.take(layout)) else {
             let what = "memory of the board for one more stack (its Arena)";
             return Err(PlatformError::Limit { what, limit: memory.left() });
         };
-        self.put(class, stack);
+        lists.free.push(stack);
         Ok(())
     }
 
-    fn put(&self, class: StackClass, stack: NonNull<u8>) {
-        let mut free = self.0[class as usize].lock();
-        let link = stack.cast::<Next>();
-        // SAFETY: a stack of this list's class, which nobody else has.
-        unsafe { link.write(Next(free.first)) };
-        free.first = Some(link);
+    /// One less.
+    pub(crate) fn unreserve(&self, class: StackClass) {
+        let mut lists = self.0[class as usize].lock();
+        if let Some(stack) = lists.free.pop() {
+            lists.spare.push(stack);
+        }
     }
 
     /// A free stack; as many are out at once as were reserved.
     pub(crate) fn take(&self, class: StackClass) -> Result<Stack, PlatformError> {
-        let mut free = self.0[class as usize].lock();
-        let stack = free.first.ok_or(PlatformError::Unsupported)?;
-        // SAFETY: written by `put`.
-        free.first = unsafe { stack.read() }.0;
-        let limit = stack.addr().get();
+        let stack = self.0[class as usize].lock().free.pop().ok_or(PlatformError::Unsupported)?;
+        let limit = stack.as_ptr().expose_provenance();
         Ok(Stack { limit, top: limit + class.bytes(), id: 0, class })
     }
 
     /// Takes one back.
     pub(crate) fn give_back(&self, stack: &Stack) {
         let start = core::ptr::with_exposed_provenance_mut(stack.limit);
-        self.put(stack.class, NonNull::new(start).expect("no stack begins at 0"));
+        let start = NonNull::new(start).expect("no stack begins at 0");
+        self.0[stack.class as usize].lock().free.push(start);
     }
 }

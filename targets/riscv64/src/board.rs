@@ -17,7 +17,7 @@ use drift_board::{Board, Source};
 use drift_core::platform::Interest;
 use heapless::Deque;
 use riscv::interrupt::Interrupt;
-use riscv::register::{mhartid, mie, mip, mstatus};
+use riscv::register::{mcause, mepc, mhartid, mie, mip, mstatus, mtval};
 use spin::{Mutex, Once};
 use uart_16550::backend::MmioBackend;
 use uart_16550::spec::registers::IER;
@@ -122,6 +122,8 @@ unsafe impl Board for Virt {
 /// Hart 0 goes on; the others wait until it interrupts them.
 #[unsafe(no_mangle)]
 extern "Rust" fn _mp_hook(hart: usize) -> bool {
+    // Nothing runs here yet.
+    drift_slot_set(core::ptr::null_mut());
     if hart == 0 {
         return true;
     }
@@ -130,7 +132,18 @@ extern "Rust" fn _mp_hook(hart: usize) -> bool {
     while !mip::read().msoft() {
         riscv::asm::wfi();
     }
+    // After what hart 0 wrote before it woke this one.
+    riscv::asm::fence();
     false
+}
+
+/// Harts that there are, of the first `most`: the CLINT keeps what is written for these only.
+pub fn harts(most: usize) -> usize {
+    let is_there = |hart: &usize| {
+        write(MTIMECMP + 8 * hart, u64::MAX);
+        read::<u64>(MTIMECMP + 8 * hart) == u64::MAX
+    };
+    (0..most).take_while(is_there).count()
 }
 
 /// What a handler tells of the serial line.
@@ -173,7 +186,18 @@ pub fn exit(code: u8) -> ! {
 /// The alarm has rung: who sleeps looks at the clock.
 #[riscv_rt::core_interrupt(Interrupt::MachineTimer)]
 fn alarm() {
-    Virt.set_alarm(u64::MAX);
+    // Not if it is of an alarm that another has replaced.
+    if read::<u64>(MTIME) >= read::<u64>(MTIMECMP + 8 * Virt.cpu()) {
+        Virt.set_alarm(u64::MAX);
+    }
+}
+
+/// A fault: says where, and ends the machine.
+#[unsafe(export_name = "ExceptionHandler")]
+fn fault(_: &riscv_rt::TrapFrame) -> ! {
+    let (cause, at) = (mcause::read().bits(), mepc::read());
+    say!("hart {}: exception {cause} at {at:#x}, address {:#x}", Virt.cpu(), mtval::read());
+    exit(1)
 }
 
 /// Somebody has a reason for this hart, which looks at it when the handler returns.
