@@ -173,13 +173,13 @@ impl Executor {
     }
 
     /// Carriers that are left, of an executor that no shutdown found ended although no task is
-    /// alive: somebody is about to let go of the last one.
+    /// alive: a carrier or a canceller is about to let go of the last one.
     fn count_left(&'static self, generation: u32) -> usize {
         // SeqCst: pairs with `start`. Counted before the look at the stage, as they ended after it.
         let is_on = |carrier: &&Carrier| carrier.life.load(Ordering::SeqCst) != Life::Off as u8;
         let on = self.carriers().filter(is_on).count();
         if self.lives.is(generation, Stage::Closed) {
-            // No thread of its may be that somebody.
+            // The canceller is none of its carriers.
             return on.max(1);
         }
         self.finish_now(generation)

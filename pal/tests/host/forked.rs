@@ -15,6 +15,7 @@ use crate::filter;
 
 /// The child's answer is its status.
 fn in_child(f: impl FnOnce()) {
+    let _forks = super::lone_fork();
     // SAFETY: the caller is alone in its process, but for threads that hold nothing.
     let child = unsafe { libc::fork() };
     assert!(child >= 0, "no child");
