@@ -3,9 +3,9 @@
 //! | package       | what                                            | for                       |
 //! |---------------|-------------------------------------------------|---------------------------|
 //! | `drift-core`  | its data structures, with threads and without   | this machine, and two that|
-//! |               |                                                 | are not here: one with    |
-//! |               |                                                 | weaker memory, one with   |
-//! |               |                                                 | the other order of bytes  |
+//! |               |                                                 | are not here: another     |
+//! |               |                                                 | instruction set, and the  |
+//! |               |                                                 | other order of bytes      |
 //! | `drift`       | blocks of channels, destructors                 | this machine              |
 //! | `drift-tests` | `interpreted.rs`: whole programs of both faces, | this machine; nightly the |
 //! |               | in worlds. `drift-asm` and `drift-sim` have     | other order of bytes too  |
@@ -18,7 +18,7 @@ use anyhow::Result;
 use crate::step::{Steps, command};
 
 const HERE: &str = "x86_64-unknown-linux-gnu";
-const WEAKER: &str = "aarch64-unknown-linux-gnu";
+const OTHER: &str = "aarch64-unknown-linux-gnu";
 const BIG_ENDIAN: &str = "s390x-unknown-linux-gnu";
 
 /// Everything that has no threads.
@@ -46,20 +46,21 @@ const SEEDS: u32 = 4;
 pub fn run(steps: &mut Steps) -> Result<()> {
     under_miri(steps, HERE, 1, &[])?;
     under_miri(steps, HERE, SEEDS, &THREADS)?;
-    under_miri(steps, WEAKER, 1, &STRUCTURES)?;
+    under_miri(steps, OTHER, 1, &STRUCTURES)?;
     under_miri(steps, BIG_ENDIAN, 1, &STRUCTURES)?;
     faces(steps, HERE, 1)
 }
 
-/// Everything on every target, and many seeds.
+/// Everything on every target, and many seeds: on one, because what a seed changes, the order of
+/// threads and which of the older values a load sees, does not depend on the target.
 ///
 /// # Errors
 /// As [`run`].
 pub fn nightly(steps: &mut Steps) -> Result<()> {
-    for target in [HERE, WEAKER, BIG_ENDIAN] {
+    for target in [HERE, OTHER, BIG_ENDIAN] {
         under_miri(steps, target, 1, &[])?;
-        under_miri(steps, target, 16 * SEEDS, &THREADS)?;
     }
+    under_miri(steps, HERE, 16 * SEEDS, &THREADS)?;
     faces(steps, HERE, 16)?;
     faces(steps, BIG_ENDIAN, 1)
 }
