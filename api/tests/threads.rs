@@ -4,11 +4,12 @@
 
 use std::io::{Read as _, Write as _};
 use std::os::fd::AsRawFd as _;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Barrier, mpsc};
 use std::time::Duration;
-use std::{env, hint, io, net, os, thread};
+use std::{env, fs, hint, io, net, os, thread};
 
 use drift::io::{Interest, PollFd, block_on_io, block_on_raw, poll_many};
 use drift::net::{TcpListener, TcpStream, UdpSocket, UnixListener, UnixStream};
@@ -211,9 +212,26 @@ fn executor(count: u32) -> Executor {
     Executor::new(policy).unwrap()
 }
 
-/// Time for the thread to get to its wait. What is to be shown does not depend on it.
-fn give_time() {
-    thread::sleep(Duration::from_millis(10));
+/// Starts a thread that waits, and says which it is, as a path in `/proc`.
+fn start(waits: Box<dyn FnOnce() + Send>) -> (thread::JoinHandle<()>, PathBuf) {
+    let (says, is_said) = mpsc::channel();
+    let thread = thread::spawn(move || {
+        says.send(fs::canonicalize("/proc/thread-self").unwrap()).unwrap();
+        waits();
+    });
+    (thread, is_said.recv().unwrap())
+}
+
+/// Returns when that thread sleeps in its wait, or is over: what is closed before somebody waits
+/// for it is only a wrong number.
+fn until_it_waits(thread: &Path) {
+    let state = || {
+        let stat = fs::read_to_string(thread.join("stat")).ok()?;
+        stat.rsplit_once(") ")?.1.chars().next()
+    };
+    while state().is_some_and(|state| state != 'S') {
+        thread::sleep(Duration::from_millis(1));
+    }
 }
 
 #[test]
@@ -225,8 +243,10 @@ fn a_carrier_that_joins_an_os_thread_does_not_keep_it_from_its_bytes() {
             eprintln!("{name}");
             let all = Arc::new(Barrier::new(count as usize + 1));
             let joins = all.clone();
+            let (tells, told) = mpsc::channel();
             let first = drift::spawn_on(&executor, move || {
-                let thread = thread::spawn(waits);
+                let (thread, which) = start(waits);
+                tells.send(which).unwrap();
                 joins.wait();
                 thread.join().unwrap();
             });
@@ -242,7 +262,7 @@ fn a_carrier_that_joins_an_os_thread_does_not_keep_it_from_its_bytes() {
             });
             let others: Vec<_> = others.collect();
             all.wait();
-            give_time();
+            until_it_waits(&told.recv().unwrap());
             ends();
             first.unwrap().join().unwrap();
             drop(over);
@@ -272,8 +292,8 @@ fn a_carrier_that_computes_does_not_keep_an_os_thread_from_its_bytes() {
             });
             let busy: Vec<_> = busy.collect();
             all.wait();
-            let thread = thread::spawn(waits);
-            give_time();
+            let (thread, which) = start(waits);
+            until_it_waits(&which);
             ends();
             let ended = thread.join();
             over.store(true, Ordering::Relaxed);
@@ -291,8 +311,8 @@ fn an_os_thread_waits_without_any_carrier() {
         let before = threads();
         for Op { name, waits, ends } in ops() {
             eprintln!("{name}");
-            let thread = thread::spawn(waits);
-            give_time();
+            let (thread, which) = start(waits);
+            until_it_waits(&which);
             ends();
             thread.join().unwrap();
         }
@@ -302,6 +322,6 @@ fn an_os_thread_waits_without_any_carrier() {
 
 /// Threads of this process; one that was joined may be there for a moment yet.
 fn threads() -> usize {
-    give_time();
-    std::fs::read_dir("/proc/self/task").unwrap().count()
+    thread::sleep(Duration::from_millis(10));
+    fs::read_dir("/proc/self/task").unwrap().count()
 }
