@@ -212,7 +212,7 @@ fn executor(count: u32) -> Executor {
     Executor::new(policy).unwrap()
 }
 
-/// Starts a thread that waits, and says which it is, as a path in `/proc`.
+/// Starts an OS thread that runs `waits`; returns it with its folder in `/proc`.
 fn start(waits: Box<dyn FnOnce() + Send>) -> (thread::JoinHandle<()>, PathBuf) {
     let (says, is_said) = mpsc::channel();
     let thread = thread::spawn(move || {
@@ -222,8 +222,8 @@ fn start(waits: Box<dyn FnOnce() + Send>) -> (thread::JoinHandle<()>, PathBuf) {
     (thread, is_said.recv().unwrap())
 }
 
-/// Returns when that thread sleeps in its wait, or is over: what is closed before somebody waits
-/// for it is only a wrong number.
+/// Polls the thread's state in `/proc` until the thread sleeps or has ended. A caller that closes a
+/// descriptor before the thread waits for it would test a stale number instead of a close.
 fn until_it_waits(thread: &Path) {
     let state = || {
         let stat = fs::read_to_string(thread.join("stat")).ok()?;

@@ -175,8 +175,9 @@ fn a_descriptor_that_is_given_up_ends_all_waits_and_voids_the_turn() {
     assert_eq!(wire.crew(), 0);
 }
 
-/// Of the same registration, made again, the leader tries; of another one, all come anew. Each may
-/// be woken once more before anything has come, and waits on.
+/// When the owner repeats a registration, the leader retries; when the owner replaces it, leader
+/// and followers start their waits again. A thread may see one more wake before any byte arrives;
+/// it then waits again.
 #[test]
 fn threads_that_are_woken_for_nothing_wait_on() {
     fn takes<'a>(wire: &'a Wire, mut turn: Turn<'a>) {
