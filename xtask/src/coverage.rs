@@ -64,9 +64,12 @@ const WORLDS: [&str; 10] = [
 const FLAGS: &str = "-C instrument-coverage -C llvm-args=-runtime-counter-relocation \
                      -C llvm-args=-instrprof-atomic-counter-update-all";
 
-/// What links the archive. The runtime of the profiles is in it, but no symbol asks for it; and
-/// without optimisation over all crates, tables that nobody reads ask for an unwinder.
-const LINK: &str = "-Wl,-u,__llvm_profile_runtime -Wl,--defsym=rust_eh_personality=0";
+/// What links the archive, and the shared library. Without optimisation over all crates, tables
+/// that nobody reads ask for an unwinder.
+const NO_UNWINDER: &str = "-Wl,--defsym=rust_eh_personality=0";
+
+/// What links the archive: the runtime of the profiles is in it, but no symbol asks for it.
+const LINK: &str = "-Wl,-u,__llvm_profile_runtime";
 
 /// A program with functions of the C library's names, to see that nobody calls them; but the
 /// runtime of the profiles does.
@@ -147,8 +150,9 @@ impl Place {
             fs::remove_dir_all(self.profiles())?;
         }
         fs::create_dir_all(self.profiles())?;
-        let mut archive = self.cargo(&["build", "--profile", "archive", "-p", "drift-ffi"]);
-        steps.run("archive", archive.args(["--config", "profile.archive.lto=\"off\""]))?;
+        let mut archive = self.cargo(&["rustc", "--profile", "archive", "-p", "drift-ffi"]);
+        archive.args(["--config", "profile.archive.lto=\"off\""]);
+        steps.run("archive", archive.args(["--", "-C", &format!("link-arg={NO_UNWINDER}")]))?;
         let rust = ["test", "--workspace", "--exclude", "drift-ffi", "--tests"];
         let mut points = vec!["test", "-p", "drift-sim", "-p", "drift-tests", "--features"];
         points.push("drift-sim/points");
@@ -159,9 +163,9 @@ impl Place {
         for (name, arguments, seeds) in layers {
             let tests = |more: &[&str]| {
                 let mut cargo = self.cargo(arguments);
-                cargo.args(PROFILE).args(more).env("DRIFT_CC", format!("gcc {LINK}"));
+                cargo.args(PROFILE).args(more).env("DRIFT_CC", format!("gcc {LINK} {NO_UNWINDER}"));
                 if exists("g++") {
-                    cargo.env("DRIFT_CXX", format!("g++ {LINK}"));
+                    cargo.env("DRIFT_CXX", format!("g++ {LINK} {NO_UNWINDER}"));
                 }
                 cargo.env("DRIFT_RT_LIB", self.archive()).env("DRIFT_TEST_SECS", "180");
                 cargo.env("DRIFT_SIM_SEEDS", seeds.to_string());
