@@ -210,6 +210,23 @@ fn the_same_descriptor_may_be_there_twice() {
 }
 
 #[test]
+fn one_event_ends_the_wait_of_a_crowd() {
+    on_carriers(|place| {
+        let (reader, mut writer) = pipe().unwrap();
+        let number = reader.as_raw_fd();
+        // More than are claimed under one hold of a lock.
+        let crowd: Vec<_> = (0..200)
+            .map(|_| place.spawn(move || block_on_raw(number, READ, None).map(letters)))
+            .collect();
+        drift::sleep(ms(5)).unwrap();
+        writer.write_all(b"x").unwrap();
+        for one in crowd {
+            assert_eq!(one.join(), Ok("r".to_owned()));
+        }
+    });
+}
+
+#[test]
 fn what_cannot_be_waited_for_fails_the_call() {
     everywhere(|_| {
         let (reader, mut writer) = pipe().unwrap();

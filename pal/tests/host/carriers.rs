@@ -313,6 +313,12 @@ fn signals_that_restart_nothing_end_no_wait() {
             assert_eq!(events[0].token, token);
             let mut polls = [Poll::new(source(&far), Interest::WRITE)];
             assert!(other.io_poll(&mut polls).is_ok());
+            let until = other.now() + MILLISECOND;
+            let quiet = [Poll::new(source(&far), Interest::READ)];
+            let word = drift_core::prim::AtomicU32::new(0);
+            while other.now() < until {
+                assert!(!other.thread_poll(&word, 0, Some(until), &quiet), "nobody writes");
+            }
         }
         let handle = runtime.executor_handle(executor);
         runtime.shutdown(handle, Shutdown::Drain, Instant::FAR).unwrap();

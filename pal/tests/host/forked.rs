@@ -6,9 +6,11 @@ use std::os::fd::AsRawFd as _;
 use std::os::unix::net::UnixStream;
 use std::{panic, ptr};
 
-use drift_core::platform::{CarrierId, Events, Interest, Platform, PlatformError, Source};
+use drift_core::error::ConcurrencyError;
+use drift_core::platform::{CarrierId, Events, Interest, Platform, PlatformError, Poll, Source};
+use drift_core::sync::Wait;
 use drift_core::time::MILLISECOND;
-use drift_core::wait::readiness::ShortCount;
+use drift_core::wait::readiness::{Place, ShortCount};
 use drift_pal::process::runtime;
 
 use crate::filter;
@@ -45,6 +47,7 @@ fn a_child_leaves_what_its_parent_has_registered() {
         let source = Source(near.as_raw_fd().cast_unsigned());
         let parents = runtime().unwrap();
         parents.register(source, ShortCount::Nothing).unwrap();
+        let parents_own = parents.owned(source);
         assert_eq!(events(parents.platform()).len(), 1, "it can be written to");
         in_child(move || {
             assert!(parents.is_left_behind());
@@ -55,6 +58,15 @@ fn a_child_leaves_what_its_parent_has_registered() {
             assert_eq!(parents.register(source, ShortCount::Nothing), refused);
             assert_eq!(platform.io_register(source, 1), refused);
             assert_eq!(platform.io_arm(source, 1, Interest::READ).map(drop), refused);
+            let wait = Wait::of_thread(platform);
+            let waited = parents_own.wait_ready(Interest::READ, &wait, &mut None).map(drop);
+            assert_eq!(waited, Err(ConcurrencyError::from(PlatformError::LeftBehind)));
+            let mut polls = [Poll::new(source, Interest::WRITE)];
+            let polled = parents.poll_many(&mut polls, &mut [Place::default()], &wait);
+            assert_eq!(polled, Err(ConcurrencyError::from(PlatformError::LeftBehind)));
+            assert_eq!(PlatformError::LeftBehind.code(), None);
+            let said = PlatformError::LeftBehind.to_string();
+            assert!(said.contains("parent of this forked process"), "{said}");
             let own = runtime().unwrap();
             assert!(!ptr::eq(own, parents) && !own.is_left_behind());
             own.register(source, ShortCount::Nothing).unwrap();

@@ -171,3 +171,15 @@ fn a_descriptor_that_is_given_up_ends_all_waits_and_voids_turns() {
     assert_eq!(wire.0.state.lock().read_line.turns, 0);
     assert!(!wire.side().wait(&NAPS.briefly(), &mut None).unwrap());
 }
+
+#[test]
+fn urgent_data_alone_makes_nothing_ready_and_a_short_call_does_not_clear() {
+    let wire = Wire::new();
+    wire.0.edge(wire.0.state.lock(), Interest::URGENT);
+    let seen = wire.0.read.look();
+    assert!(!seen.is_ready() && seen.has_doubts());
+    wire.0.edge(wire.0.state.lock(), Interest::READ);
+    let seen = wire.0.read.look();
+    wire.0.read.clear_short(seen);
+    assert!(wire.0.read.look().is_ready(), "the call may have ended before the urgent byte");
+}
