@@ -5,8 +5,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use drift::sync::{Event, Mutex, bounded};
-use drift::{Builder, ConcurrencyError, Duration, Executor, ExecutorPolicy, VirtualThread};
-use drift::{is_cancelled, scope, sleep, spawn, uncancellable, yield_now};
+use drift::{
+    Builder, ConcurrencyError, Duration, Executor, ExecutorPolicy, Instant, VirtualThread,
+};
+use drift::{is_cancelled, park, scope, sleep, spawn, uncancellable, yield_now};
+use drift_core::runtime::Runtime;
 
 use crate::harness::Case;
 
@@ -23,6 +26,7 @@ pub const CASES: &[Case] = cases![
     a_mutex_keeps_its_count,
     default_is_kept_by_run,
     thread_handles_outlive_what_they_name,
+    wait_numbers_may_come_again,
 ];
 
 fn spawns_spawn() {
@@ -223,4 +227,21 @@ fn thread_handles_outlive_what_they_name() {
         assert_eq!(other.join(), Ok(true), "a stale name unparked another");
         assert_ne!(other.thread().id(), name.id());
     }
+}
+
+/// After 2^19 waits of a virtual thread their numbers begin anew.
+fn wait_numbers_may_come_again() {
+    let waits = || {
+        let runtime = Runtime::here().unwrap();
+        let this = runtime.current().unwrap();
+        for _ in 0..(1 << 19) + 100 {
+            // It need not wait.
+            runtime.unpark(this);
+            park().unwrap();
+        }
+        let (begins, span) = (Instant::now(), Duration::from_millis(2));
+        sleep(span).unwrap();
+        assert!(Instant::now() >= begins + span, "an earlier wait's number has ended this one");
+    };
+    spawn(waits).join().unwrap();
 }
