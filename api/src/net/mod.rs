@@ -14,6 +14,9 @@
 //! | host names                   | block the carrier while they are looked up                  |
 //! | a fork without an exec       | what the child inherits is registered anew at its first     |
 //! |                              | use, and not given back to std                              |
+//! | kTLS (`TCP_ULP`), a BPF      | are not noticed: such a TCP socket may sleep beside data    |
+//! | sockmap, `MSG_OOB` by hand   | that is there. Wait for it with                             |
+//! |                              | [`block_on_io`](crate::io::block_on_io)                     |
 //!
 //! | to wait for something else   | [`io`](crate::io)                                           |
 //! |------------------------------|-------------------------------------------------------------|
