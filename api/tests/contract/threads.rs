@@ -229,7 +229,8 @@ fn thread_handles_outlive_what_they_name() {
     }
 }
 
-/// After 2^19 waits of a virtual thread their numbers begin anew.
+/// The runtime numbers the waits of a virtual thread, and after 2^19 of them starts at 0 again. The
+/// virtual thread then still parks, sleeps and ends as before.
 fn wait_numbers_may_come_again() {
     let waits = || {
         let runtime = Runtime::here().unwrap();
